@@ -1,0 +1,313 @@
+"""Check every promise about the numbers and print one table: ``make accuracy``.
+
+``softsign``, ``derivative`` and ``inverse`` are tried on all 2**32 float32 numbers, every function on all float16 and
+bfloat16 numbers, and the rest on a fresh random sample. For each input:
+
+* the result on the first instruction set is compared with the exact value (`softsign.accuracy`);
+* the result for -x is the same, or the same with the sign bit flipped, bit for bit;
+* on every other instruction set of this CPU the bits are those of the first;
+* in a sweep through all numbers the results never go the wrong way.
+
+Exits with 1 if anything is wrong, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401  gives NumPy the name bfloat16
+import numpy as np
+import numpy.typing as npt
+
+import softsign
+from softsign import _core
+from softsign.accuracy import CONTRACTS, Measurement, measure, sample
+from softsign.reference import FORMATS
+
+Array = npt.NDArray[Any]
+
+KERNELS = softsign.cpu_features()["available"]
+SWEPT = ("softsign", "derivative", "inverse")  # in float32, on every input
+LOGARITHMIC = ("antiderivative", "second_antiderivative", "log_jacobian")  # 20 us for each exact value
+ODD = ("softsign", "inverse", "second_derivative", "second_antiderivative")
+RISING = ("softsign", "inverse", "antiderivative", "second_antiderivative")  # for x >= 0
+FALLING = ("derivative", "log_jacobian")
+ORDERS = range(17)
+SAMPLE = 1 << 17  # inputs in each of 16 tasks, tried with either sign
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A measurement, and for each other broken promise how often and first where it was broken."""
+
+    measurement: Measurement
+    broken: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def __add__(self, other: Finding) -> Finding:
+        """Join two findings about the same function and dtype."""
+        broken = dict(self.broken)
+        for promise, (count, where) in other.broken.items():
+            before, first = broken.get(promise, (0, where))
+            broken[promise] = before + count, first
+        return Finding(self.measurement + other.measurement, broken)
+
+    @property
+    def wrong(self) -> int:
+        """Number of all failures."""
+        return self.measurement.wrong + sum(count for count, _ in self.broken.values())
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of work for one process: a sweep through bit patterns, or a sample if there is a seed."""
+
+    function: str
+    dtype: str
+    start: int
+    stop: int
+    seed: tuple[int, ...] = ()
+
+    def run(self) -> Finding:
+        """Try all inputs of the task, in blocks that fit the cache."""
+        block = 1 << 18
+        starts = range(self.start, self.stop, block)
+        with np.errstate(all="ignore"):
+            return reduce(Finding.__add__, (self._block(i, min(i + block, self.stop)) for i in starts))
+
+    def _block(self, start: int, stop: int) -> Finding:
+        if self.seed:
+            generator = np.random.default_rng((*self.seed, start))
+            return examine(self.function, *sample(self.function, self.dtype, stop - start, generator))
+        x = numbers(self.dtype, start, stop)
+        if self.function in ("gradient", "gradient_from_output"):
+            generator = np.random.default_rng(start)
+            pairs = ((x, generator.permutation(x)) for _ in range(16))
+            return reduce(Finding.__add__, (examine(self.function, *pair) for pair in pairs))
+        finding = examine(self.function, x)
+        return replace(finding, broken=finding.broken | disorder(self.function, self.dtype, start, stop))
+
+
+def numbers(dtype: str, start: int, stop: int) -> Array:
+    """Return the numbers with the given range of bit patterns."""
+    return np.arange(start, stop, dtype=f"u{np.dtype(dtype).itemsize}").view(dtype)
+
+
+def bits(values: Array) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Return the bit patterns."""
+    return values.view(f"u{values.itemsize}")
+
+
+def examine(function: str, *arguments: Any) -> Finding:
+    """Compare a function at (x, dy) and at (-x, dy) with all that is promised; ``nth_derivative`` for every order."""
+    if function == "nth_derivative":
+        return reduce(Finding.__add__, (compare(function, (n,), *arguments, odd=n % 2 == 0) for n in ORDERS))
+    return compare(function, (), *arguments, odd=function in ODD)
+
+
+def compare(function: str, order: tuple[int, ...], x: Array, *dy: Array, odd: bool) -> Finding:
+    """Compare a function of one parity with all that is promised."""
+    arguments: tuple[Any, ...] = (*order, x, *dy)
+    mirrored = (*order, -x, *dy)
+    got, image = evaluate(function, KERNELS[0], arguments, mirrored)
+    sign = bits(np.array(-0.0, x.dtype)) * odd
+    different = (bits(got) ^ sign != bits(image)) & ~(np.isnan(got) & np.isnan(image))
+    found = {"symmetry": different}
+    for kernel in KERNELS[1:]:
+        other, other_image = evaluate(function, kernel, arguments, mirrored)
+        found[kernel] = (bits(other) != bits(got)) | (bits(other_image) != bits(image))
+    measurement = measure(function, got, *arguments)
+    return Finding(replace(measurement, tried=2 * measurement.tried), count(found, arguments))
+
+
+def evaluate(function: str, kernel: str, *calls: Sequence[Any]) -> list[Array]:
+    """Call a function on one instruction set."""
+    _core._use_kernels(kernel)
+    return [getattr(softsign, function)(*arguments) for arguments in calls]
+
+
+def disorder(function: str, dtype: str, start: int, stop: int) -> dict[str, tuple[int, str]]:
+    """Count the neighbours, the one before the range included, whose results go the wrong way."""
+    if function not in RISING + FALLING:
+        return {}
+    x = numbers(dtype, max(start - 1, 0), stop)
+    (y,) = evaluate(function, KERNELS[0], (x,))
+    wrong_way = y[1:] < y[:-1] if function in RISING else y[1:] > y[:-1]
+    return count({"monotone": wrong_way}, (x[1:],))
+
+
+def count(found: dict[str, npt.NDArray[np.bool_]], arguments: Sequence[Any]) -> dict[str, tuple[int, str]]:
+    """Return for each mask that is not empty how many are set and the arguments of the first."""
+    broken = {}
+    for promise, mask in found.items():
+        if mask.any():
+            i = int(np.argmax(mask))
+            where = tuple(float(a if np.ndim(a) == 0 else a[i]) for a in arguments)
+            broken[promise] = int(np.count_nonzero(mask)), written(where)
+    return broken
+
+
+def written(arguments: tuple[float, ...]) -> str:
+    """Return the arguments without loss: in decimal if six digits will do, else in hexadecimal."""
+    short = (f"{a:.6g}" for a in arguments)
+    return ", ".join(
+        s if np.isnan(a) or float(s) == a else re.sub(r"\.?0*p", "p", a.hex())
+        for s, a in zip(short, arguments, strict=True)
+    )
+
+
+def plan(functions: Sequence[str], dtypes: Sequence[str], seed: int, quick: bool) -> Iterator[Task]:
+    """Yield all tasks, those that take longest first."""
+    for function in functions:
+        for dtype in dtypes:
+            if FORMATS[dtype].digits < 24:
+                yield Task(function, dtype, 0, 1 << 15)
+            elif dtype == "float32" and function in SWEPT and not quick:
+                yield from (Task(function, dtype, i, i + (1 << 24)) for i in range(0, 1 << 31, 1 << 24))
+            else:
+                size = SAMPLE // 16 if function in LOGARITHMIC else SAMPLE
+                size //= len(ORDERS) if function == "nth_derivative" else 1
+                size //= 16 if quick else 1
+                yield from (Task(function, dtype, i * size, (i + 1) * size, (seed,)) for i in range(16))
+
+
+def run(task: Task) -> tuple[Task, Finding]:
+    """Run a task in a worker."""
+    return task, task.run()
+
+
+def carry_out(tasks: Sequence[Task], jobs: int) -> dict[tuple[str, str], Finding]:
+    """Share the tasks out among processes; report progress on stderr; return the findings by function and dtype."""
+    findings: dict[tuple[str, str], Finding] = {}
+    begun = time.monotonic()
+    handler = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # as the workers inherit it: Ctrl-C is for this process
+    with get_context("spawn").Pool(jobs, softsign.set_num_threads, (1,)) as pool:
+        signal.signal(signal.SIGINT, handler)
+        for done, (task, finding) in enumerate(pool.imap_unordered(run, tasks), 1):
+            key = task.function, task.dtype
+            findings[key] = findings[key] + finding if key in findings else finding
+            report(done / len(tasks), time.monotonic() - begun, f"{task.function} {task.dtype}")
+    return findings
+
+
+def report(part: float, seconds: float, current: str) -> None:
+    """Draw the progress line on a terminal."""
+    if sys.stderr.isatty():
+        bar = "#" * int(30 * part)
+        line = f"\r[{bar:30}] {part:4.0%}  {seconds:4.0f} s  {current:32}"
+        print(line, end="" if part < 1 else "\n", file=sys.stderr, flush=True)
+
+
+HEADER = ("function", "dtype", "inputs tried", "wrong", "worst ulp", "worst input")
+
+
+def rows(findings: dict[tuple[str, str], Finding]) -> list[tuple[str, ...]]:
+    """Return the lines of the table."""
+    return [
+        (
+            function,
+            dtype,
+            f"{'all ' if complete(function, dtype, finding) else ''}{finding.measurement.tried:,}",
+            str(finding.wrong),
+            f"{finding.measurement.worst:.4f}",
+            written(finding.measurement.worst_input),
+        )
+        for (function, dtype), finding in findings.items()
+    ]
+
+
+def complete(function: str, dtype: str, finding: Finding) -> bool:
+    """Tell whether a function of one number was tried on every number."""
+    unary = function not in ("gradient", "gradient_from_output", "nth_derivative")
+    return unary and finding.measurement.tried == 1 << 8 * np.dtype(dtype).itemsize
+
+
+def plain_table(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in aligned columns."""
+    widths = [max(len(line[i]) for line in (HEADER, *lines)) for i in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if 2 <= i <= 4 else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in (HEADER, *lines)
+    )
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in (HEADER, ("---",) * len(HEADER), *lines))
+
+
+def write_readme(table: str, notes: str) -> None:
+    """Replace what is between the two marks in the README."""
+    before, begin, rest = README.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{README} has no lines {BEGIN} and {END} to write the table between")
+    README.write_text(f"{before}{BEGIN}\n{table}\n\n{notes}\n{END}{after}")
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Check every promise about the numbers.")
+    parser.add_argument(
+        "--quick", action="store_true", help="a sample of float32 instead of all 2**32 numbers"
+    )
+    parser.add_argument("--functions", nargs="+", choices=CONTRACTS, default=list(CONTRACTS), metavar="NAME")
+    parser.add_argument("--dtypes", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="DTYPE")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="processes (default: one for each CPU)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=time.time_ns(), help="of the samples (default: a fresh one)"
+    )
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md as well")
+    arguments = parser.parse_args()
+
+    tasks = list(plan(arguments.functions, arguments.dtypes, arguments.seed, arguments.quick))
+    print(f"kernels {', '.join(KERNELS)}; {arguments.jobs} processes; seed {arguments.seed}", flush=True)
+    try:
+        findings = carry_out(tasks, arguments.jobs)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    ordered = {
+        (f, d): findings[f, d] for f in arguments.functions for d in arguments.dtypes if (f, d) in findings
+    }
+    print(plain_table(rows(ordered)))
+    for (function, dtype), finding in ordered.items():
+        for promise, (number, first) in finding.broken.items():
+            print(f"{function} {dtype}: {number} broken promises of {promise}, first at {first}")
+    if arguments.readme:
+        write_readme(markdown_table(rows(ordered)), notes())
+    return int(any(finding.wrong for finding in ordered.values()))
+
+
+def notes() -> str:
+    """Say how the table came about."""
+    return (
+        f"`make accuracy` with softsign {softsign.__version__}, NumPy {np.__version__}, on {platform.machine()} with the "
+        f"kernels {', '.join(KERNELS)}, which agree bit for bit. Wrong: not correctly rounded, or outside the bound "
+        "promised."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

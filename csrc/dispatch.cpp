@@ -1,0 +1,223 @@
+#include "dispatch.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cfenv>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <string>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace softsign {
+namespace {
+
+std::vector<const KernelSet *> detect() {
+    std::vector<const KernelSet *> found;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        found.push_back(&avx512_kernels);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        found.push_back(&avx2_kernels);
+    found.push_back(&sse2_kernels);
+#else
+    found.push_back(&portable_kernels);
+#endif
+    return found;
+}
+
+std::atomic<const KernelSet *> in_use{nullptr};
+
+// 0 until it is asked for or set.
+std::atomic<int> thread_count{0};
+// OpenMP's threads do not survive a fork: a child computes serially.
+std::atomic<bool> forked{false};
+const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+
+std::size_t item_size(Type type) {
+    switch (type) {
+        case Type::float16:
+        case Type::bfloat16: return 2;
+        case Type::float32: return 4;
+        case Type::float64:
+        case Type::complex64: return 8;
+        case Type::longdouble: return sizeof(long double);
+        default: return 16;
+    }
+}
+
+struct Operand {
+    char *data;
+    std::ptrdiff_t step;
+    std::size_t size;
+
+    bool contiguous() const { return step == static_cast<std::ptrdiff_t>(size); }
+    char *at(std::ptrdiff_t i) const { return data + i * step; }
+};
+
+template <class Copy>
+void copy_items(std::size_t size, std::ptrdiff_t n, Copy copy) {
+    auto run = [&](auto bytes) {
+        for (std::ptrdiff_t i = 0; i < n; ++i) copy(i, bytes);
+    };
+    switch (size) {
+        case 2: return run(std::integral_constant<std::size_t, 2>{});
+        case 4: return run(std::integral_constant<std::size_t, 4>{});
+        case 8: return run(std::integral_constant<std::size_t, 8>{});
+        default: return run(std::integral_constant<std::size_t, 16>{});
+    }
+}
+
+struct Call {
+    Kernel kernel;
+    int inputs;
+    Operand operand[3];  // inputs, then the output
+    bool stream;
+
+    void run(std::ptrdiff_t begin, std::ptrdiff_t end) const {
+        const Operand &out = operand[inputs];
+        bool contiguous = out.contiguous();
+        for (int k = 0; k < inputs; ++k) contiguous &= operand[k].contiguous();
+        if (contiguous)
+            kernel(operand[0].at(begin), operand[inputs - 1].at(begin), out.at(begin), end - begin, stream);
+        else
+            for (std::ptrdiff_t i = begin; i < end; i += block) run_block(i, std::min(block, end - i));
+    }
+
+  private:
+    static constexpr std::ptrdiff_t block = 512;  // three buffers of 512 items stay in the first-level cache
+
+    void run_block(std::ptrdiff_t begin, std::ptrdiff_t n) const {
+        alignas(64) char buffer[3][block * 16];
+        char *item[3];
+        for (int k = 0; k <= inputs; ++k) item[k] = operand[k].contiguous() ? operand[k].at(begin) : buffer[k];
+        for (int k = 0; k < inputs; ++k) {
+            const Operand &in = operand[k];
+            if (!in.contiguous())
+                copy_items(in.size, n, [&](auto i, auto bytes) {
+                    std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes);
+                });
+        }
+        const Operand &out = operand[inputs];
+        kernel(item[0], item[inputs - 1], item[inputs], n, false);
+        if (!out.contiguous())
+            copy_items(out.size, n, [&](auto i, auto bytes) {
+                std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes);
+            });
+    }
+};
+
+// The addresses an operand covers.
+struct Span {
+    const char *begin, *end;
+    Span(const Operand &o, std::ptrdiff_t n)
+        : begin(std::min(o.at(0), o.at(n - 1))), end(std::max(o.at(0), o.at(n - 1)) + o.size) {}
+    bool overlaps(const Span &other) const { return begin < other.end && other.begin < end; }
+};
+
+// Splits 0..n into one part per thread. Workers take over the caller's floating-point environment (rounding, flushing of
+// subnormals) and hand back the flags they raised.
+void run_parallel(const Call &call, std::ptrdiff_t n, int threads) {
+#ifdef _OPENMP
+    std::fenv_t environment;
+    std::fegetenv(&environment);
+    std::atomic<int> raised{0};
+    std::ptrdiff_t share = (n / threads + 64) / 64 * 64;  // whole cache lines
+#pragma omp parallel num_threads(threads)
+    {
+        std::fesetenv(&environment);
+        for (std::ptrdiff_t part = omp_get_thread_num(); part * share < n; part += omp_get_num_threads())
+            call.run(part * share, std::min(n, (part + 1) * share));
+        raised |= std::fetestexcept(FE_ALL_EXCEPT);
+    }
+    std::feraiseexcept(raised);
+#else
+    (void)threads;
+    call.run(0, n);
+#endif
+}
+
+// Below this many items a second thread costs more than it brings.
+constexpr std::ptrdiff_t items_per_thread = 1 << 16;
+
+}  // namespace
+
+const std::vector<const KernelSet *> &available_kernels() {
+    static const std::vector<const KernelSet *> sets = detect();
+    return sets;
+}
+const KernelSet *kernels_in_use() {
+    const KernelSet *set = in_use.load(std::memory_order_relaxed);
+    if (!set) in_use = set = available_kernels().front();
+    return set;
+}
+bool use_kernels(const char *name) {
+    for (const KernelSet *set : available_kernels())
+        if (std::strcmp(set->name, name) == 0) {
+            in_use = set;
+            return true;
+        }
+    return false;
+}
+
+bool has_openmp() {
+#ifdef _OPENMP
+    return true;
+#else
+    return false;
+#endif
+}
+int get_num_threads() {
+#ifdef _OPENMP
+    if (thread_count == 0) thread_count = std::min(omp_get_max_threads(), max_threads);
+    return thread_count;
+#else
+    return 1;
+#endif
+}
+void set_num_threads(int n) { thread_count = n; }
+
+// Linux tells a cache's size in KiB, as "32768K". sysconf is no substitute: in virtual machines glibc multiplies what
+// cpuid says by cores that are not there (256 MiB where the cache has 32).
+std::size_t last_level_cache() {
+    static const std::size_t bytes = [] {
+        std::size_t kib = 32 << 10;  // elsewhere: a usual size
+        for (const char *level : {"2", "3"}) {
+            std::ifstream file(std::string("/sys/devices/system/cpu/cpu0/cache/index") + level + "/size");
+            std::size_t found;
+            if (file >> found && found > 0) kib = found;
+        }
+        return kib << 10;
+    }();
+    return bytes;
+}
+
+void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n) {
+    if (n <= 0) return;
+    Call call{kernels_in_use()->kernel[static_cast<int>(f)][static_cast<int>(type)], inputs, {}, false};
+    for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
+    if (f == Function::nth_derivative) call.operand[0].size = sizeof(std::int64_t);
+    if (n < items_per_thread) return call.run(0, n);
+
+    const Operand &out = call.operand[inputs];
+    bool apart = true, aligned = true;  // no input shares memory with the output; or only element by element
+    for (int k = 0; k < inputs; ++k) {
+        bool overlap = Span(call.operand[k], n).overlaps(Span(out, n));
+        apart &= !overlap;
+        aligned &= !overlap || (call.operand[k].data == out.data && call.operand[k].step == out.step);
+    }
+    call.stream = apart && n * out.size > last_level_cache();
+    int threads = static_cast<int>(std::min<std::ptrdiff_t>(get_num_threads(), n / items_per_thread));
+    if (threads > 1 && aligned && !forked)
+        run_parallel(call, n, threads);
+    else
+        call.run(0, n);
+}
+
+}  // namespace softsign

@@ -1,0 +1,26 @@
+// Which kernels run, on how many threads, and how they are fed from strided memory. No Python, no NumPy.
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "kernels.h"
+
+namespace softsign {
+
+// The kernel sets this CPU can run, best first, and the one in use.
+const std::vector<const KernelSet *> &available_kernels();
+const KernelSet *kernels_in_use();
+bool use_kernels(const char *name);  // false if no available set has that name
+
+int get_num_threads();
+void set_num_threads(int n);
+constexpr int max_threads = 1024;
+bool has_openmp();
+
+std::size_t last_level_cache();  // bytes
+
+// y[i] = f(a[i]) or f(a[i], b[i]) over n elements. args and steps (bytes) in the order a, (b,) y. Inputs may overlap y
+// only as y itself or ahead of it.
+void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n);
+
+}  // namespace softsign

@@ -1,0 +1,152 @@
+#include "exact.h"
+
+#include <cfenv>
+#include <cfloat>
+#include <cmath>
+
+namespace softsign::exact {
+namespace {
+
+struct Sum {  // high + low, |low| <= half an ulp of high
+    double high, low;
+};
+Sum two_sum(double a, double b) {
+    double s = a + b, z = s - a;
+    return {s, (a - (s - z)) + (b - z)};
+}
+Sum two_product(double a, double b) {
+    double p = a * b;
+    return {p, std::fma(a, b, -p)};
+}
+
+// An exact sum of doubles: a nonoverlapping expansion of increasing components (Shewchuk 1997, Grow-Expansion).
+class Expansion {
+    double component[24];
+    int count = 0;
+
+  public:
+    void add(double term) {
+        for (int i = 0; i < count; ++i) {
+            Sum s = two_sum(term, component[i]);
+            component[i] = s.low;
+            term = s.high;
+        }
+        component[count++] = term;
+    }
+    void add(Sum s) { add(s.low), add(s.high); }
+    int sign() const {  // that of the largest component which is not zero
+        for (int i = count; i-- > 0;)
+            if (component[i] != 0) return component[i] > 0 ? 1 : -1;
+        return 0;
+    }
+};
+
+// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)` says whether
+// v > y + h; y + h is the midpoint between y and a neighbour, and v is never a midpoint (a fraction whose denominator
+// is not a power of two, or else a float64).
+template <class Exceeds>
+double nearest(double y, Exceeds exceeds) {
+    double up = std::nextafter(y, DBL_MAX), down = std::nextafter(y, 0.0);
+    if (exceeds(y, (up - y) / 2)) return up;
+    return exceeds(y, (down - y) / 2) ? y : down;
+}
+
+// x - m(1 + sx) for m = y + h and s = +-1: positive if x/(1 + sx) > m.
+bool quotient_exceeds(double x, double s, double y, double h) {
+    Expansion r;
+    r.add(x), r.add(-y), r.add(-h), r.add(-s * h * x), r.add(two_product(-s * y, x));
+    return r.sign() > 0;
+}
+
+// 1 - m(1 + a)^2 for m = y + h: positive if 1/(1 + a)^2 > m.
+bool derivative_exceeds(double a, double y, double h) {
+    Sum square = two_product(a, a);
+    Expansion r;
+    r.add(1), r.add(-y), r.add(-h), r.add(two_product(-y, 2 * a)), r.add(-h * 2 * a);
+    r.add(two_product(-y, square.high)), r.add(two_product(-y, square.low));
+    r.add(-h * square.high), r.add(-h * square.low);
+    return r.sign() > 0;
+}
+
+struct Scaled {  // (high + low) 2^exponent with high in [2^-3, 1]
+    double high, low;
+    int exponent;
+};
+
+// (1 + a)^-k for k = 2, 3 and finite a >= 0, relative error below 2^-100. With m 2^E = a the sum 1 + a = (t + e) 2^E is
+// exact but for huge a, where the 1 underflows at 2^-1074 relative.
+Scaled power(double a, int k) {
+    int exponent = a < 1 ? 0 : std::ilogb(a);
+    Sum t = two_sum(std::ldexp(a, -exponent), std::ldexp(1.0, -exponent));
+    double c = 1 / t.high, d = std::fma(-t.low, c, std::fma(-t.high, c, 1.0));  // 1/(t+e) = c (1 + d + d^2 + ...)
+    Sum p = two_product(c, c);
+    p.low += p.high * (2 * d + 3 * d * d);
+    if (k == 3) {
+        Sum q = two_product(p.high, c);
+        q.low += p.low * c + q.high * (d + d * d);
+        p = q;
+    }
+    return {p.high, p.low, -k * exponent};
+}
+
+// v rounded once, subnormal results included.
+double round(Scaled v) {
+    int exponent = v.exponent + std::ilogb(v.high + v.low);
+    if (exponent >= DBL_MIN_EXP - 1) return std::ldexp(v.high + v.low, v.exponent);
+    std::feraiseexcept(FE_UNDERFLOW | FE_INEXACT);
+    if (exponent < DBL_MIN_EXP - DBL_MANT_DIG - 2) return 0;
+    // Adding 2^52 units of the last subnormal place rounds to that place; the error of the addition and v.low
+    // then decide the last unit.
+    double anchor = std::ldexp(1.0, 52 + DBL_MIN_EXP - DBL_MANT_DIG - v.exponent);
+    Sum s = two_sum(anchor, v.high);
+    return std::ldexp((s.high + (s.low + v.low)) - anchor, v.exponent);
+}
+
+bool special(double x) { return !(std::fabs(x) <= DBL_MAX); }
+
+}  // namespace
+
+double softsign(double x) {
+    if (std::isnan(x)) return x + x;
+    double a = std::fabs(x);
+    if (a >= 0x1p53) return std::copysign(a >= 0x1p54 ? 1.0 : 1 - 0x1p-53, x);
+    return std::copysign(nearest(a / (1 + a), [a](double y, double h) { return quotient_exceeds(a, 1, y, h); }), x);
+}
+
+double inverse(double y) {
+    if (std::isnan(y)) return y + y;
+    double a = std::fabs(y);
+    if (a >= 1) {
+        std::feraiseexcept(a > 1 ? FE_INVALID : FE_DIVBYZERO);
+        return a > 1 ? NAN : std::copysign(INFINITY, y);
+    }
+    return std::copysign(nearest(a / (1 - a), [a](double x, double h) { return quotient_exceeds(a, -1, x, h); }), y);
+}
+
+double derivative(double x) {
+    if (std::isnan(x)) return x + x;
+    double a = std::fabs(x);
+    if (std::isinf(a)) return 0;
+    double y = round(power(a, 2));
+    return a < 0x1p53 ? nearest(y, [a](double v, double h) { return derivative_exceeds(a, v, h); }) : y;
+}
+
+double second_derivative(double x) {
+    if (std::isnan(x)) return x + x;
+    if (std::isinf(x)) return -std::copysign(0.0, x);
+    Scaled p = power(std::fabs(x), 3);
+    return -std::copysign(round({p.high, p.low, p.exponent + 1}), x);
+}
+
+double gradient(double x, double dy) {
+    if (std::isnan(x) || std::isnan(dy)) return x + dy;
+    if (std::isinf(x)) return dy * 0;  // inf * 0 is invalid
+    if (special(dy) || dy == 0) return dy;
+    int exponent = std::ilogb(dy);
+    Scaled p = power(std::fabs(x), 2);
+    double m = std::fabs(std::ldexp(dy, -exponent));
+    Sum g = two_product(m, p.high);
+    return std::copysign(round({g.high, g.low + m * p.low, p.exponent + exponent}), dy);
+}
+
+}  // namespace softsign::exact

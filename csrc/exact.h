@@ -1,0 +1,13 @@
+// Scalar float64 functions for the inputs that the vector arithmetic of ops.h does not settle: results near a rounding
+// midpoint, huge arguments, inf and nan. Compiled once, without flags for any instruction set.
+#pragma once
+
+namespace softsign::exact {
+
+double softsign(double x);
+double inverse(double y);
+double derivative(double x);
+double second_derivative(double x);
+double gradient(double x, double dy);
+
+}  // namespace softsign::exact

@@ -1,0 +1,200 @@
+// Loops over contiguous arrays, written once for every function, element type and number of inputs.
+#pragma once
+#include <cstddef>
+
+#include "ops.h"
+
+namespace softsign {
+namespace {
+
+// How an element type is read into a vector and written from one.
+template <class T>
+struct Element {
+    using Vector = vf;
+};
+template <>
+struct Element<double> {
+    using Vector = vd;
+};
+template <class T>
+using Vector = typename Element<T>::Vector;
+
+inline vf decode(const float *, vf v) { return v; }
+inline vd decode(const double *, vd v) { return v; }
+inline vf decode(const float16 *, vh v) { return from_half(v); }
+inline vf decode(const bfloat16 *, vh v) { return from_bfloat(v); }
+inline vf encode(const float *, vf v) { return v; }
+inline vd encode(const double *, vd v) { return v; }
+inline vh encode(const float16 *, vf v) { return to_half(v); }
+inline vh encode(const bfloat16 *, vf v) { return to_bfloat(v); }
+
+template <class T>
+inline Vector<T> read(const T *p) {
+    decltype(encode(p, Vector<T>{})) raw;
+    std::memcpy(&raw, p, sizeof raw);
+    return decode(p, raw);
+}
+template <class T>
+inline void write(T *p, Vector<T> v, bool streaming) {
+    auto raw = encode(p, v);
+    if (streaming)
+        stream(p, raw);
+    else
+        std::memcpy(p, &raw, sizeof raw);
+}
+
+// One group of U vectors of arguments: x, or x and z.
+template <class V, int U, int Inputs>
+struct Group {
+    V v[Inputs][U];
+
+    template <class F>
+    auto call(int u, F f) const {
+        if constexpr (Inputs == 1)
+            return f(v[0][u]);
+        else
+            return f(v[0][u], v[1][u]);
+    }
+};
+
+template <class Op, class V, int U, int Inputs>
+inline Bits<V> outside(const Group<V, U, Inputs> &x) {
+    Bits<V> top = magnitude_bits(x.v[0][0]);
+    for (int u = 1; u < U; ++u) {
+        Bits<V> m = magnitude_bits(x.v[0][u]);
+        top = m > top ? m : top;
+    }
+    Bits<V> out = top >= Op::template limit<V>;
+    if constexpr (Inputs == 2)
+        for (int u = 0; u < U; ++u) out |= Op::outside(x.v[1][u]);
+    return out;
+}
+
+template <class Op, int U, int Inputs>
+inline void define(const Group<vf, U, Inputs> &x, vf (&y)[U]) {
+    for (int u = 0; u < U; ++u) {
+        vd2 a = widen(x.v[0][u]);
+        if constexpr (Inputs == 1) {
+            y[u] = repair(Op{}, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][u]);
+        } else {
+            vd2 b = widen(x.v[1][u]);
+            y[u] = narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
+        }
+    }
+}
+
+// The lanes that `fast` may not attempt or leaves in doubt, one by one.
+template <class Op, int U, int Inputs>
+[[gnu::noinline]] void settle(const Group<vd, U, Inputs> &x, vd (&y)[U]) {
+    for (int u = 0; u < U; ++u) {
+        Group<vd, 1, Inputs> one, safe;
+        for (int i = 0; i < Inputs; ++i) one.v[i][0] = x.v[i][u];
+        vl left = outside<Op>(one);
+        for (int i = 0; i < Inputs; ++i) safe.v[i][0] = left ? vd{} : one.v[i][0];
+        y[u] = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
+        for (int lane = 0; lane < double_lanes; ++lane)
+            if (left[lane]) y[u][lane] = one.call(0, [&](auto... args) { return Op::careful(args[lane]...); });
+    }
+}
+template <class Op, int U, int Inputs>
+[[gnu::noinline]] void settle(const Group<vf, U, Inputs> &x, vf (&y)[U]) {
+    define<Op>(x, y);
+}
+
+template <class Op, class T, class V, int U, int Inputs>
+inline void evaluate(const Group<V, U, Inputs> &x, V (&y)[U]) {
+    if constexpr (sizeof(T) == 2) {
+        for (int u = 0; u < U; ++u) y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
+    } else if constexpr (Op::template has_fast<V>) {
+        if (__builtin_expect(!any(outside<Op>(x)), 1)) {
+            Bits<V> doubt{};
+            for (int u = 0; u < U; ++u) y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
+            if (__builtin_expect(!any(doubt), 1)) return;
+        }
+        settle<Op>(x, y);
+    } else if constexpr (sizeof(T) == 4) {
+        define<Op>(x, y);
+    } else {
+        for (int u = 0; u < U; ++u) y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
+    }
+}
+
+template <class Op, class T, int Inputs>
+class Loop {
+    using V = Vector<T>;
+    static constexpr int lanes = Lanes<V>::count;
+
+    // U whole vectors from index i on.
+    template <int U>
+    static void step(const T *const (&in)[2], T *out, std::size_t i, bool streaming) {
+        Group<V, U, Inputs> x;
+        for (int k = 0; k < Inputs; ++k)
+            for (int u = 0; u < U; ++u) x.v[k][u] = read(in[k] + i + u * lanes);
+        V y[U];
+        evaluate<Op, T>(x, y);
+        for (int u = 0; u < U; ++u) write(out + i + u * lanes, y[u], streaming);
+    }
+    // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any function.
+    static void part(const T *const (&in)[2], T *out, std::size_t i, std::size_t count) {
+        T a[lanes] = {}, b[lanes] = {}, y[lanes];
+        std::memcpy(a, in[0] + i, count * sizeof(T));
+        if (Inputs == 2) std::memcpy(b, in[1] + i, count * sizeof(T));
+        step<1>({a, b}, y, 0, false);
+        std::memcpy(out + i, y, count * sizeof(T));
+    }
+
+  public:
+    static void run(const void *a, const void *b, void *y, std::size_t n, bool streaming) {
+        const T *const in[2] = {static_cast<const T *>(a), static_cast<const T *>(b)};
+        T *out = static_cast<T *>(y);
+        std::size_t i = 0;
+        if (streaming) {
+            std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
+            if (head > n) head = n;
+            for (; i < head; i += lanes) part(in, out, i, head - i < lanes ? head - i : lanes);
+            i = head;
+            constexpr int ahead = prefetch_bytes / sizeof(T);
+            for (; i + group * lanes <= n; i += group * lanes) {
+                for (int k = 0; k < Inputs; ++k)
+                    for (std::size_t byte = 0; byte < group * lanes * sizeof(T); byte += 64)
+                        __builtin_prefetch(reinterpret_cast<const char *>(in[k] + i + ahead) + byte);
+                step<group>(in, out, i, true);
+            }
+            stream_fence();
+        } else {
+            for (; i + group * lanes <= n; i += group * lanes) step<group>(in, out, i, false);
+        }
+        for (; i + lanes <= n; i += lanes) step<1>(in, out, i, false);
+        if (i < n) part(in, out, i, n - i);
+    }
+    static constexpr int group = 4;
+    static constexpr std::size_t prefetch_bytes = 2048;
+};
+
+// nth_derivative(n, x): n as int64. Orders are the same along an array as a rule: a vector is evaluated once per run of
+// equal orders in it.
+template <class T>
+void nth_derivative(const void *orders, const void *b, void *y, std::size_t count, bool) {
+    using V = Vector<T>;
+    constexpr std::size_t lanes = Lanes<V>::count;
+    const std::int64_t *n = static_cast<const std::int64_t *>(orders);
+    const T *x = static_cast<const T *>(b);
+    T *out = static_cast<T *>(y);
+    for (std::size_t i = 0; i < count;) {
+        T in[lanes] = {}, result[lanes];
+        std::size_t run = 0;
+        for (; run < lanes && i + run < count && n[i + run] == n[i]; ++run) in[run] = x[i + run];
+        int order = static_cast<int>(n[i]);
+        V v = read(in);
+        if constexpr (sizeof(T) == 8)
+            v = NthDerivative::precise(order, v);
+        else
+            v = in_double(v, [order](vd w) { return NthDerivative::plain(order, w); });
+        write(result, v, false);
+        std::memcpy(out + i, result, run * sizeof(T));
+        i += run;
+    }
+}
+
+}  // namespace
+}  // namespace softsign

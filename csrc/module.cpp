@@ -1,0 +1,253 @@
+// The Python module softsign._core: the kernels as NumPy ufuncs. The only file that knows Python and NumPy.
+#include <Python.h>
+//
+#include <numpy/arrayobject.h>
+#include <numpy/ufuncobject.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "dispatch.h"
+#include "docs.h"
+
+namespace softsign {
+namespace {
+
+static_assert(sizeof(npy_intp) == sizeof(std::ptrdiff_t), "steps are passed on as they are");
+
+struct LoopData {
+    Function function;
+    Type type;
+    int inputs;
+};
+
+void run_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data) {
+    const LoopData &loop = *static_cast<const LoopData *>(data);
+    apply(loop.function, loop.type, loop.inputs, args, steps, dimensions[0]);
+}
+
+void run_nth_derivative(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data) {
+    npy_intp orders = steps[0] == 0 ? (dimensions[0] > 0) : dimensions[0];
+    for (npy_intp i = 0; i < orders; ++i) {
+        npy_int64 n;
+        std::memcpy(&n, args[0] + i * steps[0], sizeof n);
+        if (n < 0 || n > 170) {
+            NPY_ALLOW_C_API_DEF
+            NPY_ALLOW_C_API
+            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to 170, got %lld",
+                         static_cast<long long>(n));
+            NPY_DISABLE_C_API
+            return;
+        }
+    }
+    run_loop(args, dimensions, steps, data);
+}
+
+// A ufunc and what it points to, which NumPy does not copy.
+struct Ufunc {
+    static constexpr int max_loops = 6;
+    const char *name, *doc;
+    Function function;
+    int inputs;
+    PyUFuncGenericFunction loop[max_loops];
+    void *data[max_loops];
+    LoopData loops[max_loops], bfloat16;
+    char types[max_loops * 3];
+    PyUFuncObject *object;
+};
+
+#define X(name) {#name, docs::name, Function::name, 1, {}, {}, {}, {}, {}, nullptr},
+#define Y(name) {#name, docs::name, Function::name, 2, {}, {}, {}, {}, {}, nullptr},
+Ufunc ufuncs[] = {SOFTSIGN_UNARY(X) SOFTSIGN_BINARY(Y)};
+#undef X
+#undef Y
+
+constexpr struct {
+    char code;
+    Type type;
+} dtypes[Ufunc::max_loops] = {
+    {NPY_HALF, Type::float16},       {NPY_FLOAT, Type::float32},   {NPY_DOUBLE, Type::float64},
+    {NPY_LONGDOUBLE, Type::longdouble}, {NPY_CFLOAT, Type::complex64}, {NPY_CDOUBLE, Type::complex128},
+};
+
+PyUFunc_TypeResolutionFunc *numpy_resolver = nullptr;
+
+PyUFuncGenericFunction loop_of(const Ufunc &u) {
+    return u.function == Function::nth_derivative ? run_nth_derivative : run_loop;
+}
+
+bool is_bfloat16(PyArray_Descr *descr) {
+    if (descr->type_num < NPY_USERDEF) return false;
+    PyObject *type = reinterpret_cast<PyObject *>(descr->typeobj);
+    PyObject *name = PyObject_GetAttrString(type, "__name__");
+    bool same = name && PyUnicode_CompareWithASCIIString(name, "bfloat16") == 0;
+    Py_XDECREF(name);
+    if (!name) PyErr_Clear();
+    return same;
+}
+
+// Gives a ufunc its loop for ml_dtypes' bfloat16 the first time it meets one, so that importing softsign need not
+// import ml_dtypes. A loop that is already there is simply replaced by itself.
+int register_bfloat16(Ufunc &u, int type_num) {
+    int types[3] = {type_num, type_num, type_num};
+    if (u.function == Function::nth_derivative) types[0] = NPY_INT64;
+    u.bfloat16 = {u.function, Type::bfloat16, u.inputs};
+    return PyUFunc_RegisterLoopForType(u.object, type_num, loop_of(u), types, &u.bfloat16);
+}
+
+PyArray_Descr *descr_of(PyObject *item) {  // of an operand or of an entry of dtype=/signature=
+    if (item && PyArray_Check(item)) return PyArray_DESCR(reinterpret_cast<PyArrayObject *>(item));
+    if (item && PyArray_DescrCheck(item)) return reinterpret_cast<PyArray_Descr *>(item);
+    return nullptr;
+}
+
+// NumPy's message says that there is no loop; ours also says for what.
+void name_the_types(const Ufunc &u, PyArrayObject **operands) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *name = type ? PyObject_GetAttrString(type, "__name__") : nullptr;
+    bool no_loop = name && PyUnicode_CompareWithASCIIString(name, "_UFuncNoLoopError") == 0;
+    Py_XDECREF(name);
+    if (!no_loop) return PyErr_Restore(type, value, trace);
+    Py_XDECREF(type), Py_XDECREF(value), Py_XDECREF(trace);
+    PyObject *first = reinterpret_cast<PyObject *>(PyArray_DESCR(operands[0]));
+    if (u.inputs == 1)
+        PyErr_Format(PyExc_TypeError, "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "
+                     "integers and bool", u.name, first, u.function == Function::softsign ? " and complex" : "");
+    else
+        PyErr_Format(PyExc_TypeError, "%s: arguments of %R and %R are not supported; it takes %s", u.name, first,
+                     reinterpret_cast<PyObject *>(PyArray_DESCR(operands[1])),
+                     u.function == Function::nth_derivative
+                         ? "an integer order and a real floating-point, integer or bool argument"
+                         : "real floating-point dtypes, integers and bool");
+}
+
+int resolve_types(PyUFuncObject *object, NPY_CASTING casting, PyArrayObject **operands, PyObject *type_tuple,
+                  PyArray_Descr **out) {
+    Ufunc *u = ufuncs;
+    while (u->object != object) ++u;
+    auto offer = [u](PyObject *item) {
+        PyArray_Descr *descr = descr_of(item);
+        return !descr || !is_bfloat16(descr) || register_bfloat16(*u, descr->type_num) == 0;
+    };
+    for (int i = 0; i <= u->inputs; ++i)
+        if (!offer(reinterpret_cast<PyObject *>(operands[i]))) return -1;
+    if (type_tuple && PyTuple_Check(type_tuple))
+        for (Py_ssize_t i = 0; i < PyTuple_Size(type_tuple); ++i)
+            if (!offer(PyTuple_GetItem(type_tuple, i))) return -1;
+    int result = numpy_resolver(object, casting, operands, type_tuple, out);
+    if (result < 0) name_the_types(*u, operands);
+    return result;
+}
+
+int add_ufunc(PyObject *module, Ufunc &u) {
+    int count = u.function == Function::softsign ? Ufunc::max_loops : Ufunc::max_loops - 2;
+    for (int i = 0; i < count; ++i) {
+        u.loops[i] = {u.function, dtypes[i].type, u.inputs};
+        u.loop[i] = loop_of(u);
+        u.data[i] = &u.loops[i];
+        for (int k = 0; k <= u.inputs; ++k) u.types[i * (u.inputs + 1) + k] = dtypes[i].code;
+        if (u.function == Function::nth_derivative) u.types[i * 3] = NPY_INT64;
+    }
+    PyObject *object =
+        PyUFunc_FromFuncAndData(u.loop, u.data, u.types, count, u.inputs, 1, PyUFunc_None, u.name, u.doc, 0);
+    if (!object) return -1;
+    u.object = reinterpret_cast<PyUFuncObject *>(object);
+    numpy_resolver = u.object->type_resolver;
+    u.object->type_resolver = resolve_types;
+    int failed = PyModule_AddObjectRef(module, u.name, object);
+    Py_DECREF(object);
+    return failed;
+}
+
+PyObject *names_of_kernels() {
+    const auto &sets = available_kernels();
+    PyObject *names = PyTuple_New(static_cast<Py_ssize_t>(sets.size()));
+    for (std::size_t i = 0; names && i < sets.size(); ++i)
+        PyTuple_SetItem(names, static_cast<Py_ssize_t>(i), PyUnicode_FromString(sets[i]->name));
+    return names;
+}
+
+PyObject *cpu_features(PyObject *, PyObject *) {
+    return Py_BuildValue("{s:s, s:N, s:O, s:n}", "kernels", kernels_in_use()->name, "available", names_of_kernels(),
+                         "openmp", has_openmp() ? Py_True : Py_False, "last_level_cache",
+                         static_cast<Py_ssize_t>(last_level_cache()));
+}
+
+int choose_kernels(const char *name, const char *parameter) {
+    if (use_kernels(name)) return 0;
+    PyObject *names = names_of_kernels();
+    if (!names) return -1;
+    PyErr_Format(PyExc_ValueError, "%s must be one of the kernel sets this CPU can run, %R, got '%s'", parameter, names,
+                 name);
+    Py_DECREF(names);
+    return -1;
+}
+
+PyObject *py_use_kernels(PyObject *, PyObject *argument) {
+    PyObject *text = PyUnicode_AsUTF8String(argument);
+    if (!text) return nullptr;
+    int failed = choose_kernels(PyBytes_AsString(text), "name");
+    Py_DECREF(text);
+    return failed ? nullptr : Py_NewRef(Py_None);
+}
+
+PyObject *py_get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(get_num_threads()); }
+
+PyObject *py_set_num_threads(PyObject *, PyObject *argument) {
+    PyObject *index = PyBool_Check(argument) ? nullptr : PyNumber_Index(argument);
+    if (!index) {
+        PyErr_Format(PyExc_TypeError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads, argument);
+        return nullptr;
+    }
+    int overflow;
+    long n = PyLong_AsLongAndOverflow(index, &overflow);
+    Py_DECREF(index);
+    if (overflow || n < 1 || n > max_threads) {
+        PyErr_Format(PyExc_ValueError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads, argument);
+        return nullptr;
+    }
+    set_num_threads(static_cast<int>(n));
+    return Py_NewRef(Py_None);
+}
+
+int read_environment() {
+    const char *cpu = std::getenv("SOFTSIGN_CPU");
+    if (cpu && *cpu && choose_kernels(cpu, "SOFTSIGN_CPU")) return -1;
+    const char *threads = std::getenv("SOFTSIGN_NUM_THREADS");
+    if (!threads || !*threads) return 0;
+    char *end;
+    long n = std::strtol(threads, &end, 10);
+    if (*end || n < 1 || n > max_threads) {
+        PyErr_Format(PyExc_ValueError, "SOFTSIGN_NUM_THREADS must be an integer from 1 to %d, got '%s'", max_threads, threads);
+        return -1;
+    }
+    set_num_threads(static_cast<int>(n));
+    return 0;
+}
+
+PyMethodDef methods[] = {
+    {"cpu_features", cpu_features, METH_NOARGS, docs::cpu_features},
+    {"get_num_threads", py_get_num_threads, METH_NOARGS, docs::get_num_threads},
+    {"set_num_threads", py_set_num_threads, METH_O, docs::set_num_threads},
+    {"_use_kernels", py_use_kernels, METH_O, docs::use_kernels},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+int execute(PyObject *module) {
+    if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return -1;
+    for (Ufunc &u : ufuncs)
+        if (add_ufunc(module, u) < 0) return -1;
+    return read_environment();
+}
+
+PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void *>(execute)}, {0, nullptr}};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "softsign._core", "The softsign ufuncs (native).", 0, methods, slots, nullptr, nullptr, nullptr,
+};
+
+}  // namespace
+}  // namespace softsign
+
+PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&softsign::definition); }

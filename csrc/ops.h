@@ -1,0 +1,375 @@
+// The functions: one struct each, with the derivation of its arithmetic and of its error.
+//
+// Every struct has `plain`, the formula in V's own arithmetic, safe at +-inf and free of spurious flags:
+//   float16, bfloat16   plain in float32, rounded once more;
+//   float32             plain in float64, rounded once. This *defines* the float32 result. `repair` mends the one or two
+//                       inputs whose quotient lies so near a midpoint that float64 cannot tell;
+//   float64             `fast` and `careful` where the struct has them, else plain.
+// `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two values
+// that enclose the exact result and round to the same number. Lanes where they differ are marked in `doubt` (Ziv's
+// test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64 definition (float32) or, lane by
+// lane, to `careful` (float64), which decides by exact arithmetic. So every instruction set returns the same bits.
+//
+// Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
+#pragma once
+#include "exact.h"
+#include "simd.h"
+
+namespace softsign {
+namespace {
+
+template <class V>
+struct Enclosure;  // u; the factors derived in `quotient`; the relative half-width of `Derivative::fast`
+template <>
+struct Enclosure<vf> {
+    static constexpr float below = 1 - 0x1p-21f, above = 1 + 0x1p-20f, width = 0x1p-42f;
+    static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
+    static constexpr bool available = has_fma;                      // without fma the definition is as fast
+};
+template <>
+struct Enclosure<vd> {
+    static constexpr double below = 1 - 0x1p-50, above = 1 + 0x1p-49, width = 0x1p-100;
+    static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
+    static constexpr bool available = true;
+};
+
+template <class V>
+struct TwoPart {
+    V t, e;
+};
+
+// 1 + a exactly, 0 <= a < limit: t - 1 has no rounding error, so e is Fast2Sum's whatever the order of 1 and a.
+template <class V>
+inline TwoPart<V> one_plus(V a) {
+    V t = 1 + a;
+    return {t, a - (t - 1)};
+}
+template <class V>
+inline TwoPart<V> two_sum(V a, V b) {
+    V s = a + b, z = s - a;
+    return {s, (a - (s - z)) + (b - z)};
+}
+// 1 - a exactly, 0 <= a <= 1.
+template <class V>
+inline TwoPart<V> one_minus(V a) {
+    V t = 1 - a;
+    return {t, (1 - t) - a};
+}
+
+// x/(t + e), correctly rounded or marked in doubt.
+//
+// c = (1-4u')/t with u' = 2u, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of
+// c makes r positive for positive x and 2^-21 x in size (2^-50 x), so that its two roundings, that of c and e/t <= u
+// together stay below 4.6 u of it, and 1/(t+e) lies surely between c and c(1 + 16u). The two ends of that interval
+// enclose the quotient; q and r carry so few bits too many that an element is in doubt once in 2^16.
+// r is formed with its sign such that x = -0 gives -0.
+template <class V>
+inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
+    V c = splat<V>(Enclosure<V>::below) / d.t;
+    V q = x * c;
+    V r = fma(q, d.e, fma(q, d.t, -x));
+    V y1 = fma(-r, c, q), y2 = fma(-r, c * Enclosure<V>::above, q);
+    doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
+    return has_fma ? y1 : with_sign_of(y1, x);
+}
+
+template <class Function>
+inline vf in_double(vf x, Function f) {
+    vd2 w = widen(x);
+    return narrow({f(w.lo), f(w.hi)});
+}
+
+// One correction on the way to float32: where |x| has these bits, the result is that.
+inline vf mend(vf y, vf x, int32_t input, int32_t result) {
+    return magnitude_bits(x) == input ? with_sign_of((vf)(vi{} + result), y) : y;
+}
+
+template <class V>
+inline V keep_nan(V y, V x) {
+    return x != x ? x : y;
+}
+
+// x/(1 + |x|).
+struct Softsign {
+    template <class V>
+    static constexpr bool has_fast = Enclosure<V>::available;
+    template <class V>
+    static constexpr auto limit = Enclosure<V>::limit;
+    template <class V>
+    static V plain(V x) {
+        V a = abs(x);
+        a = is_inf(x) ? splat<V>(0x1p100f) : a;
+        return with_sign_of(a / (1 + a), x);
+    }
+    template <class V>
+    static V fast(V x, Bits<V> &doubt) {
+        return quotient(x, one_plus(abs(x)), doubt);
+    }
+    static double careful(double x) { return exact::softsign(x); }
+};
+
+// y/(1 - |y|): +-inf with DIVBYZERO at +-1, nan with INVALID beyond.
+struct Inverse {
+    template <class V>
+    static constexpr bool has_fast = Enclosure<V>::available;
+    template <class V>
+    static constexpr auto limit = Enclosure<V>::one;
+    template <class V>
+    static V plain(V y) {
+        V a = abs(y);
+        auto beyond = (magnitude_bits(y) > (Bits<V>)splat<V>(1)) & (magnitude_bits(y) <= Lanes<V>::inf);
+        V denominator = beyond ? V{} : 1 - a;
+        return with_sign_of((beyond ? V{} : a) / denominator, y);
+    }
+    template <class V>
+    static V fast(V y, Bits<V> &doubt) {
+        return quotient(y, one_minus(abs(y)), doubt);
+    }
+    static double careful(double y) { return exact::inverse(y); }
+};
+
+// 1/(1 + |x|)^2.
+struct Derivative {
+    template <class V>
+    static constexpr bool has_fast = Enclosure<V>::available;
+    template <class V>
+    static constexpr auto limit = Enclosure<V>::limit;
+    template <class V>
+    static V plain(V x) {
+        V r = 1 / (1 + abs(x));
+        return r * r;
+    }
+
+    // c^2 (1 + g) with c^2 exact inside an fma. The neglected 3 g^2/4 <= 3 u^2 * 4 and the roundings of c^2 g, g and their
+    // product sum to less than 16 u^2 = width/4.
+    template <class V>
+    static V fast(V x, Bits<V> &doubt) {
+        V a = abs(x), a2 = a + a;
+        V t2 = a2 + 2, e2 = a2 - (t2 - 2);  // 2t and 2e
+        V c = 2 / t2;
+        V g = fma(-e2, c, fma(-t2, c, splat<V>(2)));
+        V p = c * c, m = p * g;
+        V y1 = fma(c, c, fma(p, splat<V>(-Enclosure<V>::width), m));
+        V y2 = fma(c, c, fma(p, splat<V>(Enclosure<V>::width), m));
+        doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
+        return y1;
+    }
+    static double careful(double x) { return exact::derivative(x); }
+};
+
+// c = 1/t with g = 2(1 - c(t+e)) < 4u, so that (t+e)^-k = c^k (1 + kg/2 + ...). The fma is exact.
+struct Reciprocal {
+    vd c, g;
+    explicit Reciprocal(vd a) {
+        TwoPart<vd> d = one_plus(a);
+        c = 1 / d.t;
+        g = 2 * (fma(-d.t, c, splat<vd>(1)) - d.e * c);
+    }
+};
+
+// -2 sgn(x)/(1 + |x|)^3 and, by definition, f''(+-0) = +-0: the mean of the one-sided limits -2 and 2.
+struct SecondDerivative {
+    template <class V>
+    static constexpr bool has_fast = sizeof(Scalar<V>) == 8;
+    template <class V>
+    static constexpr auto limit = Enclosure<V>::limit;
+    template <class V>
+    static V plain(V x) {
+        V r = 1 / (1 + abs(x));
+        return finish((r * r) * (r + r), x);
+    }
+    template <class V>
+    static V finish(V magnitude, V x) {
+        return magnitude_bits(x) == 0 ? x : with_sign_of(magnitude, -x);
+    }
+
+    // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or rounded once on
+    // every instruction set, so the bits agree without a proof of correct rounding.
+    static vd fast(vd x, vl &) {
+        Reciprocal r(abs(x));
+        vd p = r.c * r.c, p_low = fma(r.c, r.c, -p);
+        vd q = p * r.c, q_low = fma(p, r.c, -q);
+        vd low = q_low + (p_low * r.c + q * (1.5 * r.g));
+        return finish(2 * (q + low), x);
+    }
+    static double careful(double x) { return exact::second_derivative(x); }
+};
+
+// dy/(1 + |x|)^2: SoftsignGradient.
+struct Gradient {
+    template <class V>
+    static constexpr bool has_fast = sizeof(Scalar<V>) == 8;
+    template <class V>
+    static constexpr auto limit = Enclosure<V>::limit;
+    template <class V>
+    static V plain(V x, V dy) {
+        V r = 1 / (1 + abs(x));
+        return (dy * r) * r;
+    }
+    // dy c^2 (1 + g) as an exact product and a small sum: below 0.51 ulp, nothing under- or overflows between the limits.
+    static vd fast(vd x, vd dy, vl &) {
+        Reciprocal r(abs(x));
+        vd p = r.c * r.c, p_low = fma(r.c, r.c, -p) + p * r.g;
+        vd h = dy * p, h_low = fma(dy, p, -h);
+        return with_sign_of(h + (h_low + dy * p_low), dy);
+    }
+    static vl outside(vd dy) {
+        vl bits = magnitude_bits(dy);
+        return (bits > 0x7d00000000000000) | ((bits < 0x0df0000000000000) & (bits != 0));  // 2^977, 2^-800
+    }
+    static double careful(double x, double dy) { return exact::gradient(x, dy); }
+};
+
+// dy (1 - |y|)^2, the gradient from the output: at most 2 ulp of that expression. What y has lost it cannot restore: its
+// relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is 0.
+struct GradientFromOutput {
+    template <class V>
+    static constexpr bool has_fast = false;
+    template <class V>
+    static V plain(V y, V dy) {
+        V a = abs(y);
+        V part = magnitude_bits(y) < (Bits<V>)splat<V>(1) ? a : V{};
+        V e = one_minus(part).e;
+        V s = 1 - a, g = dy * s;
+        return with_sign_of(g * s + 2 * e * g, dy);
+    }
+};
+
+// log1p(a) = hi + lo for 0 <= a finite: 1 + a = 2^k m with m in [sqrt(1/2), sqrt(2)), f = m - 1, s = f/(2 + f), and
+// log m = 2 artanh(s) = f - (f^2/2 - s (f^2/2 + R)), R = 2 s^2/3 + 2 s^4/5 + ...; |s| < 0.1716, so that eleven terms
+// leave 2^-60. hi = k log 2 + f holds the leading bits; lo is computed to about 2^-56.
+struct Log1p {
+    vd hi, lo;
+
+    explicit Log1p(vd a) {
+        typedef uint64_t vu __attribute__((vector_size(vector_bytes)));
+        vd u = 1 + a;
+        vu k = ((vu)u + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd)) >> 52;  // exponent + 1023, turning at sqrt(1/2)
+        vd m = (vd)((vu)u - ((k - 1023) << 52));
+        vl unit = k == 1023;
+        vd f = unit ? a : m - 1;
+        vd c = unit ? vd{} : a - (u - 1);                                     // what 1 + a lost
+        vd kd = (vd)(k + 0x4330000000000000) - (0x1p52 + 1023);
+        vd s = f / (2 + f), z = s * s, half = 0.5 * f * f;
+        vd sum = splat<vd>(2.0 / 23);
+        const double coefficient[] = {2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13,
+                                      2.0 / 11, 2.0 / 9,  2.0 / 7,  2.0 / 5,  2.0 / 3};
+        for (double q : coefficient) sum = sum * z + q;
+        vd rest = s * (half + z * sum) - half;
+        const double ln2_hi = 0x1.62e42fee00000p-1, ln2_lo = 0x1.a39ef35793c76p-33;  // k ln2_hi is exact
+        vd kl = kd * ln2_hi;
+        hi = kl + f;
+        lo = (kd * ln2_lo + c / u) + (f - (hi - kl)) + rest;
+    }
+};
+
+// log f'(x) = -2 log1p|x|.
+struct LogJacobian {
+    template <class V>
+    static constexpr bool has_fast = false;
+    static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
+    static vd plain(vd x) {
+        vd a = is_inf(x) ? vd{} : abs(x);
+        Log1p l(a);
+        vd y = -2 * (l.hi + l.lo);
+        return keep_nan(is_inf(x) ? -abs(x) : y, x);
+    }
+};
+
+// F(x) = |x| - log1p|x|, F' = softsign. |x| - hi is 0 where 1 + |x| < sqrt(2), which leaves the series of
+// log1p without its first term: no cancellation.
+struct Antiderivative {
+    template <class V>
+    static constexpr bool has_fast = false;
+    static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
+    static vd plain(vd x) {
+        vd a = is_inf(x) ? vd{} : abs(x);
+        Log1p l(a);
+        vd d = a - l.hi, e = (a - d) - l.hi;
+        return keep_nan(is_inf(x) ? abs(x) : d + (e - l.lo), x);
+    }
+};
+
+// G(x) = sgn(x) [x^2/2 + |x| - (1 + |x|) log1p|x|], G' = F.
+//   |x| <= 1:  with r = |x|/(2 + |x|), G = r x^2 (1/3 + r^2/15 + r^4/35 + ...), term r^2k/((2k+1)(2k+3)), all positive;
+//   else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
+struct SecondAntiderivative {
+    template <class V>
+    static constexpr bool has_fast = false;
+    static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
+    static vd plain(vd x) {
+        vd a = abs(x);
+        vl huge = magnitude_bits(x) > (vl)splat<vd>(0x1p60);
+        vd y = magnitude_bits(x) > (vl)splat<vd>(1) ? large(huge ? splat<vd>(1) : a) : small(huge ? vd{} : a);
+        return keep_nan(with_sign_of(huge ? (0.5 * a) * a : y, x), x);
+    }
+
+    static vd small(vd a) {
+        vd r = a / (2 + a), z = r * r, sum{};
+        for (int k = 17; k >= 0; --k) sum = sum * z + 1.0 / ((2 * k + 1) * (2 * k + 3));
+        return (a * a * r) * sum;
+    }
+    static vd large(vd a) {
+        Log1p l(a);
+        TwoPart<vd> t = one_plus(a);
+        vd p = t.t * l.hi, p_low = fma(t.t, l.hi, -p);
+        vd g = 0.5 * a * a, g_low = fma(0.5 * a, a, -g);
+        TwoPart<vd> s = two_sum(g, a), d = two_sum(s.t, -p);
+        return d.t + ((d.e + (s.e + g_low)) - (p_low + (t.e * l.hi + t.t * l.lo)));
+    }
+};
+
+// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1); at 0 the mean of the one-sided limits: 0 for even n, n! for odd n.
+struct NthDerivative {
+    static constexpr int max_order = 170;  // 171! exceeds float64
+
+    static vd finish(int n, vd magnitude, vd x) {
+        if (n % 2) return keep_nan(magnitude, x);
+        return keep_nan(magnitude_bits(x) == 0 ? x : with_sign_of(magnitude, n == 0 ? x : -x), x);
+    }
+    // For float32: products of k/(1 + |x|), relative error n 2^-51.
+    static vd plain(int n, vd x) {
+        if (n == 0) return Softsign::plain(x);
+        vd r = 1 / (1 + abs(x)), v = r;
+        for (int k = 1; k <= n; ++k) v *= k * r;
+        return finish(n, v, x);
+    }
+    // For float64: the same product in pairs of doubles, with |x| = m 2^E scaled by 2^-E so that nothing underflows
+    // before the end, and 2^-64 ahead so that 170! stays clear of the largest double.
+    static vd precise(int n, vd x) {
+        const vl huge = (vl)splat<vd>(0x1p600), bias = vl{} + (1023LL << 52);
+        vl bits = magnitude_bits(x);
+        bits = bits > huge ? huge : bits;
+        vl scale = bits > bias ? (bits - bias) & (0x7ffLL << 52) : vl{};  // E, in the place of the exponent
+        TwoPart<vd> t = two_sum((vd)(bias - scale), (vd)(bits > bias ? bits - scale : bits));
+        vd c = 1 / t.t, c_low = c * (fma(-t.t, c, splat<vd>(1)) - t.e * c);
+        vd v = c * 0x1p-64, v_low = c_low * 0x1p-64;
+        for (int k = 1; k <= n; ++k) {
+            vd w = k * c, w_low = fma(splat<vd>(k), c, -w) + k * c_low;
+            vd p = v * w, p_low = fma(v, w, -p) + (v * w_low + v_low * w);
+            v = p + p_low, v_low = p_low - (v - p);
+        }
+        v *= 0x1p64;
+        vl left = (scale >> 52) * (n + 1);  // halvings still to do
+        for (int step = 0; step < 3; ++step) {
+            vl now = left > 1000 ? vl{} + 1000 : left;
+            v *= (vd)(bias - (now << 52));
+            left -= now;
+        }
+        return finish(n, v, x);
+    }
+};
+
+// The float32 results that float64 rounds to the wrong side of a midpoint, all found by trying every input.
+template <class Op>
+inline vf repair(Op, vf y, vf) {
+    return y;
+}
+inline vf repair(Softsign, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }  // 0x1.17022cp-7
+inline vf repair(Inverse, vf y, vf x) {
+    y = mend(y, x, 0x3a78b926, 0x3a78f59f);     // 0x1.f1724cp-11
+    return mend(y, x, 0x3b19009a, 0x3b195c43);  // 0x1.320134p-9
+}
+
+}  // namespace
+}  // namespace softsign

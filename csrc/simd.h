@@ -1,0 +1,242 @@
+// Vectors of the width of the instruction set this file is compiled for, on GCC's and Clang's vector extensions:
+// + - * / and comparisons are the language's own; what it lacks stands here. Without -m flags (SSE2, NEON, any other
+// CPU) the vectors have 16 bytes and everything below has a plain form.
+#pragma once
+#include <cfenv>
+#include <cstdint>
+#include <cstring>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace softsign {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+typedef float vf __attribute__((vector_size(vector_bytes)));
+typedef double vd __attribute__((vector_size(vector_bytes)));
+typedef int32_t vi __attribute__((vector_size(vector_bytes)));  // lanes and masks of vf
+typedef int64_t vl __attribute__((vector_size(vector_bytes)));  // lanes and masks of vd
+constexpr int float_lanes = vector_bytes / 4;
+constexpr int double_lanes = vector_bytes / 8;
+
+struct vd2 {  // the lanes of one vf, widened
+    vd lo, hi;
+};
+
+// Fused multiply-add in hardware: with it a residual q*t - x is one instruction.
+#if defined(__FMA__) || defined(__FP_FAST_FMA)
+constexpr bool has_fma = true;
+#else
+constexpr bool has_fma = false;
+#endif
+
+template <class V>
+struct Lanes;  // V's scalar, integer vector and layout
+template <>
+struct Lanes<vf> {
+    using Scalar = float;
+    using Bits = vi;
+    using Int = int32_t;
+    static constexpr int count = float_lanes;
+    static constexpr Int sign = INT32_MIN, inf = 0x7f800000;
+};
+template <>
+struct Lanes<vd> {
+    using Scalar = double;
+    using Bits = vl;
+    using Int = int64_t;
+    static constexpr int count = double_lanes;
+    static constexpr Int sign = INT64_MIN, inf = 0x7ff0000000000000;
+};
+template <class V>
+using Bits = typename Lanes<V>::Bits;
+template <class V>
+using Scalar = typename Lanes<V>::Scalar;
+
+template <class V>
+inline V splat(Scalar<V> c) {
+    return V{} + c;
+}
+template <class V>
+inline Bits<V> magnitude_bits(V x) {
+    return (Bits<V>)x & ~Lanes<V>::sign;
+}
+template <class V>
+inline V abs(V x) {
+    return (V)magnitude_bits(x);
+}
+template <class V>
+inline V with_sign_of(V magnitude, V x) {
+    return (V)((Bits<V>)magnitude | ((Bits<V>)x & Lanes<V>::sign));
+}
+// Comparisons that must not raise INVALID on nan look at the bits: for magnitudes integer order is numeric order.
+template <class V>
+inline Bits<V> is_inf(V x) {
+    return magnitude_bits(x) == Lanes<V>::inf;
+}
+
+inline bool any(vi m) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#elif defined(__SSE2__)
+    return _mm_movemask_epi8(_mm_cmpeq_epi8((__m128i)m, _mm_setzero_si128())) != 0xffff;
+#else
+    bool r = false;
+    for (int i = 0; i < float_lanes; ++i) r |= m[i] != 0;
+    return r;
+#endif
+}
+inline bool any(vl m) { return any((vi)m); }
+
+// fma(a, b, c) = a*b + c with one rounding. Without the instruction: the error-free product (Veltkamp and Dekker), the
+// error-free sum (Knuth) and one addition. That rounds as the instruction does wherever a*b + c or its error is exact,
+// which are the uses in ops.h. |a|, |b| < 2^996.
+#if defined(__AVX512F__)
+inline vf fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+inline vd fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+#elif defined(__FMA__)
+inline vf fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+inline vd fma(vd a, vd b, vd c) { return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+#elif defined(__FP_FAST_FMA)
+inline vf fma(vf a, vf b, vf c) {
+    for (int i = 0; i < float_lanes; ++i) a[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return a;
+}
+inline vd fma(vd a, vd b, vd c) {
+    for (int i = 0; i < double_lanes; ++i) a[i] = __builtin_fma(a[i], b[i], c[i]);
+    return a;
+}
+#else
+inline vd product_error(vd a, vd b, vd p) {  // a*b - p
+    const double split = 134217729.0;        // 2^27 + 1
+    vd ca = split * a, cb = split * b;
+    vd ah = ca - (ca - a), bh = cb - (cb - b), al = a - ah, bl = b - bh;
+    return ((ah * bh - p) + ah * bl + al * bh) + al * bl;
+}
+inline vd fma(vd a, vd b, vd c) {
+    vd p = a * b, s = p + c, z = s - p;
+    vd sum_error = (p - (s - z)) + (c - z);
+    return s + (sum_error + product_error(a, b, p));
+}
+#endif
+
+inline vd2 widen(vf x) {
+#if defined(__AVX512F__)
+    return {(vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)x)),
+            (vd)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)x, 1))};
+#elif defined(__AVX2__)
+    return {(vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)x)),
+            (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, 1))};
+#elif defined(__SSE2__)
+    return {(vd)_mm_cvtps_pd((__m128)x), (vd)_mm_cvtps_pd(_mm_movehl_ps((__m128)x, (__m128)x))};
+#else
+    vd2 r;
+    for (int i = 0; i < double_lanes; ++i) r.lo[i] = x[i], r.hi[i] = x[i + double_lanes];
+    return r;
+#endif
+}
+inline vf narrow(vd2 x) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)x.lo)),
+                                  _mm512_cvtpd_ps((__m512d)x.hi), 1);
+#elif defined(__AVX2__)
+    return (vf)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)x.hi), _mm256_cvtpd_ps((__m256d)x.lo));
+#elif defined(__SSE2__)
+    return (vf)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)x.lo), _mm_cvtpd_ps((__m128d)x.hi));
+#else
+    vf r;
+    for (int i = 0; i < double_lanes; ++i) r[i] = (float)x.lo[i], r[i + double_lanes] = (float)x.hi[i];
+    return r;
+#endif
+}
+
+// Memory. The element types of a vf are float, IEEE half and bfloat16; of a vd, double.
+struct float16 {
+    uint16_t bits;
+};
+struct bfloat16 {
+    uint16_t bits;
+};
+typedef uint16_t vh __attribute__((vector_size(vector_bytes / 2)));  // the 16-bit lanes of one vf
+
+template <class V>
+inline V load(const Scalar<V> *p) {
+    V v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+// A store that leaves the destination's line out of the cache; `p` is aligned to the vector.
+template <class V>
+inline void stream(void *p, V v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof v == 64) return _mm512_stream_si512((__m512i *)p, (__m512i)v);
+#endif
+#if defined(__AVX2__)
+    if constexpr (sizeof v == 32) return _mm256_stream_si256((__m256i *)p, (__m256i)v);
+#endif
+#if defined(__SSE2__)
+    if constexpr (sizeof v == 16) return _mm_stream_si128((__m128i *)p, (__m128i)v);
+#endif
+    std::memcpy(p, &v, sizeof v);
+}
+inline void stream_fence() {
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+inline vf from_half(vh h) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_cvtph_ps((__m256i)h);
+#elif defined(__F16C__)
+    return (vf)_mm256_cvtph_ps((__m128i)h);
+#else
+    vi u = __builtin_convertvector(h, vi);
+    vi sign = (u & 0x8000) << 16, magnitude = u & 0x7fff;
+    // Multiplying by 2^112 moves the exponent's bias, subnormals included; inf and nan get their exponent by hand.
+    vf finite = (vf)(magnitude << 13) * 0x1p112f;
+    vi special = (magnitude << 13) | 0x7f800000;
+    return (vf)((magnitude >= 0x7c00 ? special : (vi)finite) | sign);
+#endif
+}
+inline vh to_half(vf x) {  // round to nearest even
+#if defined(__AVX512F__)
+    return (vh)_mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT);
+#elif defined(__F16C__)
+    return (vh)_mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT);
+#else
+    vi bits = (vi)x, sign = bits & INT32_MIN, a = bits & INT32_MAX;
+    // Normal halves: drop 13 bits, ties to even. Subnormal halves: adding 2^-1 leaves their bits at the bottom.
+    vi normal = (a - (112 << 23) + 0xfff + ((a >> 13) & 1)) >> 13;
+    vi small = (vi)((a < 113 << 23 ? (vf)a : vf{}) + 0.5f) - (126 << 23);
+    vi nan = 0x7e00 | ((a >> 13) & 0x3ff);
+    vi overflow = (a >= 0x477ff000) & (a < 0x7f800000);
+    if (any(overflow)) std::feraiseexcept(FE_OVERFLOW | FE_INEXACT);
+    vi h = a < 113 << 23 ? small : normal;
+    h = a >= 0x477ff000 ? (vi{} + 0x7c00) : h;
+    h = a > 0x7f800000 ? nan : h;
+    return __builtin_convertvector(h | ((sign >> 16) & 0x8000), vh);
+#endif
+}
+inline vf from_bfloat(vh h) { return (vf)(__builtin_convertvector(h, vi) << 16); }
+inline vh to_bfloat(vf x) {  // round to nearest even; overflow rounds to inf, a nan stays a (quiet) nan
+    typedef uint32_t vu __attribute__((vector_size(vector_bytes)));
+    vu b = (vu)x;
+    vu rounded = (b + 0x7fff + ((b >> 16) & 1)) >> 16;
+    vu quiet = (b >> 16) | 0x40;
+    return __builtin_convertvector((vu)(magnitude_bits(x) > Lanes<vf>::inf ? (vi)quiet : (vi)rounded), vh);
+}
+
+}  // namespace
+}  // namespace softsign

@@ -1,0 +1,546 @@
+"""The error of the functions of `softsign` against the exact values, in ulp.
+
+The error of a result is counted in units in the last place by `ulp_error`, for any got and any exact value. What the
+result is compared with is the exact value to 2**-90 or better, an unevaluated sum of two float64 numbers times a
+power of two (`Exact`):
+
+* The algebraic functions are quotients N/D with polynomials in 1 + abs(x) or 1 - abs(y) for D. Any approximation q
+  of N/D, however poor, has the exact error (N - q D)/D, and N - q D takes nothing but sums and products, which pairs
+  of float64 numbers give with their rounding errors [1]_. Where the formula itself goes wrong does not matter.
+* The logarithmic functions come from MPFR (gmpy2) at 320 bits.
+
+Whether a result is the correctly rounded one is decided by the same residual: an error within 2**-40 ulp of a
+midpoint goes to integer arithmetic (`softsign.reference`).
+
+References
+----------
+.. [1] T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18,
+   1971, 224-242.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from softsign import reference
+from softsign.reference import FORMATS, Format
+
+__all__ = [
+    "CONTRACTS",
+    "Exact",
+    "Measurement",
+    "correctly_rounded",
+    "every_value",
+    "exact",
+    "measure",
+    "sample",
+    "ulp_error",
+]
+
+Doubles = npt.NDArray[np.float64]
+
+# The greatest error allowed in ulp; 0.5 stands for correctly rounded.
+CONTRACTS: dict[str, dict[str, float]] = {
+    function: dict(zip(FORMATS, bounds, strict=True))
+    for function, bounds in {
+        "softsign": (0.5, 0.5, 0.5, 0.5001),
+        "derivative": (0.5, 0.5, 0.5, 0.5001),
+        "inverse": (0.5, 0.5, 0.5, 0.5001),
+        "gradient": (1, 1, 1, 1),
+        "gradient_from_output": (2, 2, 2, 2),
+        "second_derivative": (1, 1, 1, 1),
+        "nth_derivative": (4, 4, 4, 4),
+        "antiderivative": (1, 1, 1, 2),
+        "second_antiderivative": (1, 1, 1, 4),
+        "log_jacobian": (2, 2, 2, 2),
+    }.items()
+}
+
+_BLOCK = 1 << 16  # elements worked on at a time, so that the temporaries stay in the cache
+
+
+class Exact(NamedTuple):
+    """Exact values, (head + tail) * 2**exponent.
+
+    `head` is in [1/2, 1) in magnitude, or zero, infinite or nan, and carries the sign; `tail` is at most half an ulp of
+    `head`. The exponent is apart because results need it beyond float64's range.
+    """
+
+    head: Doubles
+    tail: Doubles
+    exponent: npt.NDArray[np.int64]
+
+
+def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
+    """Return (got - exact) / ulp(exact), for every pair of a result and a true value.
+
+    One ulp is the spacing of the dtype of `got` in the binade of the *exact* value (a power of two belongs to the
+    binade above it); among subnormal numbers and zero it is the smallest subnormal number. So a correctly rounded
+    result has an error of at most 1/2.
+
+    Parameters
+    ----------
+    got : array_like of float16, bfloat16, float32 or float64
+        The results.
+    exact : Exact or array_like of float64
+        The true values, of the same shape.
+
+    Returns
+    -------
+    ndarray of float64
+        Signed errors in ulp, never nan:
+
+        * nan for nan is no error; nan for a number or a number for nan is inf.
+        * A wrong sign, of a zero too, is inf.
+        * An infinite true value allows that infinity only: anything else is inf.
+        * A finite true value beyond the range counts as 2**max_exponent, the first power of two that is too large, and
+          so does an infinite result for a finite true value. So overflow where the format overflows is no error.
+        * Underflow is nothing special: a true value of 0.4 smallest subnormals makes zero an error of -0.4.
+
+    Raises
+    ------
+    TypeError
+        If `got` is of another dtype.
+
+    Examples
+    --------
+    >>> ulp_error(np.float32([1.0, 1.0, 0.0]), np.array([1.0, 1 + 2.0**-24, -0.0]))
+    array([ 0. , -0.5,  inf])
+    """
+    got = np.asarray(got)
+    digits, _, max_exponent = _format(got.dtype)
+    tiny_exponent = FORMATS[got.dtype.name].tiny_exponent
+    if not isinstance(exact, Exact):
+        exact = _normalised(np.asarray(exact, np.float64), 0.0, 0)
+    head, tail, exponent = exact
+    wide = got.astype(np.float64)
+
+    # The format's range: beyond it all is 2**max_exponent.
+    overflow = np.isfinite(head) & (exponent > max_exponent)
+    head = np.where(overflow, np.copysign(0.5, head), head)
+    tail = np.where(overflow, 0.0, tail)
+    exponent = np.where(overflow, max_exponent + 1, exponent)
+    infinite = np.isinf(wide) & np.isfinite(head)
+    mantissa, got_exponent = np.frexp(np.where(infinite, np.copysign(0.5, wide), wide))
+    got_exponent = np.where(infinite, max_exponent + 1, got_exponent)
+
+    just_below_power = (np.abs(head) == 0.5) & (np.signbit(tail) != np.signbit(head)) & (tail != 0)
+    unit = np.clip(exponent - just_below_power - digits, tiny_exponent, max_exponent - digits)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        error: Doubles = np.ldexp(mantissa, got_exponent - unit) - np.ldexp(head, exponent - unit)
+        error -= np.ldexp(tail, exponent - unit)
+    error[np.signbit(wide) != np.signbit(head)] = np.inf
+    same = (wide == head) | (np.isnan(wide) & np.isnan(head))
+    special = ~np.isfinite(head) | np.isnan(wide)
+    error[special] = np.where(same, 0.0, np.inf)[special]
+    return error
+
+
+def _format(dtype: np.dtype[Any]) -> Format:
+    if dtype.name not in FORMATS:
+        raise TypeError(f"the dtype is {dtype}, but must be one of {', '.join(FORMATS)}")
+    return FORMATS[dtype.name]
+
+
+# Pairs of float64 numbers: x + y = sum + error and x * y = product + error, exactly.
+
+
+def _two_sum(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+    total = x + y
+    z = total - x
+    return total, (x - (total - z)) + (y - z)
+
+
+def _split(x: Doubles) -> tuple[Doubles, Doubles]:
+    scaled = 134217729.0 * x  # 2**27 + 1
+    high = scaled - (scaled - x)
+    return high, x - high
+
+
+def _two_product(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+    product = x * y
+    x_high, x_low = _split(x)
+    y_high, y_low = _split(y)
+    error = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    return product, error
+
+
+def _multiply(x: Doubles, x_tail: Doubles, y: Doubles, y_tail: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the product of two pairs, to about 2**-102."""
+    product, error = _two_product(x, y)
+    return _two_sum(product, error + (x * y_tail + x_tail * y))
+
+
+def _normalised(head: Any, tail: Any, exponent: Any) -> Exact:
+    total, tail = _two_sum(head, tail)
+    total = np.copysign(total, head)  # -0 + 0 is 0
+    mantissa, shift = np.frexp(total)
+    return Exact(
+        mantissa,
+        np.where(np.isfinite(total), np.ldexp(tail, -shift), 0.0),
+        np.where(total == 0, -(1 << 20), np.add(exponent, shift, dtype=np.int64)),
+    )
+
+
+def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
+    """Return the exact values of a function, to a relative 2**-90 or better.
+
+    Parameters
+    ----------
+    function : str
+        Name of a function of `softsign`.
+    *arguments : array_like
+        Its arguments, exactly representable in float64; for ``nth_derivative`` the first is one int from 0 to 170.
+
+    Returns
+    -------
+    Exact
+        Of the broadcast shape of the arguments. At infinities, nan, zeros and poles it holds the limits that the
+        functions promise: softsign is ±1 at ±inf, inverse ±inf at ±1, second_derivative and the derivatives of even
+        order keep the sign of a zero, log_jacobian is -0 there.
+
+    Raises
+    ------
+    ValueError
+        If there is no such function.
+    ImportError
+        If the function is logarithmic and gmpy2 is not installed.
+    """
+    if function not in _EXACT:
+        raise ValueError(f"function is {function!r}, but must be one of {', '.join(_EXACT)}")
+    with np.errstate(all="ignore"):  # a signalling nan, the limits at the poles
+        wide = np.broadcast_arrays(*(np.asarray(a).astype(np.float64) for a in arguments))
+        return _EXACT[function](*wide)
+
+
+def _scaled_power(x: Doubles, sign: int, power: int) -> tuple[Doubles, Doubles, npt.NDArray[np.int64]]:
+    """Return (1 + sign * abs(x))**power as a pair and an exponent; the pair can neither over- nor underflow."""
+    a = np.abs(x)
+    scale = np.maximum(np.frexp(np.where(np.isfinite(a), a, 1.0))[1], 0).astype(np.int64)
+    base = _two_sum(np.ldexp(1.0, -scale), sign * np.ldexp(a, -scale))
+    head, tail = base
+    for _ in range(power - 1):
+        head, tail = _multiply(head, tail, *base)
+    return head, tail, power * scale
+
+
+def _quotient(numerator: Any, x: Doubles, sign: int, power: int, factor: int = 1) -> Exact:
+    """Return factor * numerator / (1 + sign * abs(x))**power."""
+    head, tail, exponent = _scaled_power(x, sign, power)
+    mantissa, numerator_exponent = np.frexp(numerator)
+    factor_exponent = abs(factor).bit_length()
+    whole = Fraction(factor, 1 << factor_exponent)
+    top, rest = _two_product(mantissa, np.full_like(mantissa, float(whole)))
+    rest = rest + mantissa * float(whole - Fraction(float(whole)))
+    first = top / head
+    product, error = _two_product(first, head)
+    residual = ((top - product) - error) + (rest - first * tail)
+    regular = np.isfinite(x) & np.isfinite(numerator) & (head != 0)
+    plain = factor * numerator / (1 + sign * np.abs(x)) ** power
+    return _normalised(
+        np.where(regular, first, plain),
+        np.where(regular, residual / head, 0.0),
+        np.where(regular, numerator_exponent + factor_exponent - exponent, 0),
+    )
+
+
+def _exact_softsign(x: Doubles) -> Exact:
+    value = _quotient(x, x, 1, 1)
+    infinite = np.isinf(x)
+    return Exact(
+        np.where(infinite, np.copysign(0.5, x), value.head),
+        np.where(infinite, 0.0, value.tail),
+        np.where(infinite, 1, value.exponent),
+    )
+
+
+def _exact_gradient_from_output(y: Doubles, dy: Doubles) -> Exact:
+    head, tail, exponent = _scaled_power(y, -1, 2)
+    mantissa, dy_exponent = np.frexp(dy)
+    product, error = _two_product(mantissa, head)
+    regular = np.isfinite(y) & np.isfinite(dy)
+    return _normalised(
+        np.where(regular, product, dy * (1 - np.abs(y)) ** 2),
+        np.where(regular, error + mantissa * tail, 0.0),
+        np.where(regular, dy_exponent + exponent, 0),
+    )
+
+
+def _exact_nth_derivative(n: int, x: Doubles) -> Exact:
+    if n == 0:
+        return _exact_softsign(x)
+    if n % 2:
+        return _quotient(np.ones_like(x), x, 1, n + 1, math.factorial(n))
+    return _quotient(np.where(x == 0, x, -np.sign(x)), x, 1, n + 1, math.factorial(n))
+
+
+# Magnitude of the logarithmic functions: the formula in a = abs(x) and log1p(a); its series for small a.
+_LOGARITHMIC: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
+    "antiderivative": (
+        lambda a, log: a - log,
+        lambda a: a**2 / 2 - a**3 / 3 + a**4 / 4,
+    ),
+    "second_antiderivative": (
+        lambda a, log: a**2 / 2 + a - (1 + a) * log,
+        lambda a: a**3 / 6 - a**4 / 12 + a**5 / 20,
+    ),
+    "log_jacobian": (
+        lambda a, log: 2 * log,
+        lambda a: 2 * (a - a**2 / 2 + a**3 / 3),
+    ),
+}
+
+
+def _exact_logarithmic(function: str, x: Doubles, limit: Doubles) -> Exact:
+    """Return a function with the sign of `limit`, which is its value at zero, infinities and nan.
+
+    MPFR at 320 bits: from 2**-64 on at most 2*64 + 3 bits cancel; below, the series leaves out less than 2**-190.
+    """
+    import gmpy2
+
+    formula, series = _LOGARITHMIC[function]
+
+    def parts(value: float) -> tuple[float, float, int]:
+        a = gmpy2.mpfr(value)
+        exponent, mantissa = gmpy2.frexp(formula(a, gmpy2.log1p(a)) if value >= 2.0**-64 else series(a))
+        head = float(mantissa)
+        return head, float(mantissa - head), exponent
+
+    head, tail, exponent = _normalised(limit, 0.0, 0)
+    regular = np.isfinite(x) & (x != 0)
+    with gmpy2.context(precision=320):
+        found = np.frompyfunc(parts, 1, 3)(np.abs(x[regular]))
+    sign = np.copysign(1.0, limit[regular])
+    head[regular], tail[regular] = sign * found[0].astype(np.float64), sign * found[1].astype(np.float64)
+    exponent[regular] = found[2].astype(np.int64)
+    return _normalised(head, tail, exponent)
+
+
+_EXACT: dict[str, Callable[..., Exact]] = {
+    "softsign": _exact_softsign,
+    "derivative": lambda x: _quotient(np.ones_like(x), x, 1, 2),
+    "inverse": lambda y: _quotient(np.where(np.abs(y) <= 1, y, np.nan), y, -1, 1),
+    "gradient": lambda x, dy: _quotient(dy, x, 1, 2),
+    "gradient_from_output": _exact_gradient_from_output,
+    "second_derivative": lambda x: _exact_nth_derivative(2, x),
+    "nth_derivative": lambda n, x: _exact_nth_derivative(int(n.flat[0]), x),
+    "antiderivative": lambda x: _exact_logarithmic("antiderivative", x, np.abs(x)),
+    "second_antiderivative": lambda x: _exact_logarithmic("second_antiderivative", x, x),
+    "log_jacobian": lambda x: _exact_logarithmic("log_jacobian", x, -np.abs(x)),
+}
+
+
+def correctly_rounded(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Tell which results of an algebraic function are the correctly rounded ones.
+
+    Parameters
+    ----------
+    function : str
+        Name of an algebraic function of `softsign`: not a logarithmic one.
+    got : array_like of float16, bfloat16, float32 or float64
+        Its results.
+    *arguments : array_like
+        Its arguments, each of the shape of `got` or a scalar.
+
+    Returns
+    -------
+    ndarray of bool
+        Decided exactly: results whose error is within 2**-40 ulp of a half are computed once more in integer arithmetic.
+
+    Raises
+    ------
+    ValueError
+        If the function is logarithmic or unknown.
+    """
+    if function in _LOGARITHMIC:
+        raise ValueError(f"function is {function!r}, but only algebraic functions can be decided exactly")
+    got = np.asarray(got)
+    return _rounds_to(function, got, arguments, _magnitudes(function, got, arguments))
+
+
+def _magnitudes(function: str, got: npt.NDArray[Any], arguments: tuple[npt.ArrayLike, ...]) -> Doubles:
+    """Return abs(ulp_error), for three functions and short formats through the faster `_screen`."""
+    if function not in _SCREENED or got.itemsize > 4:
+        return np.abs(ulp_error(got, exact(function, *arguments)))
+    (x,) = map(np.asarray, arguments)
+    error = _screen(function, got, x)
+    doubtful = np.flatnonzero(~(error < 0.5 - 2.0**-26))
+    error[doubtful] = np.abs(ulp_error(got[doubtful], exact(function, x[doubtful])))
+    return error
+
+
+# Numerator and denominator in a = abs(x).
+_SCREENED: dict[str, Callable[[Doubles], tuple[Any, Doubles]]] = {
+    "softsign": lambda a: (a, 1 + a),
+    "derivative": lambda a: (1.0, np.square(1 + a)),
+    "inverse": lambda a: (a, 1 - a),
+}
+
+
+def _screen(function: str, got: npt.NDArray[Any], x: npt.NDArray[Any]) -> Doubles:
+    """Bound abs(ulp_error) from above, from the residual in plain float64; nan where that cannot tell.
+
+    The error of q against N/D is abs(N - q D) / D. In float64 D, q D and the difference have relative errors of at
+    most 3, 1 and 1 times 2**-53, the residual thus an absolute one of at most 5 * 2**-53 N where q is within an ulp,
+    and since an ulp times D is at least 2**-24 N, the bound is right to 2**-26 for up to 24 digits. The unit is the
+    distance to the next smaller number, which is half an ulp where q is a power of two and N/D is above it.
+    """
+    positive = np.abs(got)
+    a = np.abs(x).astype(np.float64)
+    q = positive.astype(np.float64)
+    bits = positive.view(f"u{got.itemsize}")
+    smaller = (np.maximum(bits, 1) - bits.dtype.type(1)).view(got.dtype).astype(np.float64)
+    unit = np.maximum(q - smaller, 2.0 ** _format(got.dtype).tiny_exponent)
+    with np.errstate(all="ignore"):
+        numerator, denominator = _SCREENED[function](a)
+        bound: Doubles = np.abs(numerator - q * denominator) / (unit * denominator)
+    if function == "derivative":
+        bound[np.signbit(got)] = np.nan
+    else:
+        bound[np.signbit(got) != np.signbit(x)] = np.nan
+    undefined = np.isnan(q)
+    if undefined.any():
+        undefined &= np.isnan(a) | (a > 1 if function == "inverse" else False)
+        bound[undefined] = 0.0
+    return bound
+
+
+def _rounds_to(
+    function: str, got: npt.NDArray[Any], arguments: tuple[npt.ArrayLike, ...], error: Doubles
+) -> npt.NDArray[np.bool_]:
+    right = error < 0.5
+    for index in np.flatnonzero(np.abs(error - 0.5) < 2.0**-40):
+        numbers = [np.broadcast_to(a, got.shape).flat[index].item() for a in map(np.asarray, arguments)]
+        truth = reference.round_to(getattr(reference, function)(*numbers), got.dtype)
+        right.flat[index] = truth == got.flat[index]
+    return right
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was found about one function in one dtype.
+
+    Attributes
+    ----------
+    function, dtype : str
+    tried : int
+        Number of inputs.
+    wrong : int
+        Number of results outside the function's contract (`CONTRACTS`).
+    worst : float
+        Greatest error in ulp.
+    worst_input : tuple of float
+        The arguments that give it; for ``nth_derivative`` the order is the first.
+    """
+
+    function: str
+    dtype: str
+    tried: int
+    wrong: int
+    worst: float
+    worst_input: tuple[float, ...]
+
+    def __add__(self, other: Measurement) -> Measurement:
+        """Join two measurements of the same function and dtype."""
+        worse = max(self, other, key=lambda m: m.worst)
+        return replace(worse, tried=self.tried + other.tried, wrong=self.wrong + other.wrong)
+
+
+def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Measurement:
+    """Compare results with the exact values.
+
+    Parameters
+    ----------
+    function : str
+        Name of a function of `softsign`.
+    got : array_like of float16, bfloat16, float32 or float64
+        Its results; at least one.
+    *arguments : array_like
+        Its arguments, each of the shape of `got` or a scalar.
+
+    Returns
+    -------
+    Measurement
+
+    Examples
+    --------
+    >>> x = np.float32([0.5, 2047.375])
+    >>> measure("softsign", x / (1 + np.abs(x)), x)
+    """
+    got = np.asarray(got).ravel()
+    arrays = [np.broadcast_to(a, got.shape) if np.ndim(a) == 0 else np.ravel(a) for a in arguments]
+    parts = [
+        _measure_block(function, got[i : i + _BLOCK], tuple(a[i : i + _BLOCK] for a in arrays))
+        for i in range(0, got.size, _BLOCK)
+    ]
+    return sum(parts[1:], parts[0])
+
+
+def _measure_block(
+    function: str, got: npt.NDArray[Any], arguments: tuple[npt.NDArray[Any], ...]
+) -> Measurement:
+    error = _magnitudes(function, got, arguments)
+    limit = CONTRACTS[function][got.dtype.name]
+    right = _rounds_to(function, got, arguments, error) if limit == 0.5 else error <= limit
+    worst = int(np.argmax(error))
+    return Measurement(
+        function,
+        got.dtype.name,
+        got.size,
+        int(got.size - np.count_nonzero(right)),
+        float(error[worst]),
+        tuple(float(a[worst]) for a in arguments),
+    )
+
+
+def every_value(dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return all 65,536 values of a dtype of 16 bits, in the order of their bit patterns."""
+    return np.arange(1 << 16, dtype=np.uint16).view(dtype)
+
+
+def sample(function: str, dtype: npt.DTypeLike, size: int, generator: np.random.Generator) -> tuple[Any, ...]:
+    """Draw arguments on which a function may go wrong.
+
+    Parameters
+    ----------
+    function : str
+        Name of a function of `softsign`.
+    dtype : dtype_like
+        float16, bfloat16, float32 or float64.
+    size : int
+        Number of inputs.
+    generator : numpy.random.Generator
+        Source of the random bits.
+
+    Returns
+    -------
+    tuple of ndarray
+        The arguments, without the order of ``nth_derivative``. A half of each are uniform bit patterns: all magnitudes,
+        subnormal numbers, infinities and nan. The other half lies where the function does not round to x, to 1 or to 0,
+        uniform in the exponent; for arguments bounded by 1 it comes as close to 1 as to 0.
+    """
+    target = np.dtype(dtype)
+    drawn = [_sample_values(function in ("inverse", "gradient_from_output"), target, size, generator)]
+    if function in ("gradient", "gradient_from_output"):
+        drawn.append(_sample_values(False, target, size, generator))
+    return tuple(drawn)
+
+
+def _sample_values(
+    bounded: bool, dtype: np.dtype[Any], size: int, generator: np.random.Generator
+) -> npt.NDArray[Any]:
+    patterns = np.frombuffer(generator.bytes((size - size // 2) * dtype.itemsize), dtype)
+    reach = _format(dtype).digits + 2
+    exponent = generator.integers(-reach, 1 if bounded else reach, size // 2)
+    magnitude = np.ldexp(generator.uniform(0.5, 1, size // 2), exponent)
+    if bounded:
+        magnitude = np.where(generator.random(size // 2) < 0.5, magnitude, 1 - magnitude)
+    focused = np.where(generator.random(size // 2) < 0.5, magnitude, -magnitude).astype(dtype)
+    return generator.permutation(np.concatenate([patterns, focused]))

@@ -1,0 +1,1 @@
+"""Softsign to look at and to learn with: figures and a small network. Needs the extra ``learn``."""

@@ -1,0 +1,282 @@
+"""The slow truth: the functions of `softsign`, one number at a time, without rounding error.
+
+The algebraic functions take any finite number that is exactly a ratio of integers (int, float, NumPy floating
+scalar, Fraction) and return a `fractions.Fraction`. The logarithmic ones return an `mpmath.mpf` with as many
+correct bits as asked for; they need mpmath (``pip install softsign[reference]``). Rational numbers have neither
+infinities, nan nor a signed zero, so these raise ValueError here, and the zeros are unsigned.
+
+Examples
+--------
+>>> from softsign import reference
+>>> reference.softsign(0.5)
+Fraction(1, 3)
+>>> reference.round_to(reference.softsign(0.5), "float32")
+np.float32(0.33333334)
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import mpmath
+
+__all__ = [
+    "antiderivative",
+    "derivative",
+    "gradient",
+    "gradient_from_output",
+    "inverse",
+    "log_jacobian",
+    "nth_derivative",
+    "round_to",
+    "second_antiderivative",
+    "second_derivative",
+    "softsign",
+]
+
+
+class Rational(Protocol):
+    """A number that is exactly a ratio of two integers."""
+
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """Return numerator and positive denominator in lowest terms."""
+
+
+class Format(NamedTuple):
+    """A binary floating-point format in C's terms: value = 0.1b...b (`digits` bits) * 2**exponent."""
+
+    digits: int
+    min_exponent: int
+    max_exponent: int
+
+    @property
+    def tiny_exponent(self) -> int:
+        """Exponent t of the smallest subnormal number 2**t."""
+        return self.min_exponent - self.digits
+
+
+FORMATS = {
+    "float16": Format(11, -13, 16),
+    "bfloat16": Format(8, -125, 128),
+    "float32": Format(24, -125, 128),
+    "float64": Format(53, -1021, 1024),
+}
+
+
+def _fraction(name: str, value: Rational) -> Fraction:
+    try:
+        return Fraction(*value.as_integer_ratio())
+    except (ValueError, OverflowError):  # what float raises for nan and for an infinity
+        raise ValueError(f"{name} is {value}, but exact arithmetic needs a finite number") from None
+
+
+def _sign(x: Fraction) -> int:
+    return (x > 0) - (x < 0)
+
+
+def softsign(x: Rational) -> Fraction:
+    """Return x / (1 + abs(x)) exactly.
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+
+    Returns
+    -------
+    Fraction
+        Strictly between -1 and 1.
+
+    Raises
+    ------
+    ValueError
+        If `x` is nan or infinite.
+    """
+    exact = _fraction("x", x)
+    return exact / (1 + abs(exact))
+
+
+def derivative(x: Rational) -> Fraction:
+    """Return f'(x) = 1 / (1 + abs(x))**2 exactly; parameters and errors as `softsign`."""
+    return 1 / (1 + abs(_fraction("x", x))) ** 2
+
+
+def inverse(y: Rational) -> Fraction:
+    """Return y / (1 - abs(y)) exactly.
+
+    Parameters
+    ----------
+    y : int, float or Fraction
+        A number strictly between -1 and 1.
+
+    Returns
+    -------
+    Fraction
+        The x with ``softsign(x) == y``.
+
+    Raises
+    ------
+    ValueError
+        If `y` is nan or not strictly between -1 and 1.
+    """
+    exact = _fraction("y", y)
+    if abs(exact) >= 1:
+        raise ValueError(f"y is {y}, but softsign takes only values strictly between -1 and 1")
+    return exact / (1 - abs(exact))
+
+
+def gradient(x: Rational, dy: Rational) -> Fraction:
+    """Return dy / (1 + abs(x))**2 exactly; parameters and errors as `softsign`."""
+    return _fraction("dy", dy) * derivative(x)
+
+
+def gradient_from_output(y: Rational, dy: Rational) -> Fraction:
+    """Return dy * (1 - abs(y))**2 exactly, for any finite `y`; errors as `softsign`."""
+    return _fraction("dy", dy) * (1 - abs(_fraction("y", y))) ** 2
+
+
+def second_derivative(x: Rational) -> Fraction:
+    """Return f''(x) = -2 sgn(x) / (1 + abs(x))**3 exactly, with f''(0) = 0; errors as `softsign`."""
+    return nth_derivative(2, x)
+
+
+def nth_derivative(n: int, x: Rational) -> Fraction:
+    """Return the n-th derivative of softsign exactly.
+
+    For x != 0 it is ``(-1)**(n+1) n! sgn(x)**(n+1) / (1 + abs(x))**(n+1)``, by induction on each side of zero.
+    At zero it is the mean of the two one-sided limits: 0 for even n, n! for odd n.
+
+    Parameters
+    ----------
+    n : int
+        Order, not negative; 0 is the function itself.
+    x : int, float or Fraction
+        Any finite number.
+
+    Returns
+    -------
+    Fraction
+
+    Raises
+    ------
+    ValueError
+        If `n` is negative, or `x` is nan or infinite.
+    """
+    if n < 0:
+        raise ValueError(f"n is {n}, but the order of a derivative must not be negative")
+    if n == 0:
+        return softsign(x)
+    exact = _fraction("x", x)
+    numerator = math.factorial(n) if n % 2 else -math.factorial(n) * _sign(exact)
+    return numerator / (1 + abs(exact)) ** (n + 1)
+
+
+def antiderivative(x: Rational, precision: int = 120) -> mpmath.mpf:
+    """Return the integral of softsign from 0 to x, abs(x) - log(1 + abs(x)).
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+    precision : int, optional
+        Correct bits of the result.
+
+    Returns
+    -------
+    mpmath.mpf
+
+    Raises
+    ------
+    ValueError
+        If `x` is nan or infinite.
+    ImportError
+        If mpmath is not installed.
+    """
+    from mpmath import log1p
+
+    return _evaluate(lambda a: a - log1p(a), abs(_fraction("x", x)), precision)
+
+
+def second_antiderivative(x: Rational, precision: int = 120) -> mpmath.mpf:
+    """Return sgn(x) * (x**2/2 + abs(x) - (1 + abs(x)) log(1 + abs(x))); otherwise as `antiderivative`."""
+    from mpmath import log1p
+
+    exact = _fraction("x", x)
+    sign = _sign(exact)
+    return _evaluate(lambda a: sign * (a * a / 2 + a - (1 + a) * log1p(a)), abs(exact), precision)
+
+
+def log_jacobian(x: Rational, precision: int = 120) -> mpmath.mpf:
+    """Return log f'(x) = -2 log(1 + abs(x)); otherwise as `antiderivative`."""
+    from mpmath import log1p
+
+    return _evaluate(lambda a: -2 * log1p(a), abs(_fraction("x", x)), precision)
+
+
+def _evaluate(formula: Any, a: Fraction, precision: int) -> mpmath.mpf:
+    """Return formula(a), a >= 0, to `precision` bits although its terms may cancel.
+
+    Near zero the terms of the antiderivatives are of size a while their sum is of size a**2/2 or a**3/6, so twice
+    the leading zero bits of a are lost; a itself has to be held to all of its bits besides.
+    """
+    import mpmath
+
+    leading_zeros = max(0, a.denominator.bit_length() - a.numerator.bit_length()) if a else 0
+    with mpmath.workprec(precision + 2 * leading_zeros + a.numerator.bit_length() + 20):
+        value = formula(mpmath.mpf(a.numerator) / a.denominator)
+    with mpmath.workprec(precision):
+        return +value
+
+
+def round_to(value: Rational, dtype: npt.DTypeLike) -> Any:
+    """Round an exact value to the nearest number of a binary floating-point format, ties to even.
+
+    Parameters
+    ----------
+    value : int, float or Fraction
+        Any finite number.
+    dtype : dtype_like
+        float16, bfloat16 (of ml_dtypes), float32 or float64.
+
+    Returns
+    -------
+    NumPy scalar of that dtype
+        A subnormal number where the format has one; an infinity from the midpoint after the largest number on.
+        A negative number too small for the format becomes -0.0.
+
+    Raises
+    ------
+    ValueError
+        If `value` is nan or infinite.
+    TypeError
+        If `dtype` is another type.
+
+    Examples
+    --------
+    >>> round_to(Fraction(1, 3), "float16")
+    np.float16(0.3333)
+    """
+    target = np.dtype(dtype)
+    if target.name not in FORMATS:
+        raise TypeError(f"dtype is {target}, but must be one of {', '.join(FORMATS)}")
+    digits, min_exponent, max_exponent = FORMATS[target.name]
+    exact = _fraction("value", value)
+    exponent = max(_exponent(abs(exact)), min_exponent) - digits
+    magnitude = round(abs(exact) / Fraction(2) ** exponent)  # Python rounds a Fraction half to even
+    overflows = magnitude >= 1 << (max_exponent - exponent)
+    rounded = math.inf if overflows else math.ldexp(magnitude, exponent)
+    return np.array(-rounded if exact < 0 else rounded, target)[()]
+
+
+def _exponent(magnitude: Fraction) -> int:
+    """Return e with 2**(e-1) <= magnitude < 2**e; for zero a number smaller than any format's."""
+    if magnitude == 0:
+        return -(1 << 20)
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    return exponent + (magnitude >= Fraction(2) ** exponent)

@@ -1,0 +1,256 @@
+"""Ufuncs on arrays larger than memory: one ``.npy`` file in, one out, block by block.
+
+Both files go through one reused buffer each, with plain reads and writes. Memory maps would save a copy, but they
+turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills the process where a read or write raises.
+"""
+
+import contextlib
+import errno
+import math
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+__all__ = ["Header", "apply", "read_header", "written_beside"]
+
+#: Input bytes per block: the block, its scaled copy and the result stay in the second-level cache on most CPUs.
+BLOCK_BYTES = 1 << 20
+
+_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+class Header(NamedTuple):
+    """What a ``.npy`` file says of the array in it.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    fortran_order : bool
+        Whether the first axis varies fastest in the file.
+    dtype : numpy.dtype
+        With the byte order of the file.
+    """
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Length of the data after the header, in bytes."""
+        return self.size * self.dtype.itemsize
+
+
+def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
+    """Read the header of a ``.npy`` file and leave `file` at the first byte of the data.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading, at its start. Pipes are allowed.
+    name : path-like
+        What to call the file in messages.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    ValueError
+        When the file is not in the ``.npy`` format, or holds fewer bytes of data than its header says.
+    TypeError
+        When the array holds Python objects.
+    OSError
+        When it cannot be read.
+
+    References
+    ----------
+    NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
+    """
+    try:
+        header = Header(*_HEADER_READERS[npy.read_magic(file)](file))
+        if min(header.shape, default=0) < 0:
+            raise ValueError(f"negative dimension in {header.shape}")
+    except OSError:
+        raise
+    except Exception as error:  # the header is a Python literal: a damaged one can raise nearly anything
+        raise ValueError(f"{name} is not a NumPy .npy file") from error
+    if header.dtype.hasobject:
+        raise TypeError(f"{name} holds pickled Python objects, which are never loaded")
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_size - file.tell() < header.nbytes:
+        raise _truncated(name, header, status.st_size - file.tell())
+    return header
+
+
+def apply(
+    function: np.ufunc,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    scale: float | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Header:
+    """Write ``function(scale * x)`` for the array x in one ``.npy`` file to another, of any size.
+
+    Peak memory is a few blocks of 1 MiB. Shape and memory order are kept, and the values and the dtype are the ones
+    that ``function(scale * numpy.load(source))`` gives: integers promote, and the result has native byte order. The
+    result is written to a hidden file beside `target` that takes its name when complete; after an error or an
+    interrupt nothing is left of it.
+
+    Parameters
+    ----------
+    function : numpy.ufunc
+        With one input and one output.
+    source : path-like
+        The ``.npy`` file to read. A pipe such as ``/dev/stdin`` is allowed.
+    target : path-like
+        The ``.npy`` file to write. Symbolic links are followed.
+    scale : float, optional
+        Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no scaling.
+    overwrite : bool
+        Whether to replace an existing `target`, of which the permissions are kept.
+    progress : callable, optional
+        Called after each block as ``progress(done, total)``, in bytes of input.
+
+    Returns
+    -------
+    Header
+        Of the file written.
+
+    Raises
+    ------
+    ValueError
+        When `source` is not a complete ``.npy`` file, or `source` and `target` are the same file.
+    TypeError
+        When `function` has no loop for the dtype.
+    FileExistsError
+        When `target` exists and `overwrite` is false, or `target` is not a regular file.
+    OSError
+        When reading or writing fails; ``filename`` tells which file.
+
+    Examples
+    --------
+    >>> import tempfile, numpy, softsign
+    >>> from softsign import stream
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     numpy.save(f"{folder}/x.npy", [-1.0, 0.0, 3.0])
+    ...     header = stream.apply(softsign.softsign, f"{folder}/x.npy", f"{folder}/y.npy")
+    ...     print(header.dtype, numpy.load(f"{folder}/y.npy"))
+    float64 [-0.5   0.    0.75]
+    """
+    target = Path(target)
+    _check_target(source, target, overwrite)
+    with open(source, "rb") as file:
+        header = read_header(file, source)
+        scaled, result = _dtypes(function, header.dtype, scale, source)
+        made = Header(header.shape, header.fortran_order, result)
+        block = max(1, min(BLOCK_BYTES // header.dtype.itemsize, header.size))
+        x = np.empty(block, header.dtype)
+        scaled_x = x if scale is None else np.empty(block, scaled)
+        y = np.empty(block, result)
+        with written_beside(target) as out:
+            npy.write_array_header_1_0(out, made._asdict() | {"descr": npy.dtype_to_descr(made.dtype)})
+            for start in range(0, header.size, block):
+                n = min(block, header.size - start)
+                held = _read(file, x[:n], source)
+                if held < n * x.itemsize:
+                    raise _truncated(source, header, start * x.itemsize + held)
+                if scale is not None:
+                    np.multiply(x[:n], scale, out=scaled_x[:n])
+                function(scaled_x[:n], out=y[:n])
+                out.write(y[:n].data)
+                if progress is not None:
+                    progress((start + n) * x.itemsize, header.nbytes)
+    return made
+
+
+@contextlib.contextmanager
+def written_beside(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a hidden file beside `target` for writing that replaces it when the block ends without an exception.
+
+    After an exception, an interrupt included, the hidden file is removed and `target` is as it was.
+
+    Parameters
+    ----------
+    target : path-like
+        Symbolic links are followed. A file that is replaced hands on its permissions.
+
+    Yields
+    ------
+    binary file
+
+    Raises
+    ------
+    FileExistsError
+        When `target` exists and is not a regular file.
+    OSError
+        When the file cannot be written or renamed; ``filename`` is `target`.
+    """
+    place = Path(os.path.realpath(target))
+    if place.exists() and not place.is_file():
+        raise FileExistsError(
+            errno.EEXIST, "not a regular file, and only a regular file is replaced", str(target)
+        )
+    # A short name of its own: a suffix to the target's name could be too long for the file system.
+    part = place.parent / f".softsign-{secrets.token_hex(8)}.part"
+    try:
+        with open(part, "xb") as file:
+            if place.exists():
+                shutil.copymode(place, part)
+            yield file
+        os.replace(part, place)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)):
+            error.filename, error.filename2 = str(target), None  # a failed write() does not know its file
+        raise
+
+
+def _check_target(source: str | os.PathLike[str], target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if os.path.samefile(source, target):
+        raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
+    if not overwrite:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
+def _dtypes(
+    function: np.ufunc, dtype: np.dtype[Any], scale: float | None, name: str | os.PathLike[str]
+) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return the dtypes of ``scale * x`` and of ``function(scale * x)``."""
+    try:
+        scaled = dtype if scale is None else np.result_type(dtype, scale)
+        return scaled, function.resolve_dtypes((scaled, None))[1]
+    except TypeError as error:
+        raise TypeError(f"{name} holds {dtype} data, which {function.__name__} does not take") from error
+
+
+def _read(file: BinaryIO, buffer: np.ndarray[Any, Any], name: str | os.PathLike[str]) -> int:
+    """Fill `buffer` from `file` and return how many bytes there were."""
+    try:
+        return file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+    except OSError as error:
+        error.filename = os.fspath(name)
+        raise
+
+
+def _truncated(name: str | os.PathLike[str], header: Header, held: int) -> ValueError:
+    return ValueError(
+        f"{name} is truncated: its header promises {header.nbytes:,} bytes of data and it holds {held:,}"
+    )

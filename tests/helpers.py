@@ -1,0 +1,164 @@
+"""The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from math import factorial
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+import softsign
+
+Array = NDArray[Any]
+
+UNARY = (
+    "softsign",
+    "derivative",
+    "inverse",
+    "second_derivative",
+    "antiderivative",
+    "second_antiderivative",
+    "log_jacobian",
+)
+BINARY = ("gradient", "gradient_from_output")
+NAMES = (*UNARY, *BINARY, "nth_derivative")
+ODD = ("softsign", "inverse", "second_derivative", "second_antiderivative")
+ORDERS = 17  # nth_derivative is promised to 4 ulp for n = 0 ... 16
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+STANDARD = tuple(np.dtype(c) for c in "efd")
+FLOATS = (*STANDARD, BFLOAT16)
+ALL_FLOATS = (*FLOATS, np.dtype(np.longdouble))
+
+
+def ufunc(name: str) -> np.ufunc:
+    function = getattr(softsign, name)
+    assert isinstance(function, np.ufunc)
+    return function
+
+
+def arguments(name: str, x: Array) -> tuple[Array, ...]:
+    """Every input of the function from one 1-d array: dy is x the other way round, n runs through all orders."""
+    if name in BINARY:
+        return x, x[::-1].copy()
+    if name == "nth_derivative":
+        return np.arange(x.size) % (9 if x.dtype == np.float16 else ORDERS), x  # 9! exceeds float16
+    return (x,)
+
+
+def special_values(dtype: np.dtype[Any]) -> Array:
+    """Zeros, halves, ones, twos, the subnormal, normal and finite limits, their negatives, infinities and nan."""
+    info = ml_dtypes.finfo(dtype)
+    positive = [0, 0.5, 1, 2, info.smallest_subnormal, info.tiny, info.eps, info.max, np.inf]
+    values = np.array(positive, dtype)
+    return np.concatenate([values, -values, np.array([np.nan], dtype)])
+
+
+def random_values(dtype: np.dtype[Any], size: int, seed: int = 0) -> Array:
+    """Any bit pattern: every binade alike, with subnormals, infinities and (for float16 often) nan."""
+    rng = np.random.default_rng(seed)
+    if dtype == np.longdouble:  # random bytes are not valid numbers of every long double format
+        return np.ldexp(rng.standard_normal(size).astype(dtype), rng.integers(-80, 80, size))
+    return np.frombuffer(rng.bytes(size * dtype.itemsize), dtype).copy()
+
+
+def bits(a: Array) -> Array:
+    """The bytes that carry the values, one row for each element."""
+    native = np.ascontiguousarray(a, a.dtype.newbyteorder("=") if a.dtype != BFLOAT16 else None)
+    rows = native.view(np.uint8).reshape(native.size, native.itemsize)
+    padded = a.dtype == np.longdouble and np.finfo(np.longdouble).nmant == 63  # x87: 10 of 16 bytes
+    return rows[:, :10] if padded else rows
+
+
+def is_nan(a: Array) -> Array:
+    with np.errstate(invalid="ignore"):  # ml_dtypes raises it for nan
+        return np.isnan(a)
+
+
+def assert_same_bits(actual: Array, expected: Array) -> None:
+    assert actual.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
+    assert actual.shape == expected.shape
+    different = np.flatnonzero((bits(actual) != bits(expected)).any(axis=1))
+    if different.size:
+        i = different[0]
+        a, e = actual.ravel()[i], expected.ravel()[i]
+        raise AssertionError(f"{different.size} of {actual.size} differ, first at {i}: {a!r}, not {e!r}")
+
+
+def raised_flags(function: Callable[..., object], *args: Any, **kwargs: Any) -> set[str]:
+    """NumPy's names of the floating-point flags that one call raises."""
+    flags: set[str] = set()
+    with np.errstate(all="call", call=lambda flag, _: flags.add(flag)):
+        function(*args, **kwargs)
+    return flags
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    before = softsign.get_num_threads()
+    softsign.set_num_threads(n)
+    try:
+        yield
+    finally:
+        softsign.set_num_threads(before)
+
+
+@contextmanager
+def kernels(name: str) -> Iterator[None]:
+    before = softsign.cpu_features()["kernels"]
+    softsign._core._use_kernels(name)
+    try:
+        yield
+    finally:
+        softsign._core._use_kernels(before)
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter, warnings as errors, stopped after a minute."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def exact(name: str, x: Fraction, other: Fraction | int = 1) -> Fraction:
+    """The rational functions in exact arithmetic; `other` is dy or n."""
+    a = abs(x)
+    match name:
+        case "softsign":
+            return x / (1 + a)
+        case "derivative":
+            return 1 / (1 + a) ** 2
+        case "inverse":
+            return x / (1 - a)
+        case "gradient":
+            return other / (1 + a) ** 2
+        case "gradient_from_output":
+            return other * (1 - a) ** 2
+        case "second_derivative":
+            return exact("nth_derivative", x, 2)
+        case "nth_derivative":
+            n = int(other)
+            sign = 1 if n % 2 else -((x > 0) - (x < 0))
+            return sign * factorial(n) / (1 + a) ** (n + 1) if n else exact("softsign", x)
+    raise ValueError(name)
+
+
+def ulps(value: Any, truth: Fraction) -> Fraction:
+    """The error in units of the last place of the truth, subnormals included."""
+    info = ml_dtypes.finfo(value.dtype)
+    precision, least = info.nmant + 1, Fraction(float(info.smallest_subnormal))
+    exponent = truth.numerator.bit_length() - truth.denominator.bit_length()
+    if abs(truth) < Fraction(2) ** exponent:
+        exponent -= 1
+    return abs(Fraction(float(value)) - truth) / max(Fraction(2) ** (exponent - precision + 1), least)
