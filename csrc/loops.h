@@ -70,53 +70,29 @@ inline Bits<V> outside(const Group<V, U, Inputs> &x) {
     return out;
 }
 
-template <class Op, int U, int Inputs>
-inline void define(const Group<vf, U, Inputs> &x, vf (&y)[U]) {
-    for (int u = 0; u < U; ++u) {
-        vd2 a = widen(x.v[0][u]);
-        if constexpr (Inputs == 1) {
-            y[u] = repair(Op{}, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][u]);
-        } else {
-            vd2 b = widen(x.v[1][u]);
-            y[u] = narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
-        }
-    }
+// The float32 result by its definition: computed in float64, rounded once, repaired.
+template <class Op, int Inputs>
+inline vf define(const Group<vf, 1, Inputs> &x) {
+    vd2 a = widen(x.v[0][0]);
+    if constexpr (Inputs == 1) return repair(Op{}, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
+    vd2 b = widen(x.v[Inputs - 1][0]);
+    if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
 }
 
-// The lanes that `fast` may not attempt or leaves in doubt, one by one.
-template <class Op, int U, int Inputs>
-[[gnu::noinline]] void settle(const Group<vd, U, Inputs> &x, vd (&y)[U]) {
-    for (int u = 0; u < U; ++u) {
-        Group<vd, 1, Inputs> one, safe;
-        for (int i = 0; i < Inputs; ++i) one.v[i][0] = x.v[i][u];
-        vl left = outside<Op>(one);
-        for (int i = 0; i < Inputs; ++i) safe.v[i][0] = left ? vd{} : one.v[i][0];
-        y[u] = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
-        for (int lane = 0; lane < double_lanes; ++lane)
-            if (left[lane]) y[u][lane] = one.call(0, [&](auto... args) { return Op::careful(args[lane]...); });
-    }
+// A vector with lanes that `fast` may not attempt or leaves in doubt.
+template <class Op, int Inputs>
+inline vf settle(const Group<vf, 1, Inputs> &x) {
+    return define<Op>(x);
 }
-template <class Op, int U, int Inputs>
-[[gnu::noinline]] void settle(const Group<vf, U, Inputs> &x, vf (&y)[U]) {
-    define<Op>(x, y);
-}
-
-template <class Op, class T, class V, int U, int Inputs>
-inline void evaluate(const Group<V, U, Inputs> &x, V (&y)[U]) {
-    if constexpr (sizeof(T) == 2) {
-        for (int u = 0; u < U; ++u) y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
-    } else if constexpr (Op::template has_fast<V>) {
-        if (__builtin_expect(!any(outside<Op>(x)), 1)) {
-            Bits<V> doubt{};
-            for (int u = 0; u < U; ++u) y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
-            if (__builtin_expect(!any(doubt), 1)) return;
-        }
-        settle<Op>(x, y);
-    } else if constexpr (sizeof(T) == 4) {
-        define<Op>(x, y);
-    } else {
-        for (int u = 0; u < U; ++u) y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
-    }
+template <class Op, int Inputs>
+inline vd settle(const Group<vd, 1, Inputs> &x) {
+    vl left = outside<Op>(x);
+    Group<vd, 1, Inputs> safe;
+    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? vd{} : x.v[k][0];
+    vd y = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
+    for (int lane = 0; lane < double_lanes; ++lane)
+        if (left[lane]) y[lane] = x.call(0, [&](auto... args) { return Op::careful(args[lane]...); });
+    return y;
 }
 
 template <class Op, class T, int Inputs>
@@ -124,15 +100,37 @@ class Loop {
     using V = Vector<T>;
     static constexpr int lanes = Lanes<V>::count;
 
-    // U whole vectors from index i on.
     template <int U>
-    static void step(const T *const (&in)[2], T *out, std::size_t i, bool streaming) {
+    [[gnu::always_inline]] static Group<V, U, Inputs> load(const T *const (&in)[2], std::size_t i) {
         Group<V, U, Inputs> x;
         for (int k = 0; k < Inputs; ++k)
             for (int u = 0; u < U; ++u) x.v[k][u] = read(in[k] + i + u * lanes);
+        return x;
+    }
+    // U whole vectors from index i on.
+    template <int U>
+    [[gnu::always_inline]] static void step(const T *const (&in)[2], T *out, std::size_t i, bool streaming) {
+        Group<V, U, Inputs> x = load<U>(in, i);
         V y[U];
-        evaluate<Op, T>(x, y);
+        if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
+            if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
+            Bits<V> doubt{};
+            for (int u = 0; u < U; ++u) y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
+            if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
+        } else {
+            for (int u = 0; u < U; ++u) {
+                if constexpr (sizeof(T) == 4)
+                    y[u] = define<Op>(load<1>(in, i + u * lanes));
+                else
+                    y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
+            }
+        }
         for (int u = 0; u < U; ++u) write(out + i + u * lanes, y[u], streaming);
+    }
+    // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
+    template <int U>
+    [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
+        for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)), false);
     }
     // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any function.
     static void part(const T *const (&in)[2], T *out, std::size_t i, std::size_t count) {

@@ -68,7 +68,7 @@ inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
     V c = splat<V>(Enclosure<V>::below) / d.t;
     V q = x * c;
     V r = fma(q, d.e, fma(q, d.t, -x));
-    V y1 = fma(-r, c, q), y2 = fma(-r, c * Enclosure<V>::above, q);
+    V y1 = fnma(r, c, q), y2 = fnma(r, c * Enclosure<V>::above, q);
     doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
     return has_fma ? y1 : with_sign_of(y1, x);
 }
@@ -147,7 +147,7 @@ struct Derivative {
         V a = abs(x), a2 = a + a;
         V t2 = a2 + 2, e2 = a2 - (t2 - 2);  // 2t and 2e
         V c = 2 / t2;
-        V g = fma(-e2, c, fma(-t2, c, splat<V>(2)));
+        V g = fnma(e2, c, fnma(t2, c, splat<V>(2)));
         V p = c * c, m = p * g;
         V y1 = fma(c, c, fma(p, splat<V>(-Enclosure<V>::width), m));
         V y2 = fma(c, c, fma(p, splat<V>(Enclosure<V>::width), m));
@@ -163,7 +163,7 @@ struct Reciprocal {
     explicit Reciprocal(vd a) {
         TwoPart<vd> d = one_plus(a);
         c = 1 / d.t;
-        g = 2 * (fma(-d.t, c, splat<vd>(1)) - d.e * c);
+        g = 2 * (fnma(d.t, c, splat<vd>(1)) - d.e * c);
     }
 };
 
@@ -342,7 +342,7 @@ struct NthDerivative {
         bits = bits > huge ? huge : bits;
         vl scale = bits > bias ? (bits - bias) & (0x7ffLL << 52) : vl{};  // E, in the place of the exponent
         TwoPart<vd> t = two_sum((vd)(bias - scale), (vd)(bits > bias ? bits - scale : bits));
-        vd c = 1 / t.t, c_low = c * (fma(-t.t, c, splat<vd>(1)) - t.e * c);
+        vd c = 1 / t.t, c_low = c * (fnma(t.t, c, splat<vd>(1)) - t.e * c);
         vd v = c * 0x1p-64, v_low = c_low * 0x1p-64;
         for (int k = 1; k <= n; ++k) {
             vd w = k * c, w_low = fma(splat<vd>(k), c, -w) + k * c_low;

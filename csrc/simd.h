@@ -98,15 +98,19 @@ inline bool any(vi m) {
 }
 inline bool any(vl m) { return any((vi)m); }
 
-// fma(a, b, c) = a*b + c with one rounding. Without the instruction: the error-free product (Veltkamp and Dekker), the
+// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the error-free product (Veltkamp and Dekker), the
 // error-free sum (Knuth) and one addition. That rounds as the instruction does wherever a*b + c or its error is exact,
 // which are the uses in ops.h. |a|, |b| < 2^996.
 #if defined(__AVX512F__)
 inline vf fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 inline vd fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+inline vf fnma(vf a, vf b, vf c) { return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+inline vd fnma(vd a, vd b, vd c) { return (vd)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
 #elif defined(__FMA__)
 inline vf fma(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 inline vd fma(vd a, vd b, vd c) { return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+inline vf fnma(vf a, vf b, vf c) { return (vf)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+inline vd fnma(vd a, vd b, vd c) { return (vd)_mm256_fnmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
 #elif defined(__FP_FAST_FMA)
 inline vf fma(vf a, vf b, vf c) {
     for (int i = 0; i < float_lanes; ++i) a[i] = __builtin_fmaf(a[i], b[i], c[i]);
@@ -115,6 +119,10 @@ inline vf fma(vf a, vf b, vf c) {
 inline vd fma(vd a, vd b, vd c) {
     for (int i = 0; i < double_lanes; ++i) a[i] = __builtin_fma(a[i], b[i], c[i]);
     return a;
+}
+template <class V>
+inline V fnma(V a, V b, V c) {
+    return fma(-a, b, c);
 }
 #else
 inline vd product_error(vd a, vd b, vd p) {  // a*b - p
@@ -127,6 +135,10 @@ inline vd fma(vd a, vd b, vd c) {
     vd p = a * b, s = p + c, z = s - p;
     vd sum_error = (p - (s - z)) + (c - z);
     return s + (sum_error + product_error(a, b, p));
+}
+template <class V>
+inline V fnma(V a, V b, V c) {
+    return fma(-a, b, c);
 }
 #endif
 

@@ -1,11 +1,14 @@
 """The benchmark runs, stores what it says it stores, names the peers it lacks, and refuses what it cannot do."""
 
 import csv
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
 BENCH = Path(__file__).parents[1] / "benchmarks" / "bench.py"
@@ -19,7 +22,7 @@ def bench(*arguments: object, path: Path | None = None) -> subprocess.CompletedP
     """Run the benchmark as `make bench` does, with `path` first among the places to import from."""
     command = [sys.executable, str(BENCH), *map(str, arguments)]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
 
 
 def stored(folder: Path) -> list[dict[str, str]]:
@@ -89,3 +92,63 @@ def test_bad_options_are_refused(arguments: tuple[str, str], message: str, tmp_p
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    return importlib.import_module("bench")
+
+
+def test_installed_peers_compute_softsign(module: ModuleType) -> None:
+    x = np.linspace(-50, 50, 1001, dtype=np.float32)
+    expected = x.astype(np.float64) / (1 + np.abs(x.astype(np.float64)))
+    for peer in module.PEERS:
+        if peer.missing() is None:
+            y = np.zeros_like(x)
+            names = peer.setup(x, y, 1)
+            if peer.allocates:
+                y = np.asarray(eval(peer.statement, names))
+            else:
+                exec(peer.statement, names)
+            assert y.dtype == np.float32, peer.name
+            np.testing.assert_allclose(y, expected, rtol=2.5e-7, err_msg=peer.name)
+
+
+@pytest.mark.parametrize(
+    ("l2", "numba", "torch", "kept"),
+    [
+        (8 * 2**20, 0.6, 1.1, [True, True]),  # numba may win by 2 inside L2
+        (8 * 2**20, 0.4, 1.1, [False, True]),
+        (2**20, 0.9, 1.1, [False, True]),  # but not outside
+        (2**20, 1.1, 0.9, [True, False]),  # and the others nowhere
+    ],
+)
+def test_peer_promises(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, l2: int, numba: float, torch: float, kept: list[bool]
+) -> None:
+    monkeypatch.setattr(module, "l2_bytes", lambda: l2)
+
+    def row(name: str, ratio: float) -> object:
+        times = {"seconds": ratio, "ratio": ratio, "ratio_q1": ratio, "ratio_q3": ratio}
+        machine = {
+            "date": "",
+            "cpu": "",
+            "kernels": "",
+            "threads": 1,
+            "numpy": "",
+            "softsign": "",
+            "version": "",
+        }
+        what = {"function": "softsign", "form": "out", "dtype": "float32", "size": 2**20, "rounds": 1}
+        return module.Row(name=name, **machine, **what, **times)
+
+    rows = [row("softsign", 1.0), row("numba", numba), row("torch", torch), row("jax-jit", 5.0)]
+    assert [v.kept for v in module.peer_verdicts(2**20, rows)] == kept
+
+
+def test_import_cost_is_a_time_and_a_size(module: ModuleType) -> None:
+    cost = module.import_cost(processes=1)
+    assert set(cost) == {"ms", "MB"}
+    assert 0 < cost["ms"] < 10_000
+    assert 0 < cost["MB"] < 1_000

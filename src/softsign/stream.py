@@ -139,9 +139,10 @@ def apply(
     TypeError
         When `function` has no loop for the dtype.
     FileExistsError
-        When `target` exists and `overwrite` is false, or `target` is not a regular file.
+        When `target` exists and `overwrite` is false.
     OSError
-        When reading or writing fails; ``filename`` tells which file.
+        When reading or writing fails, or `target` is something else than a regular file; ``filename`` tells which
+        file.
 
     Examples
     --------
@@ -196,10 +197,9 @@ def written_beside(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises
     ------
-    FileExistsError
-        When `target` exists and is not a regular file.
     OSError
-        When the file cannot be written or renamed; ``filename`` is `target`.
+        When `target` exists and is not a regular file, its directory does not exist, or the file cannot be written or
+        renamed; ``filename`` tells which.
     """
     place = Path(os.path.realpath(target))
     if place.exists() and not place.is_file():
@@ -226,7 +226,7 @@ def _check_target(source: str | os.PathLike[str], target: Path, overwrite: bool)
         return
     if os.path.samefile(source, target):
         raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
-    if not overwrite:
+    if target.is_file() and not overwrite:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
