@@ -7,7 +7,8 @@ is not timed: caches, branch predictors and a peer's worker threads are then as 
 
 Inputs are normal(0, 3); those of `inverse` and `gradient_from_output` are softsign of that. All contestants share
 the same input and output arrays; JAX and TensorFlow, which cannot, hold a copy made beforehand. "new" marks a peer
-whose every call allocates its output. The process may use as many CPUs as it has threads.
+whose every call allocates its output. The process may use as many CPUs as it has threads
+(Linux only: that is how JAX and TensorFlow are held to the same number of threads as the rest).
 """
 
 from __future__ import annotations
@@ -307,12 +308,8 @@ def bar_cases(threads: int) -> list[Case]:
     for dtype, size, function, *_ in COPY_BARS if threads == 1 else ():
         functions.setdefault((dtype, size), {})[function] = None
     pair = tuple(k for k in softsign.cpu_features()["available"] if k in ("avx2", "avx512"))
-    return [
-        Case(
-            dtype, size, tuple(names), pair if threads == 1 and (dtype, size) == ("float32", 64 * MI) else ()
-        )
-        for (dtype, size), names in functions.items()
-    ]
+    compared = ("float32", 64 * MI) if threads == 1 and len(pair) == 2 else None
+    return [Case(*key, tuple(names), pair if key == compared else ()) for key, names in functions.items()]
 
 
 def verdicts(rows: Sequence[Row], threads: int) -> Iterator[Verdict]:
@@ -416,7 +413,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     arguments = parser.parse_args(argv)
     arguments.sizes = arguments.sizes or (QUICK_SIZES if arguments.quick else SIZES)
-    arguments.rounds = arguments.rounds or (5 if arguments.quick else 15)
+    if arguments.rounds is None:
+        arguments.rounds = 5 if arguments.quick else 15
+    if arguments.rounds < 1:
+        parser.error(f"argument --rounds: {arguments.rounds} is not at least 1")
     available = len(os.sched_getaffinity(0))
     if not 1 <= arguments.threads <= available:
         parser.error(
@@ -433,10 +433,16 @@ def limit_threads(threads: int) -> None:
 
 def split_missing(names: Sequence[str]) -> tuple[list[Peer], dict[str, str]]:
     """Return the peers that can run, and for the others why they cannot."""
-    reasons = {peer.name: peer.missing() for peer in PEERS if peer.name in names}
-    return [p for p in PEERS if reasons.get(p.name, "") is None], {
-        n: r for n, r in reasons.items() if r is not None
-    }
+    installed: list[Peer] = []
+    missing: dict[str, str] = {}
+    for peer in PEERS:
+        if peer.name in names:
+            reason = peer.missing()
+            if reason is None:
+                installed.append(peer)
+            else:
+                missing[peer.name] = reason
+    return installed, missing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -447,14 +453,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     peers, missing = split_missing(arguments.peers)
     if importlib.util.find_spec("ml_dtypes") is None:
         missing["bfloat16"] = "needs ml_dtypes"
-    product = itertools.product(arguments.dtypes, arguments.sizes)
-    cases = (
-        bar_cases(threads) if arguments.bars else [Case(d, n, tuple(arguments.functions)) for d, n in product]
-    )
+    if arguments.bars:
+        cases = bar_cases(threads)
+    else:
+        product = itertools.product(arguments.dtypes, arguments.sizes)
+        cases = [Case(dtype, size, tuple(arguments.functions)) for dtype, size in product]
 
     features = softsign.cpu_features()
     print(f"{cpu_model()}, {features['kernels']} kernels, threads: {threads}")
     print(f"numpy {np.__version__}, softsign {softsign.__version__}")
+    print(f"load average {os.getloadavg()[0]:.1f}: what else runs here disturbs the times")
     print(f"np.copyto bypasses the cache from {copy_threshold()}, ", end="")
     print(f"softsign from {features['last_level_cache'] / MI:.3g} MiB")
     for name, reason in missing.items():

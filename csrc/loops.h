@@ -74,7 +74,7 @@ inline Bits<V> outside(const Group<V, U, Inputs> &x) {
 template <class Op, int Inputs>
 inline vf define(const Group<vf, 1, Inputs> &x) {
     vd2 a = widen(x.v[0][0]);
-    if constexpr (Inputs == 1) return repair(Op{}, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
+    if constexpr (Inputs == 1) return repair(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
     vd2 b = widen(x.v[Inputs - 1][0]);
     if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
 }
@@ -123,6 +123,7 @@ class Loop {
                     y[u] = define<Op>(load<1>(in, i + u * lanes));
                 else
                     y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
+                if constexpr (sizeof(T) == 2 && Inputs == 1) y[u] = repair(Op{}, (T *)nullptr, y[u], x.v[0][u]);
             }
         }
         for (int u = 0; u < U; ++u) write(out + i + u * lanes, y[u], streaming);

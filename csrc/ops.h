@@ -2,9 +2,9 @@
 //
 // Every struct has `plain`, the formula in V's own arithmetic, safe at +-inf and free of spurious flags:
 //   float16, bfloat16   plain in float32, rounded once more;
-//   float32             plain in float64, rounded once. This *defines* the float32 result. `repair` mends the one or two
-//                       inputs whose quotient lies so near a midpoint that float64 cannot tell;
+//   float32             plain in float64, rounded once. This *defines* the float32 result;
 //   float64             `fast` and `careful` where the struct has them, else plain.
+// `repair` mends the few inputs whose result lies so near a midpoint that the wider format rounds to it.
 // `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two values
 // that enclose the exact result and round to the same number. Lanes where they differ are marked in `doubt` (Ziv's
 // test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64 definition (float32) or, lane by
@@ -360,15 +360,21 @@ struct NthDerivative {
     }
 };
 
-// The float32 results that float64 rounds to the wrong side of a midpoint, all found by trying every input.
-template <class Op>
-inline vf repair(Op, vf y, vf) {
+// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input found these
+// and no others. The pointer says the type.
+template <class Op, class T>
+inline vf repair(Op, T *, vf y, vf) {
     return y;
 }
-inline vf repair(Softsign, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }  // 0x1.17022cp-7
-inline vf repair(Inverse, vf y, vf x) {
+inline vf repair(Softsign, float *, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }  // 0x1.17022cp-7
+inline vf repair(Inverse, float *, vf y, vf x) {
     y = mend(y, x, 0x3a78b926, 0x3a78f59f);     // 0x1.f1724cp-11
     return mend(y, x, 0x3b19009a, 0x3b195c43);  // 0x1.320134p-9
+}
+inline vf repair(Inverse, float16 *, vf y, vf x) {
+    y = mend(y, x, 0x3c46a000, 0x3c492000);     // 0x1.8d4p-7: float32 rounds it to a midpoint of float16
+    y = mend(y, x, 0x3d782000, 0x3d842000);     // 0x1.f04p-5
+    return mend(y, x, 0x3dfe2000, 0x3e112000);  // 0x1.fc4p-4
 }
 
 }  // namespace

@@ -64,7 +64,8 @@ def random_values(dtype: np.dtype[Any], size: int, seed: int = 0) -> Array:
     """Any bit pattern: every binade alike, with subnormals, infinities and (for float16 often) nan."""
     rng = np.random.default_rng(seed)
     if dtype == np.longdouble:  # random bytes are not valid numbers of every long double format
-        return np.ldexp(rng.standard_normal(size).astype(dtype), rng.integers(-80, 80, size))
+        normal = rng.standard_normal(size).astype(dtype)
+        return np.array(np.ldexp(normal, rng.integers(-80, 80, size)))
     return np.frombuffer(rng.bytes(size * dtype.itemsize), dtype).copy()
 
 
@@ -78,7 +79,8 @@ def bits(a: Array) -> Array:
 
 def is_nan(a: Array) -> Array:
     with np.errstate(invalid="ignore"):  # ml_dtypes raises it for nan
-        return np.isnan(a)
+        nan: Array = np.isnan(a)
+    return nan
 
 
 def assert_same_bits(actual: Array, expected: Array) -> None:
@@ -150,7 +152,7 @@ def exact(name: str, x: Fraction, other: Fraction | int = 1) -> Fraction:
         case "nth_derivative":
             n = int(other)
             sign = 1 if n % 2 else -((x > 0) - (x < 0))
-            return sign * factorial(n) / (1 + a) ** (n + 1) if n else exact("softsign", x)
+            return Fraction(sign * factorial(n)) / (1 + a) ** (n + 1) if n else exact("softsign", x)
     raise ValueError(name)
 
 
@@ -161,4 +163,5 @@ def ulps(value: Any, truth: Fraction) -> Fraction:
     exponent = truth.numerator.bit_length() - truth.denominator.bit_length()
     if abs(truth) < Fraction(2) ** exponent:
         exponent -= 1
-    return abs(Fraction(float(value)) - truth) / max(Fraction(2) ** (exponent - precision + 1), least)
+    place: Fraction = max(Fraction(2) ** (exponent - precision + 1), least)
+    return abs(Fraction(float(value)) - truth) / place

@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+import timeit
 from pathlib import Path
 from types import ModuleType
 
@@ -84,6 +85,7 @@ def test_a_missing_peer_is_named(tmp_path: Path) -> None:
         (("--sizes", "0"), "size '0' is not a positive whole number"),
         (("--sizes", "3Gi"), "size '3Gi' is not a positive whole number"),
         (("--threads", "100000"), "100000 is not between 1 and the"),
+        (("--rounds", "0"), "0 is not at least 1"),
         (("--peers", "fortran"), "invalid choice: 'fortran'"),
     ],
 )
@@ -110,7 +112,7 @@ def test_installed_peers_compute_softsign(module: ModuleType) -> None:
             if peer.allocates:
                 y = np.asarray(eval(peer.statement, names))
             else:
-                exec(peer.statement, names)
+                timeit.Timer(peer.statement, globals=names).timeit(1)
             assert y.dtype == np.float32, peer.name
             np.testing.assert_allclose(y, expected, rtol=2.5e-7, err_msg=peer.name)
 

@@ -156,7 +156,7 @@ def test_complex_softsign(dtype: str) -> None:
     with np.errstate(all="raise"):
         actual = softsign.softsign(z)
     assert actual.dtype == dtype
-    np.testing.assert_allclose(actual, expected, rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(actual, expected, rtol=4 * float(np.finfo(dtype).eps))
 
 
 # Floating-point flags
@@ -252,14 +252,14 @@ def fraction(x: Any) -> Fraction:
     return Fraction(float(x))
 
 
-BOUNDS = {
+BOUNDS: dict[str, Fraction] = {
     "softsign": Fraction(1, 2),
     "derivative": Fraction(1, 2),
     "inverse": Fraction(1, 2),
-    "gradient": 1,
-    "gradient_from_output": 2,
-    "second_derivative": 1,
-    "nth_derivative": 4,
+    "gradient": Fraction(1),
+    "gradient_from_output": Fraction(2),
+    "second_derivative": Fraction(1),
+    "nth_derivative": Fraction(4),
 }
 
 
@@ -402,21 +402,7 @@ def test_antiderivatives_rise_as_their_derivative_says(
 
 @by_dtype
 @by_name
-@given(data=st.data())
-def test_every_kernel_set_gives_the_same_bits(name: str, dtype: np.dtype[Any], data: st.DataObject) -> None:
-    inputs = arguments(name, data.draw(any_bits(dtype)))
-    best, *others = softsign.cpu_features()["available"]
-    with np.errstate(all="ignore"):
-        with kernels(best):
-            expected = ufunc(name)(*inputs)
-        for other in others:
-            with kernels(other):
-                assert_same_bits(ufunc(name)(*inputs), expected)
-
-
-@by_dtype
-@by_name
-def test_every_kernel_set_gives_the_same_bits_on_many_numbers(name: str, dtype: np.dtype[Any]) -> None:
+def test_every_kernel_set_gives_the_same_bits(name: str, dtype: np.dtype[Any]) -> None:
     inputs = arguments(name, random_values(dtype, 100_003, seed=1))
     best, *others = softsign.cpu_features()["available"]
     with np.errstate(all="ignore"):
@@ -437,9 +423,11 @@ def test_pieces_give_the_bits_of_the_whole(name: str, dtype: np.dtype[Any], data
     f = ufunc(name)
     with np.errstate(all="ignore"):
         whole = f(*inputs)
-        parts = f(*(a[:cut] for a in inputs)), f(*(a[cut:] for a in inputs))
-        assert_same_bits(np.concatenate(parts), whole)
-        assert_same_bits(f(*(a[::step] for a in inputs)), whole[::step])
+        for kernel_set in softsign.cpu_features()["available"]:
+            with kernels(kernel_set):
+                parts = f(*(a[:cut] for a in inputs)), f(*(a[cut:] for a in inputs))
+                assert_same_bits(np.concatenate(parts), whole)
+                assert_same_bits(f(*(a[::step] for a in inputs)), whole[::step])
 
 
 @by_any_dtype

@@ -269,7 +269,7 @@ def round_to(value: Rational, dtype: npt.DTypeLike) -> Any:
     exact = _fraction("value", value)
     exponent = max(_exponent(abs(exact)), min_exponent) - digits
     magnitude = round(abs(exact) / Fraction(2) ** exponent)  # Python rounds a Fraction half to even
-    overflows = magnitude >= 1 << (max_exponent - exponent)
+    overflows = magnitude.bit_length() + exponent > max_exponent
     rounded = math.inf if overflows else math.ldexp(magnitude, exponent)
     return np.array(-rounded if exact < 0 else rounded, target)[()]
 

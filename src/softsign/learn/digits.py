@@ -23,7 +23,7 @@ Labels: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 HIDDEN = (256, 128, 64)
 EPOCHS = 100
 BATCH = 32
-LEARNING_RATE = 0.2
+LEARNING_RATE = 0.05
 MOMENTUM = 0.9
 WEIGHT_DECAY = 1e-3
 
@@ -212,7 +212,7 @@ def _shifts(x: Array, paper: float) -> Array:
 
 
 def _softmax(scores: Array) -> Array:
-    p = scores - scores.max(axis=1, keepdims=True)
+    p: Array = scores - scores.max(axis=1, keepdims=True)
     np.exp(p, out=p)
     p /= p.sum(axis=1, keepdims=True)
     return p

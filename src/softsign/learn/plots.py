@@ -13,14 +13,18 @@ from softsign.learn.digits import Epoch
 
 __all__ = ["demo_figure", "function_figure"]
 
-_FORMULAS = {
-    "softsign": r"$f(x) = \dfrac{x}{1+|x|}$",
-    "derivative": r"$f\,'(x) = \dfrac{1}{(1+|x|)^2}$",
-    "second_derivative": r"$f\,''(x) = \dfrac{-2\,\mathrm{sgn}(x)}{(1+|x|)^3}$",
-    "inverse": r"$f^{-1}(y) = \dfrac{y}{1-|y|}$",
-    "antiderivative": r"$\int_0^x f = |x| - \ln(1+|x|)$",
-    "second_antiderivative": r"$\int_0^x\!\int_0^t f$",
-    "log_jacobian": r"$\ln f\,'(x) = -2\,\ln(1+|x|)$",
+# Symbol and formula.
+_NOTATION = {
+    "softsign": ("f(x)", r"x\,/\,(1+|x|)"),
+    "derivative": (r"f\,'(x)", r"1\,/\,(1+|x|)^2"),
+    "second_derivative": (r"f\,''(x)", r"-2\,\mathrm{sgn}(x)\,/\,(1+|x|)^3"),
+    "inverse": ("f^{-1}(y)", r"y\,/\,(1-|y|)"),
+    "antiderivative": ("F(x)", r"|x| - \ln(1+|x|)"),
+    "second_antiderivative": (
+        r"\int_0^x F",
+        r"x|x|/2 + x - \mathrm{sgn}(x)(1+|x|)\ln(1+|x|)",
+    ),
+    "log_jacobian": (r"\ln f\,'(x)", r"-2\,\ln(1+|x|)"),
 }
 #: Okabe and Ito's palette, told apart with any colour vision.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -60,7 +64,7 @@ def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0
         raise ValueError(f"the range must be two finite numbers, the smaller first, not {low:g} {high:g}")
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(4.0 * columns, 3.6 * rows), dpi=200, layout="constrained")
+    figure = Figure(figsize=(4.2 * columns, 3.6 * rows), dpi=200, layout="constrained")
     for index, name in enumerate(names):
         draw_function(
             figure.add_subplot(rows, columns, index + 1), name, low, high, _COLOURS[index % len(_COLOURS)]
@@ -91,8 +95,8 @@ def demo_figure(history: Sequence[Epoch], scans: int) -> Figure:
 
 def draw_function(axes: Axes, name: str, low: float, high: float, colour: str) -> None:
     """Draw one function over ``[low, high]``; see :func:`function_figure`."""
-    variable = "y" if name == "inverse" else "x"
-    _decorate(axes, f"{name}\n{_FORMULAS.get(name, '')}".rstrip(), f"${variable}$", f"{name}(${variable}$)")
+    symbol, formula = _NOTATION[name]
+    _decorate(axes, f"{name}\n${symbol} = {formula}$", "$y$" if name == "inverse" else "$x$", f"${symbol}$")
     if name == "second_derivative":
         _draw_jump(axes, low, high, colour)
     elif name == "inverse":
@@ -105,8 +109,8 @@ def draw_function(axes: Axes, name: str, low: float, high: float, colour: str) -
     if name == "softsign":
         for y, label in ((-1.0, "asymptotes ±1"), (1.0, None)):
             axes.axhline(y, label=label, **_GUIDE)
-        axes.set_ylim(-1.15, 1.15)
-        axes.legend(loc="lower right", frameon=False)
+        axes.set_ylim(-1.15, 1.4)
+        axes.legend(loc="upper left", frameon=False)
 
 
 def _draw_jump(axes: Axes, low: float, high: float, colour: str) -> None:
@@ -130,15 +134,16 @@ def _draw_jump(axes: Axes, low: float, high: float, colour: str) -> None:
         axes.plot(
             [0.0], softsign.second_derivative([0.0]), markerfacecolor=colour, label="value at 0", **circle
         )
-        axes.legend(loc="upper right", frameon=False)
+        axes.legend(frameon=False)
 
 
 def _draw_inverse(axes: Axes, low: float, high: float, colour: str) -> None:
     """Draw the inverse up to its poles at -1 and 1, which set no scale."""
-    start, stop = max(low, -0.999), min(high, 0.999)
+    start, stop = max(low, -1.0), min(high, 1.0)
     if start >= stop:
         raise ValueError(f"inverse is defined between -1 and 1; the range {low:g} {high:g} has none of that")
     y = np.linspace(start, stop, _POINTS)
+    y = y[np.abs(y) < 1]
     x = softsign.inverse(y)
     axes.plot(y, x, color=colour, linewidth=2)
     poles = [pole for pole in (-1.0, 1.0) if low <= pole <= high]
@@ -146,7 +151,7 @@ def _draw_inverse(axes: Axes, low: float, high: float, colour: str) -> None:
         axes.axvline(pole, label=None if index else "poles ±1", **_GUIDE)
     if poles:
         axes.set_ylim(max(-10.0, x[0]), min(10.0, x[-1]))
-        axes.legend(loc="upper left", frameon=False)
+        axes.legend(frameon=False)
 
 
 def _draw_learning_curve(axes: Axes, history: Sequence[Epoch], scans: int) -> None:
@@ -168,7 +173,8 @@ def _draw_learning_curve(axes: Axes, history: Sequence[Epoch], scans: int) -> No
 
 
 def _decorate(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:
-    axes.set_title(title, fontsize=11)
+    axes.set_title(title, fontsize=10, linespacing=1.5)
+    axes.locator_params(nbins=6)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.grid(color="0.9", linewidth=0.8)

@@ -1,0 +1,53 @@
+"""What several subcommands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn
+
+import softsign
+from softsign import stream
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def unary_ufuncs() -> dict[str, np.ufunc]:
+    """Return the ufuncs of one argument by name."""
+    functions = ((name, getattr(softsign, name)) for name in softsign.__all__)
+    return {name: value for name, value in functions if isinstance(value, np.ufunc) and value.nin == 1}
+
+
+def function_name(name: str) -> str:
+    """Return `name` if it is a ufunc of one argument, and refuse it otherwise."""
+    if name not in unary_ufuncs():
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(unary_ufuncs())}.")
+    return name
+
+
+def picture_path(path: Path) -> Path:
+    """Return `path` if a picture can be written there, so that nothing is computed for one that cannot."""
+    if path.suffix.lower() not in _PICTURES:
+        raise typer.BadParameter(f"{str(path)!r} does not end in {', '.join(_PICTURES)}.")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no directory {str(path.parent)!r}.")
+    return path
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the suffix, whole or not at all."""
+    with stream.written_beside(path) as file:
+        figure.savefig(file, format=path.suffix.lower().removeprefix("."))
+
+
+def progress_bar(*columns: str | ProgressColumn) -> Progress:
+    """Return a progress bar on standard error, which shows on a terminal alone."""
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -1,0 +1,62 @@
+"""``softsign info``: what is installed and in use."""
+
+import platform
+from importlib import metadata
+
+from rich.console import Console
+from rich.table import Table
+
+import softsign
+
+# Distribution names. Packages are looked up, never imported: some take seconds.
+_EXTRAS = {
+    "reference": ("mpmath",),
+    "learn": ("matplotlib", "scikit-learn"),
+    "cli": ("typer", "rich"),
+}
+_PEERS = (
+    "ml_dtypes",
+    "numexpr",
+    "numba",
+    "torch",
+    "jax",
+    "onnxruntime",
+    "tensorflow",
+    "tensorflow-cpu",
+    "openvino",
+)
+
+
+def info() -> None:
+    """Show the version, the kernels in use and what is installed."""
+    features = softsign.cpu_features()
+    table = Table(show_header=False, title="softsign", title_justify="left")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("version", softsign.__version__)
+    table.add_row("Python, NumPy", f"{platform.python_version()}, {metadata.version('numpy')}")
+    table.add_row("system", f"{platform.system()} {platform.machine()}")
+    table.add_section()
+    table.add_row("kernels in use", features["kernels"])
+    table.add_row("kernels this CPU can run", ", ".join(features["available"]))
+    table.add_row(
+        "threads", f"{softsign.get_num_threads()}{'' if features['openmp'] else ' (built without OpenMP)'}"
+    )
+    table.add_row("last-level cache", f"{features['last_level_cache'] / 2**20:g} MiB")
+    table.add_section()
+    for extra, names in _EXTRAS.items():
+        table.add_row(f"extra {extra}", _versions(names))
+    table.add_row("used beside it", _versions(_PEERS))
+    Console().print(table)
+
+
+def _versions(names: tuple[str, ...]) -> str:
+    found = []
+    missing = []
+    for name in names:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    parts = [", ".join(found)] if found else []
+    return "; ".join(parts + ([f"not installed: {', '.join(missing)}"] if missing else []))

@@ -1,0 +1,253 @@
+"""Many threads: the same bits and flags as one, limits that are checked, and no trouble after a fork."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import softsign
+from tests.helpers import (
+    FLOATS,
+    NAMES,
+    arguments,
+    assert_same_bits,
+    kernels,
+    raised_flags,
+    random_values,
+    run_python,
+    threads,
+    ufunc,
+)
+
+LARGE = (1 << 19) + 77  # enough work for five threads, and no whole number of cache lines
+
+by_name = pytest.mark.parametrize("name", NAMES)
+by_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
+
+
+@by_name
+@by_dtype
+def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: np.dtype[Any]) -> None:
+    inputs = arguments(name, random_values(dtype, LARGE, seed=10))
+    with np.errstate(all="ignore"):
+        pieces = [ufunc(name)(*(a[i : i + 1000] for a in inputs)) for i in range(0, LARGE, 1000)]
+        for n in (1, 2, 3, 5):
+            with threads(n):
+                assert_same_bits(ufunc(name)(*inputs), np.concatenate(pieces))
+
+
+@by_name
+def test_threads_on_strided_in_place_and_overlapping_arrays(name: str) -> None:
+    f = ufunc(name)
+    inputs = arguments(name, random_values(np.dtype("f4"), LARGE, seed=11))
+    with np.errstate(all="ignore"), threads(1):
+        expected = f(*inputs)
+        shifted = f(*(a[:-5] for a in inputs))
+    with np.errstate(all="ignore"), threads(3):
+        assert_same_bits(f(*(np.repeat(a, 2)[::2] for a in inputs)), expected)
+        assert_same_bits(f(*(a[::-1] for a in inputs)), expected[::-1])
+        x = inputs[-1].copy()
+        f(*inputs[:-1], x, out=x)
+        assert_same_bits(x, expected)
+        x = inputs[-1].copy()
+        f(*(a[:-5] for a in inputs[:-1]), x[:-5], out=x[5:])
+        assert_same_bits(x[5:], shifted)
+
+
+@pytest.mark.parametrize("name", ["softsign", "derivative", "inverse", "gradient"])
+@by_dtype
+def test_outputs_larger_than_the_cache(name: str, dtype: np.dtype[Any]) -> None:
+    size = softsign.cpu_features()["last_level_cache"] // dtype.itemsize + 1001
+    tile = arguments(name, random_values(dtype, 4099, seed=12))
+    inputs = [np.resize(a, size + 3) for a in tile]
+    out = np.zeros(size + 5, dtype)
+    with np.errstate(all="ignore"):
+        expected = np.resize(ufunc(name)(*tile), size + 3)
+        for start in (0, 1, 3):
+            ufunc(name)(*(a[start : start + size] for a in inputs), out=out[start + 1 : start + 1 + size])
+            assert np.array_equal(
+                out[start + 1 : start + 1 + size].view(np.uint8),
+                expected[start : start + size].view(np.uint8),
+            )
+            assert out[start] == out[start + 1 + size] == 0
+            out[:] = 0
+
+
+@by_dtype
+def test_flags_of_every_thread_arrive(dtype: np.dtype[Any]) -> None:
+    y = np.full(LARGE, 0.5, dtype)
+    with threads(3):
+        assert raised_flags(softsign.inverse, y) == set()
+        for i in range(0, LARGE, LARGE // 7):
+            y[i] = 1
+            assert raised_flags(softsign.inverse, y) == {"divide by zero"}
+            y[i] = 3
+            assert raised_flags(softsign.inverse, y) == {"invalid value"}
+            y[i] = 0.5
+        assert raised_flags(softsign.inverse, y) == set()  # no flag lingers in a worker
+        y[0], y[-1] = 1, 3
+        assert raised_flags(softsign.inverse, y) == {"divide by zero", "invalid value"}
+
+
+def test_workers_keep_subnormals() -> None:
+    x = np.full(LARGE, 1e-310)
+    with threads(3):
+        assert_same_bits(softsign.softsign(x), x)
+
+
+def test_workers_round_as_the_caller() -> None:
+    code = f"""
+import ctypes, ctypes.util, numpy as np, softsign
+libm = ctypes.CDLL(ctypes.util.find_library("m"))
+x = np.linspace(-0.99, 0.99, {LARGE}).astype("g")  # long double: the plain formula, in the current rounding mode
+softsign.set_num_threads(3)
+nearest = softsign.softsign(x)
+upward = 0x800  # FE_UPWARD on x86
+if libm.fesetround(upward) == 0:
+    many = softsign.softsign(x)
+    assert libm.fegetround() == upward
+    softsign.set_num_threads(1)
+    one = softsign.softsign(x)
+    libm.fesetround(0)
+    assert np.array_equal(many, one)
+    assert not np.array_equal(many, nearest)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_calls_from_many_python_threads() -> None:
+    sizes = [7, 1001, 70_000, LARGE] * 4
+    arrays = [random_values(np.dtype("f4"), size, seed) for seed, size in enumerate(sizes)]
+    jobs = [(name, x) for x in arrays for name in NAMES]
+
+    def call(job: tuple[str, Any]) -> Any:
+        name, x = job
+        with np.errstate(all="ignore"):
+            return ufunc(name)(*arguments(name, x))
+
+    with threads(1):
+        expected = list(map(call, jobs))
+    with threads(2), ThreadPoolExecutor(8) as pool:
+        for actual, alone in zip(pool.map(call, jobs), expected, strict=True):
+            assert_same_bits(actual, alone)
+
+
+def test_flags_stay_in_the_python_thread_that_raised_them() -> None:
+    quiet, loud = np.full(LARGE, 0.5), np.full(LARGE, 2.0)
+    with threads(2), ThreadPoolExecutor(4) as pool:
+        flags = list(pool.map(lambda y: raised_flags(softsign.inverse, y), [quiet, loud] * 20))
+    assert flags == [set(), {"invalid value"}] * 20
+
+
+FORK = f"""
+import os, signal, numpy as np, softsign
+signal.alarm(30)
+x = np.linspace(-9, 9, {LARGE})
+softsign.set_num_threads(4)
+before = softsign.softsign(x)
+child = os.fork()
+if child == 0:
+    same = np.array_equal(softsign.softsign(x), before)
+    softsign.set_num_threads(2)
+    os._exit(0 if same and np.array_equal(softsign.softsign(x), before) else 3)
+assert os.waitpid(child, 0)[1] == 0
+assert np.array_equal(softsign.softsign(x), before)
+"""
+
+
+def test_fork_after_a_parallel_call() -> None:
+    done = run_python(FORK)
+    assert done.returncode == 0, done.stderr
+
+
+def test_worker_processes_of_multiprocessing() -> None:
+    code = f"""
+import multiprocessing, numpy as np, softsign
+x = np.linspace(-9, 9, {LARGE})
+before = softsign.softsign(x)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    for y in pool.map(softsign.softsign, [x, x, x]):
+        assert np.array_equal(y, before)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, np.int64(3)], ids=repr)
+def test_set_num_threads(n: int) -> None:
+    with threads(n):
+        assert softsign.get_num_threads() == n
+        assert type(softsign.get_num_threads()) is int
+
+
+@pytest.mark.parametrize(
+    ("n", "error"),
+    [(0, ValueError), (-1, ValueError), (2**31, ValueError), (2**80, ValueError), (-(2**80), ValueError)]
+    + [(bad, TypeError) for bad in (1.0, 1.5, "2", None, [1], float("nan"), True)],
+    ids=repr,
+)
+def test_bad_number_of_threads(n: Any, error: type[Exception]) -> None:
+    before = softsign.get_num_threads()
+    with pytest.raises(error) as raised:
+        softsign.set_num_threads(n)
+    message = str(raised.value)
+    assert "n must be" in message
+    assert repr(n) in message
+    assert "\n" not in message
+    assert softsign.get_num_threads() == before
+
+
+def test_number_of_threads_from_the_environment() -> None:
+    done = run_python("import softsign; print(softsign.get_num_threads())", SOFTSIGN_NUM_THREADS="3")
+    assert done.stdout.strip() == "3", done.stderr
+
+
+@pytest.mark.parametrize("n", ["0", "-2", "two", "1.5", "3 4", "99999999999999999999"])
+def test_bad_number_of_threads_from_the_environment(n: str) -> None:
+    done = run_python("import softsign", SOFTSIGN_NUM_THREADS=n)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ValueError: SOFTSIGN_NUM_THREADS must be")
+    assert f"'{n}'" in last
+
+
+@pytest.mark.parametrize("name", softsign.cpu_features()["available"])
+def test_kernels_from_the_environment(name: str) -> None:
+    done = run_python("import softsign; print(softsign.cpu_features()['kernels'])", SOFTSIGN_CPU=name)
+    assert done.stdout.strip() == name, done.stderr
+
+
+@pytest.mark.parametrize("name", ["sse9", "AVX2", " avx2", "avx2,sse2"])
+def test_unknown_kernels_from_the_environment(name: str) -> None:
+    done = run_python("import softsign", SOFTSIGN_CPU=name)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ValueError: SOFTSIGN_CPU must be")
+    assert f"'{name}'" in last
+    assert all(available in last for available in softsign.cpu_features()["available"])
+
+
+@pytest.mark.parametrize("variable", ["SOFTSIGN_CPU", "SOFTSIGN_NUM_THREADS"])
+def test_empty_variables_count_as_unset(variable: str) -> None:
+    done = run_python("import softsign", **{variable: ""})
+    assert done.returncode == 0, done.stderr
+
+
+def test_cpu_features() -> None:
+    features = softsign.cpu_features()
+    assert list(features) == ["kernels", "available", "openmp", "last_level_cache"]
+    assert features["kernels"] in features["available"]
+    assert isinstance(features["openmp"], bool)
+    assert features["last_level_cache"] >= 1 << 16
+
+
+def test_kernel_sets_can_be_switched_and_wrong_names_are_refused() -> None:
+    for name in softsign.cpu_features()["available"]:
+        with kernels(name):
+            assert softsign.cpu_features()["kernels"] == name
+    with pytest.raises(ValueError, match="'mmx'"):
+        softsign._core._use_kernels("mmx")
+    with pytest.raises(TypeError):
+        softsign._core._use_kernels(2)
