@@ -166,7 +166,7 @@ class Loop {
         for (; i + lanes <= n; i += lanes) step<1>(in, out, i, false);
         if (i < n) part(in, out, i, n - i);
     }
-    static constexpr int group = 4;
+    static constexpr int group = 4 / Inputs;  // vectors that share one check for rare cases and still fit the registers
     static constexpr std::size_t prefetch_bytes = 2048;
 };
 

@@ -21,6 +21,8 @@ import softsign
 from softsign import accuracy, reference
 from softsign.accuracy import CONTRACTS, correctly_rounded, exact, measure, sample, ulp_error
 
+Array = NDArray[Any]
+
 COMMAND = Path(__file__).parents[1] / "benchmarks" / "accuracy.py"
 LOGARITHMIC = ("antiderivative", "second_antiderivative", "log_jacobian")
 LARGE = 1 << 22
@@ -65,7 +67,309 @@ def test_fresh_sample(function: str, dtype: str) -> None:
 
 
 HARD = {  # where float64 arithmetic rounded to float32 is wrong
-    "softsign": (0x1.17022CP-7,),
-    "derivative": (0x1.6325C6P-15, 0x1.2D5DC4P-9),
-    "inverse": (0x1.F1724CP-11, 0x1.320134P-9),
+    "softsign": ["0x1.17022cp-7"],
+    "derivative": ["0x1.6325c6p-15", "0x1.2d5dc4p-9"],
+    "inverse": ["0x1.f1724cp-11", "0x1.320134p-9"],
 }
+
+
+def in_double(function: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    a = np.abs(x).astype(np.float64)
+    value = {"softsign": a / (1 + a), "derivative": 1 / (1 + a) ** 2, "inverse": a / (1 - a)}[function]
+    return np.copysign(value, 1 if function == "derivative" else x).astype(np.float32)
+
+
+@pytest.mark.parametrize("kernel", command.KERNELS)
+@pytest.mark.parametrize("function", HARD)
+def test_hard_inputs(function: str, kernel: str) -> None:
+    positive = np.array([float.fromhex(v) for v in HARD[function]], np.float32)
+    x = np.concatenate([positive, -positive])
+    (got,) = command.evaluate(function, kernel, (x,))
+    truth = [reference.round_to(getattr(reference, function)(v), "float32") for v in x]
+    assert got.tolist() == truth
+    assert not correctly_rounded(function, in_double(function, x), x).any()
+
+
+# got, exact, error
+ULP_ERRORS = {
+    np.float32: [
+        (1, 1, 0),
+        (1, 1 - 2**-24, 1),  # an ulp below 1 is half of one above
+        (1, 1 + 2**-24, -0.5),
+        (1 - 2**-24, 1, -0.5),
+        (0, 0, 0),
+        (-0.0, 0.0, math.inf),
+        (0.0, -0.0, math.inf),
+        (0, 0.4 * 2**-149, -0.4),
+        (-0.0, 0.4 * 2**-149, math.inf),
+        (2**-149, 0.0, 1),
+        (2**-149, 2**-150, 0.5),
+        (-1, 1, math.inf),
+        (math.inf, math.inf, 0),
+        (-math.inf, math.inf, math.inf),
+        (3, math.inf, math.inf),
+        (math.nan, math.nan, 0),
+        (math.nan, 1, math.inf),
+        (1, math.nan, math.inf),
+        (math.inf, math.nan, math.inf),
+        (math.nan, math.inf, math.inf),
+        (math.inf, 1e300, 0),
+        (-math.inf, -1e300, 0),
+        (float(np.finfo(np.float32).max), 1e300, -1),
+        (math.inf, float(np.finfo(np.float32).max), 1),
+        (math.inf, 2.0**128 - 2.0**102, 0.25),
+        (1, 1e300, -(2**24) + 2.0**-104),
+        (1e30, 1e-40, 1e30 * 2.0**149),
+    ],
+    np.float64: [
+        (1 + 2**-52, 1, 1),
+        (0, TINY, -1),
+        (-3 * TINY, -TINY, -2),
+        (math.inf, float(np.finfo(np.float64).max), 1),
+        (1e300, 1e-300, math.inf),  # more ulp than float64 can count
+    ],
+    np.float16: [(1, 1 - 2**-11, 1), (6e-8, 2.0**-24, 0), (math.inf, 65519, 17 / 32), (math.inf, 65536, 0)],
+    ml_dtypes.bfloat16: [
+        (1, 1 + 2**-8, -0.5),
+        (0, 2.0**-133, -1),
+        (math.inf, 3.4e38, (2.0**128 - 3.4e38) / 2**120),
+    ],
+}
+
+
+@pytest.mark.parametrize("dtype", ULP_ERRORS)
+def test_ulp_error_is_defined_for_every_pair(dtype: type) -> None:
+    got, truth, expected = zip(*ULP_ERRORS[dtype], strict=True)
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(
+            ulp_error(np.array(got, dtype), np.array(truth, float)), expected, rtol=1e-7
+        )
+
+
+def test_ulp_error_refuses_other_dtypes() -> None:
+    with pytest.raises(TypeError, match=r"^the dtype is int64, but must be one of float16, "):
+        ulp_error(np.arange(3), np.zeros(3))
+
+
+def test_signed_errors_of_neighbours_differ_by_one() -> None:
+    x = np.array([0.3, 7.0, 1e-300, 1e200])
+    y = softsign.softsign(x)
+    truth = exact("softsign", x)
+    above = ulp_error(np.nextafter(y, 2), truth)
+    np.testing.assert_allclose(
+        above - ulp_error(y, truth), [1, 1, 1, 2]
+    )  # 1 = y is followed by a larger step
+
+
+def as_fraction(value: accuracy.Exact, i: int) -> Fraction:
+    head, tail, exponent = (v[i].item() for v in value)
+    value_over_power: Fraction = Fraction(head) + Fraction(tail)
+    return value_over_power * Fraction(2) ** int(exponent)
+
+
+@np.errstate(invalid="ignore")  # signalling nan
+def small_sample(function: str, dtype: str = "float64") -> tuple[Array, ...]:
+    """Arguments at which the reference is defined and not zero."""
+    arguments = sample(function, dtype, 2000, np.random.default_rng(secrets.randbits(64)))
+    usable = np.logical_and.reduce([np.isfinite(a) & (a != 0) for a in arguments])
+    if function in ("inverse", "gradient_from_output"):
+        usable &= np.abs(arguments[0]) < 1
+    return tuple(a[usable][:200] for a in arguments)
+
+
+@pytest.mark.parametrize("function", CONTRACTS)
+def test_exact_values_are_those_of_the_reference(function: str) -> None:
+    arguments = small_sample(function)
+    for order in ((0,), (1,), (2,), (7,), (16,), (60,)) if function == "nth_derivative" else ((),):
+        values = exact(function, *order, *arguments)
+        for i, numbers in enumerate(zip(*arguments, strict=True)):
+            truth = getattr(reference, function)(*order, *numbers)
+            if isinstance(truth, mpmath.mpf):
+                truth = Fraction(int(truth.man)) * Fraction(2) ** int(truth.exp) * (1 if truth >= 0 else -1)
+            assert abs(as_fraction(values, i) - truth) <= abs(truth) / 2**90, numbers
+
+
+def test_exact_refuses_an_unknown_function() -> None:
+    with pytest.raises(ValueError, match=r"^function is 'tanh', but must be one of softsign, "):
+        exact("tanh", 1.0)
+    with pytest.raises(ValueError, match=r"^function is 'log_jacobian', but only algebraic"):
+        correctly_rounded("log_jacobian", np.zeros(1), np.zeros(1))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("function", ["softsign", "derivative", "inverse", "gradient", "second_derivative"])
+def test_correct_rounding_is_decided_as_by_the_reference(function: str, dtype: str) -> None:
+    arguments = small_sample(function, dtype)
+    truth = [
+        reference.round_to(getattr(reference, function)(*map(float, numbers)), dtype)
+        for numbers in zip(*arguments, strict=True)
+    ]
+    right = np.array(truth, dtype)
+    for wrong_by in (-1, 0, 1):
+        bits = right.view(f"u{right.itemsize}") + np.array(wrong_by).astype(f"u{right.itemsize}")
+        assert (correctly_rounded(function, bits.view(dtype), *arguments) == (wrong_by == 0)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_tie_goes_to_the_even_number(dtype: str) -> None:
+    results = np.arange(4, dtype=f"u{np.dtype(dtype).itemsize}").view(dtype)  # 0 ... 3 smallest subnormals
+    one, six = np.ones(4, dtype), np.full(4, results[3] + results[3])
+    assert correctly_rounded("gradient", results, one, six).tolist() == [False, False, True, False]
+
+
+def naive(x: Array) -> Any:
+    return x / (1 + np.abs(x))
+
+
+def off_by_one(x: Array) -> Any:
+    y = softsign.softsign(x)
+    return np.where(x == x[77], np.nextafter(y, y.dtype.type(2)), y)
+
+
+def zero_without_sign(x: Array) -> Any:
+    y = softsign.softsign(x)
+    return y + y.dtype.type(0)
+
+
+def nan_at_infinity(x: Array) -> Any:
+    return np.where(np.isinf(x), np.nan, softsign.softsign(x)).astype(x.dtype)
+
+
+def flushed(x: Array) -> Any:
+    y = softsign.softsign(x)
+    return np.where(np.abs(y) < np.finfo(x.dtype).tiny, np.copysign(y.dtype.type(0), y), y)
+
+
+def nan_dropped(x: Array) -> Any:
+    return np.nan_to_num(softsign.softsign(x), nan=1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("mistake", "first"),
+    [
+        (naive, 0.7),
+        (off_by_one, 0.6),
+        (zero_without_sign, -0.0),
+        (nan_at_infinity, -np.inf),
+        (flushed, 6e-8),
+        (nan_dropped, np.nan),
+    ],
+)
+def test_mistakes_are_found(mistake: Callable[[Array], Array], first: float, dtype: type) -> None:
+    with np.errstate(invalid="ignore"):
+        special: Array = np.array([first, np.finfo(dtype).smallest_subnormal], dtype)
+        x: Array = np.concatenate([np.linspace(-3, 3, 999).astype(dtype), special])
+        wrong = measure("softsign", mistake(x), x)
+        assert wrong.wrong >= 1
+        assert wrong.worst > CONTRACTS["softsign"][np.dtype(dtype).name]
+        assert measure("softsign", softsign.softsign(x), x).wrong == 0
+
+
+def test_a_derivative_of_the_wrong_sign_is_found() -> None:
+    for dtype in (np.float32, np.float64):
+        x = np.linspace(-3, 3, 99).astype(dtype)
+        assert measure("derivative", -softsign.derivative(x), x).wrong == 99
+
+
+def test_the_worst_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accuracy, "_BLOCK", 1000)
+    x = np.linspace(-3, 3, 10_001).astype(np.float32)
+    found = measure("softsign", naive(x), x)
+    errors = [abs(Fraction(float(y)) - reference.softsign(v)) for y, v in zip(naive(x), x, strict=True)]
+    ulps = [
+        e / Fraction(2) ** (math.frexp(reference.softsign(v))[1] - 24) if v else 0
+        for e, v in zip(errors, x, strict=True)
+    ]
+    worst = ulps.index(max(ulps))
+    assert found.worst == pytest.approx(float(ulps[worst]))
+    assert found.worst_input == (x[worst],)
+    assert found.tried == x.size
+    assert found.wrong == sum(u > 0.5 for u in ulps)
+
+
+def test_the_sweep_finds_each_kind_of_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = softsign.softsign
+    start = int(np.float16(0.5).view(np.uint16))
+
+    def broken(change: Callable[[Array, Array], Array]) -> dict[str, tuple[int, str]]:
+        monkeypatch.setattr(softsign, "softsign", lambda x: change(x, true(x)))
+        finding = command.Task("softsign", "float16", start, start + 100).run()
+        assert finding.wrong > 0
+        found: dict[str, tuple[int, str]] = finding.broken
+        return found
+
+    at = np.float16(0.50390625)
+    above = np.float16(0.3355)
+    kernel = command.KERNELS[-1]
+    current = {"name": kernel}
+    assert broken(lambda x, y: np.where(x == -at, -above, y)) == {"symmetry": (1, "0x1.02p-1")}
+    assert broken(lambda x, y: np.where(np.abs(x) == at, np.copysign(np.float16(0.4), x), y)).keys() == {
+        "monotone"
+    }
+    monkeypatch.setattr(command, "KERNELS", (kernel, "other"))
+    monkeypatch.setattr(
+        softsign._core, "_use_kernels", lambda name: monkeypatch.setitem(current, "name", name)
+    )
+    for sign in (1, -1):
+        where = sign * at
+        found = broken(lambda x, y, w=where: np.where((x == w) & (current["name"] == "other"), 0, y))
+        assert found == {"other": (1, "0x1.02p-1")}
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(COMMAND), *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_command_prints_a_table_and_succeeds() -> None:
+    result = run_command(
+        "--quick", "--functions", "inverse", "--dtypes", "bfloat16", "float32", "--seed", "1"
+    )
+    assert result.returncode == 0, result.stderr
+    header, *lines = result.stdout.splitlines()[1:]
+    assert header.split() == [
+        "function",
+        "dtype",
+        "inputs",
+        "tried",
+        "wrong",
+        "worst",
+        "ulp",
+        "worst",
+        "input",
+    ]
+    assert [line.split()[:2] for line in lines] == [["inverse", "bfloat16"], ["inverse", "float32"]]
+    assert lines[0].split()[2:5] == ["all", "65,536", "0"]
+
+
+def test_the_command_fails_if_a_contract_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = command.Finding(accuracy.Measurement("softsign", "float32", 4, 0, 0.5, (0.25,)))
+    bad = command.Finding(
+        accuracy.Measurement("softsign", "float32", 4, 1, 0.75, (0.5,)), {"symmetry": (1, "3")}
+    )
+    findings = {("softsign", "float32"): good + bad + bad, ("inverse", "float32"): good}
+    monkeypatch.setattr(command, "carry_out", lambda tasks, jobs: findings)
+    monkeypatch.setattr(sys, "argv", ["accuracy.py"])
+    assert command.main() == 1
+    output = capsys.readouterr().out
+    assert "softsign  float32            12      4   0.750000  0.5" in output
+    assert "softsign float32: 2 broken promises of symmetry, for instance at 3" in output
+
+
+def test_the_readme_table_is_replaced_between_its_marks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    monkeypatch.setattr(command, "README", readme)
+    readme.write_text(f"above\n{command.BEGIN}\nold\n{command.END}\nbelow\n")
+    command.write_readme(command.markdown_table([("f", "float32", "8", "0", "0.5", "1")]), "notes")
+    text = readme.read_text()
+    assert text.startswith(f"above\n{command.BEGIN}\n| function | dtype |")
+    assert text.endswith(f"| f | float32 | 8 | 0 | 0.5 | 1 |\n\nnotes\n{command.END}\nbelow\n")
+    readme.write_text("no marks")
+    with pytest.raises(SystemExit, match="has no lines <!-- accuracy:begin -->"):
+        command.write_readme("", "")

@@ -78,6 +78,7 @@ class Exact(NamedTuple):
     exponent: npt.NDArray[np.int64]
 
 
+@np.errstate(all="ignore")  # a signalling nan, the infinities, an error too large for float64
 def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     """Return (got - exact) / ulp(exact), for every pair of a result and a true value.
 
@@ -133,9 +134,8 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
 
     just_below_power = (np.abs(head) == 0.5) & (np.signbit(tail) != np.signbit(head)) & (tail != 0)
     unit = np.clip(exponent - just_below_power - digits, tiny_exponent, max_exponent - digits)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        error: Doubles = np.ldexp(mantissa, got_exponent - unit) - np.ldexp(head, exponent - unit)
-        error -= np.ldexp(tail, exponent - unit)
+    error = np.ldexp(mantissa, got_exponent - unit) - np.ldexp(head, exponent - unit)
+    error -= np.ldexp(tail, exponent - unit)
     error[np.signbit(wide) != np.signbit(head)] = np.inf
     same = (wide == head) | (np.isnan(wide) & np.isnan(head))
     special = ~np.isfinite(head) | np.isnan(wide)
@@ -189,6 +189,7 @@ def _normalised(head: Any, tail: Any, exponent: Any) -> Exact:
     )
 
 
+@np.errstate(all="ignore")  # a signalling nan, the poles
 def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     """Return the exact values of a function, to a relative 2**-90 or better.
 
@@ -215,9 +216,8 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     """
     if function not in _EXACT:
         raise ValueError(f"function is {function!r}, but must be one of {', '.join(_EXACT)}")
-    with np.errstate(all="ignore"):  # a signalling nan, the limits at the poles
-        wide = np.broadcast_arrays(*(np.asarray(a).astype(np.float64) for a in arguments))
-        return _EXACT[function](*wide)
+    wide = np.broadcast_arrays(*(np.asarray(a).astype(np.float64) for a in arguments))
+    return _EXACT[function](*wide)
 
 
 def _scaled_power(x: Doubles, sign: int, power: int) -> tuple[Doubles, Doubles, npt.NDArray[np.int64]]:
@@ -254,10 +254,9 @@ def _quotient(numerator: Any, x: Doubles, sign: int, power: int, factor: int = 1
 def _exact_softsign(x: Doubles) -> Exact:
     value = _quotient(x, x, 1, 1)
     infinite = np.isinf(x)
-    return Exact(
-        np.where(infinite, np.copysign(0.5, x), value.head),
-        np.where(infinite, 0.0, value.tail),
-        np.where(infinite, 1, value.exponent),
+    return value._replace(
+        head=np.where(infinite, np.copysign(0.5, x), value.head),
+        exponent=np.where(infinite, 1, value.exponent),
     )
 
 

@@ -165,7 +165,9 @@ def apply(
         scaled_x = x if scale is None else np.empty(block, scaled)
         y = np.empty(block, result)
         with written_beside(target) as out:
-            npy.write_array_header_1_0(out, made._asdict() | {"descr": npy.dtype_to_descr(made.dtype)})
+            npy.write_array_header_1_0(
+                out, {"shape": made.shape, "fortran_order": made.fortran_order, "descr": made.dtype.str}
+            )
             for start in range(0, header.size, block):
                 n = min(block, header.size - start)
                 held = _read(file, x[:n], source)
@@ -203,9 +205,9 @@ def written_beside(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     place = Path(os.path.realpath(target))
     if place.exists() and not place.is_file():
-        raise FileExistsError(
-            errno.EEXIST, "not a regular file, and only a regular file is replaced", str(target)
-        )
+        raise OSError(errno.EINVAL, "not a regular file, and no other is replaced", str(target))
+    if not place.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such directory", str(place.parent))
     # A short name of its own: a suffix to the target's name could be too long for the file system.
     part = place.parent / f".softsign-{secrets.token_hex(8)}.part"
     try:
@@ -217,7 +219,7 @@ def written_beside(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(part)):
-            error.filename, error.filename2 = str(target), None  # a failed write() does not know its file
+            error.filename = str(target)  # a failed write() does not know its file
         raise
 
 

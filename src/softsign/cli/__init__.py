@@ -22,9 +22,10 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = 130
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("softsign", ""):
+        package = (error.name or "softsign").partition(".")[0]
+        if package == "softsign":
             raise
-        code = _complain(f'{error.name} is not installed; this installs it: pip install "softsign[cli]"')
+        code = _complain(f'{package} is not installed; this installs it: pip install "softsign[cli]"')
     if code == 130:
         _complain("interrupted")
     sys.exit(code)

@@ -1,0 +1,326 @@
+"""The command `softsign`, run as a user runs it."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import softsign
+from tests.helpers import UNARY, assert_same_bits, run_python
+
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "softsign")
+
+# Colours and widths as on a user's terminal, whatever the machine that runs the tests sets.
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name
+    not in ("COLUMNS", "CI", "GITHUB_ACTIONS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TERMINAL_WIDTH")
+} | {"TERM": "xterm-256color"}
+
+# Reports on the command that its arguments are; small itself, because a child inherits the peak of memory.
+MEASURE = """
+import json, resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+report = {"code": code, "kilobytes": usage.ru_maxrss, "seconds": usage.ru_utime + usage.ru_stime}
+print(json.dumps(report), file=sys.stderr)
+"""
+
+
+def run(folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, COMMAND, *arguments],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def refused(folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> str:
+    """Return the one line with which the command refuses, having seen that it changed no file."""
+    was = contents(folder)
+    result = run(folder, *arguments, before=before)
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    assert re.fullmatch(r"softsign: .+\n", result.stderr), result.stderr
+    assert contents(folder) == was
+    return result.stderr
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def measured(folder: Path, *arguments: str) -> tuple[str, dict[str, float]]:
+    """Return the standard output and the use of memory and processor of a command that writes no errors."""
+    result = run(folder, *arguments, before=(sys.executable, "-S", "-c", MEASURE))
+    usage: dict[str, float] = json.loads(result.stderr)
+    assert usage["code"] == 0
+    return result.stdout, usage
+
+
+def sparse(path: Path, size: int) -> None:
+    """Make a file of that many bytes of float32 zeros that takes no space on the disk."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"shape": (size // 4,), "fortran_order": False, "descr": "<f4"}
+        )
+        file.truncate(file.tell() + size)
+
+
+@pytest.fixture
+def x(tmp_path: Path) -> Path:
+    np.save(tmp_path / "x.npy", np.linspace(-3, 3, 1001, dtype=np.float32))
+    return tmp_path / "x.npy"
+
+
+def test_version() -> None:
+    assert run(Path(), "--version").stdout == f"softsign {softsign.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
+    result = run(Path(), *arguments)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    for command in ("demo", "apply", "plot", "info"):
+        assert re.search(rf"\b{command}\b", result.stdout)
+        assert run(Path(), command, "--help").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("aply",), "No such command 'aply'. Did you mean 'apply'?"),
+        (("plot", "--colour"), "No such option: --colour"),
+        (("apply", "x.npy"), "OUT.npy"),
+        (
+            ("apply", "x.npy", "y.npy", "--function", "gradient"),
+            "'gradient' is not one of antiderivative, deriv",
+        ),
+        (("apply", "x.npy", "y.npy", "--scale", "two"), "'--scale': Input should be a valid number"),
+        (("apply", "x.npy", "y.npy", "--scale", "nan"), "nan is not a finite number"),
+        (("plot", "-o", "x.gif"), "'x.gif' does not end in .png, .svg, .pdf"),
+        (("plot", "-o", "no/x.png"), "there is no directory 'no'"),
+        (("plot", "--range", "1", "1"), "the range must be two finite numbers, the smaller first, not 1 1"),
+        (("plot", "--range", "2", "3", "--functions", "inverse"), "between -1 and 1"),
+        (("plot", "--functions", "softsign,"), "'' is not one of"),
+        (("demo", "-o", "x.txt"), "does not end in"),
+        (("demo", "--seed", "-1"), "'--seed': Input should be greater than or equal to 0"),
+    ],
+)
+def test_wrong_arguments(x: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in refused(x.parent, *arguments)
+
+
+@pytest.mark.parametrize("module", ["typer", "rich", "matplotlib"])
+def test_says_what_to_install(tmp_path: Path, module: str) -> None:
+    code = f"import sys; sys.modules[{module!r}] = None; from softsign.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "plot"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr == (
+        f'softsign: {module} is not installed; this installs it: pip install "softsign[cli]"\n'
+    )
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_apply(x: Path, name: str) -> None:
+    result = run(x.parent, "apply", "x.npy", "y.npy", "--function", name, "--scale", "-0.25")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"y.npy: {name}, 1,001 x float32, ")
+    assert result.stderr == ""
+    assert_same_bits(np.load(x.with_name("y.npy")), getattr(softsign, name)(-0.25 * np.load(x)))
+
+
+def test_apply_tells_of_values_outside_the_domain(x: Path) -> None:
+    result = run(x.parent, "apply", "x.npy", "y.npy", "--function", "inverse")
+    assert result.returncode == 0
+    assert result.stderr == "softsign: note: inverse is undefined for some of the input: nan written there\n"
+    assert np.isnan(np.load(x.with_name("y.npy"))).any()
+
+
+def test_apply_replaces_only_with_force(x: Path) -> None:
+    y = x.with_name("y.npy")
+    y.write_bytes(b"old")
+    assert refused(x.parent, "apply", "x.npy", "y.npy") == "softsign: y.npy exists; --force replaces it\n"
+    assert run(x.parent, "apply", "x.npy", "y.npy", "--force").returncode == 0
+    assert_same_bits(np.load(y), softsign.softsign(np.load(x)))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        ("none.npy", "y.npy", "none.npy: No such file or directory"),
+        (".", "y.npy", ".: Is a directory"),
+        ("text.npy", "y.npy", "text.npy is not a NumPy .npy file"),
+        (
+            "short.npy",
+            "y.npy",
+            "short.npy is truncated: its header promises 4,004 bytes of data and it holds 3,",
+        ),
+        ("objects.npy", "y.npy", "objects.npy holds pickled Python objects, which are never loaded"),
+        ("strings.npy", "y.npy", "strings.npy holds <U1 data, which softsign does not take"),
+        ("x.npy", "x.npy", "x.npy and x.npy are the same file"),
+        ("x.npy", "hard.npy", "x.npy and hard.npy are the same file"),
+        ("soft.npy", "x.npy", "soft.npy and x.npy are the same file"),
+        ("x.npy", "no/y.npy", "no: no such directory"),
+        ("x.npy", ".", ".: not a regular file"),
+        ("x.npy", "/dev/full", "/dev/full: not a regular file"),
+    ],
+)
+def test_apply_refuses(x: Path, source: str, target: str, words: str) -> None:
+    folder = x.parent
+    (folder / "text.npy").write_text("1 2 3\n")
+    (folder / "short.npy").write_bytes(x.read_bytes()[:-100])
+    np.save(folder / "objects.npy", np.array([{}]))
+    np.save(folder / "strings.npy", np.array(["a"]))
+    (folder / "hard.npy").hardlink_to(x)
+    (folder / "soft.npy").symlink_to(x)
+    assert words in refused(folder, "apply", source, target, "--force")
+
+
+@pytest.mark.parametrize("arguments", [("apply", "x.npy", "y.npy"), ("plot", "-o", "y.png")])
+def test_full_disk(x: Path, arguments: tuple[str, ...]) -> None:
+    np.save(x, np.zeros(1 << 20))
+    limited = ("sh", "-c", 'ulimit -f 512; exec "$@"', "sh")  # no file may grow beyond 256 or 512 KiB
+    if arguments[0] == "plot":
+        limited = ("sh", "-c", 'ulimit -f 16; exec "$@"', "sh")
+    target = arguments[-1]
+    assert refused(x.parent, *arguments, before=limited) == f"softsign: {target}: File too large\n"
+
+
+def test_standard_output_on_a_full_disk() -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [COMMAND, "info"], env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 2
+    assert result.stderr == "softsign: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "line"), [(signal.SIGINT, 130, "softsign: interrupted\n"), (signal.SIGTERM, 143, "")]
+)
+def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, number: int, code: int, line: str) -> None:
+    sparse(tmp_path / "x.npy", 1 << 36)
+    before = (tmp_path / "x.npy").stat()
+    with subprocess.Popen(
+        [COMMAND, "apply", "x.npy", "y.npy"], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not any(part.stat().st_size > 1 << 22 for part in tmp_path.glob(".*.part")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert stderr == line
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+    assert (tmp_path / "x.npy").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_memory_does_not_grow_with_the_file(x: Path) -> None:
+    _, small = measured(x.parent, "apply", "x.npy", "y.npy")
+    sparse(x, 1 << 30)
+    _, large = measured(x.parent, "apply", "x.npy", "y.npy", "--force")
+    assert x.with_name("y.npy").stat().st_size > 1 << 30
+    x.with_name("y.npy").unlink()
+    assert large["kilobytes"] - small["kilobytes"] < 20_000
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_plot(tmp_path: Path, suffix: str, magic: bytes) -> None:
+    result = run(tmp_path, "plot", "-o", f"picture.{suffix}", "--range", "-2", "2")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"picture.{suffix}\n"
+    assert (tmp_path / f"picture.{suffix}").read_bytes().startswith(magic)
+
+
+def test_plot_draws_every_function(tmp_path: Path) -> None:
+    assert run(tmp_path, "plot", "--functions", ",".join(UNARY)).stdout == "softsign.png\n"
+
+
+def test_info() -> None:
+    lines = run(Path(), "info").stdout
+    for words in (softsign.__version__, softsign.cpu_features()["kernels"], np.__version__, "MiB", "typer"):
+        assert words in lines
+
+
+def test_info_imports_nothing_it_lists() -> None:
+    result = run_python(
+        "import sys; from softsign.cli import info; info.info(); print(*sys.modules, file=sys.stderr)"
+    )
+    assert result.returncode == 0
+    assert set(result.stderr.split()).isdisjoint(
+        ("matplotlib", "sklearn", "numba", "numexpr", "torch", "jax")
+    )
+
+
+def test_demo(tmp_path: Path) -> None:
+    output, usage = measured(tmp_path, "demo", "--seed", "3")
+    assert usage["seconds"] < 15  # processor time: the machine may be shared
+    accuracy = re.search(r"softsign units .* ([\d.]+)%", output)
+    assert accuracy is not None
+    assert float(accuracy[1]) >= 97
+    wrong = re.findall(r"(?:softsign|derivative|inverse), float(?:32|64) +. +(\d+) ", output)
+    assert wrong == ["0"] * 6
+    for words in ("np.copyto(y, x)", "x / (1 + np.abs(x))", "picture: softsign-demo.png"):
+        assert words in output
+    assert (tmp_path / "softsign-demo.png").read_bytes().startswith(b"\x89PNG")
+    assert "\x1b" not in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+
+
+def test_progress_shows_on_a_terminal_alone(x: Path, terminal: tuple[int, int]) -> None:
+    sparse(x, 100_000_000)
+    ours, theirs = terminal
+    process = subprocess.Popen(
+        [COMMAND, "apply", "x.npy", "y.npy"],
+        cwd=x.parent,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # Linux's end of file on a terminal
+        pass
+    stdout, _ = process.communicate()
+    x.with_name("y.npy").unlink()
+    assert process.returncode == 0
+    assert b"\x1b" not in stdout
+    text = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode())
+    assert "100%" in text
+    assert "100.0/100.0 MB" in text
+    assert "MB/s" in text or "GB/s" in text
+    assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= 80
