@@ -30,10 +30,10 @@ constexpr Kernel binary(Type type) {
 }
 constexpr Kernel nth(Type type) {
     switch (type) {
-        case Type::float16: return nth_derivative<float16>;
-        case Type::bfloat16: return nth_derivative<bfloat16>;
-        case Type::float32: return nth_derivative<float>;
-        case Type::float64: return nth_derivative<double>;
+        case Type::float16: return NthLoop<float16>::run;
+        case Type::bfloat16: return NthLoop<bfloat16>::run;
+        case Type::float32: return NthLoop<float>::run;
+        case Type::float64: return NthLoop<double>::run;
         default: return nullptr;
     }
 }

@@ -22,6 +22,8 @@ enum class Function {
         count
 };
 
+constexpr int max_order = 170;  // of nth_derivative: 171! exceeds float64
+
 enum class Type { float16, bfloat16, float32, float64, longdouble, complex64, complex128, count };
 
 // out[i] = f(a[i]) or f(a[i], b[i]) for contiguous arrays; b is unused by unary functions. `out` may be `a` or `b`

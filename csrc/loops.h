@@ -170,30 +170,40 @@ class Loop {
     static constexpr std::size_t prefetch_bytes = 2048;
 };
 
-// nth_derivative(n, x): n as int64. Orders are the same along an array as a rule: a vector is evaluated once per run of
-// equal orders in it.
+// nth_derivative(n, x) with n as int64, one run of equal orders after the other: as a rule all are equal.
 template <class T>
-void nth_derivative(const void *orders, const void *b, void *y, std::size_t count, bool) {
-    using V = Vector<T>;
-    constexpr std::size_t lanes = Lanes<V>::count;
-    const std::int64_t *n = static_cast<const std::int64_t *>(orders);
-    const T *x = static_cast<const T *>(b);
-    T *out = static_cast<T *>(y);
-    for (std::size_t i = 0; i < count;) {
-        T in[lanes] = {}, result[lanes];
-        std::size_t run = 0;
-        for (; run < lanes && i + run < count && n[i + run] == n[i]; ++run) in[run] = x[i + run];
-        int order = static_cast<int>(n[i]);
-        V v = read(in);
-        if constexpr (sizeof(T) == 8)
-            v = NthDerivative::precise(order, v);
-        else
-            v = in_double(v, [order](vd w) { return NthDerivative::plain(order, w); });
-        write(result, v, false);
-        std::memcpy(out + i, result, run * sizeof(T));
-        i += run;
+struct NthLoop {
+    static void run(const void *orders, const void *b, void *y, std::size_t count, bool) {
+        const std::int64_t *n = static_cast<const std::int64_t *>(orders);
+        const T *x = static_cast<const T *>(b);
+        T *out = static_cast<T *>(y);
+        for (std::size_t i = 0, end; i < count; i = end) {
+            for (end = i + 1; end < count && n[end] == n[i];) ++end;
+            run_order(static_cast<int>(n[i]), x + i, out + i, end - i);
+        }
     }
-}
+
+  private:
+    static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
+
+    static void run_order(int n, const T *x, T *out, std::size_t count) {
+        if (n == 0) return Loop<Softsign, T, 1>::run(x, nullptr, out, count, false);
+        if (n == 1) return Loop<Derivative, T, 1>::run(x, nullptr, out, count, false);
+        if (n == 2) return Loop<SecondDerivative, T, 1>::run(x, nullptr, out, count, false);
+        for (std::size_t i = 0; i < count; i += lanes) {
+            std::size_t part = count - i < lanes ? count - i : lanes;
+            T in[lanes], result[lanes];
+            for (T &pad : in) pad = x[i];  // not 0, where n! may overflow
+            std::memcpy(in, x + i, part * sizeof(T));
+            write(result, evaluate(n, read(in)), false);
+            std::memcpy(out + i, result, part * sizeof(T));
+        }
+    }
+    static vd evaluate(int n, vd x) { return NthDerivative::precise(n, x); }
+    static vf evaluate(int n, vf x) {
+        return in_double(x, [n](vd w) { return NthDerivative::plain(n, w); });
+    }
+};
 
 }  // namespace
 }  // namespace softsign

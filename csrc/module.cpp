@@ -31,11 +31,11 @@ void run_nth_derivative(char **args, const npy_intp *dimensions, const npy_intp 
     for (npy_intp i = 0; i < orders; ++i) {
         npy_int64 n;
         std::memcpy(&n, args[0] + i * steps[0], sizeof n);
-        if (n < 0 || n > 170) {
+        if (n < 0 || n > max_order) {
             NPY_ALLOW_C_API_DEF
             NPY_ALLOW_C_API
-            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to 170, got %lld",
-                         static_cast<long long>(n));
+            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to %d, got %lld",
+                         max_order, static_cast<long long>(n));
             NPY_DISABLE_C_API
             return;
         }
@@ -101,15 +101,11 @@ PyArray_Descr *descr_of(PyObject *item) {  // of an operand or of an entry of dt
     return nullptr;
 }
 
-// NumPy's message says that there is no loop; ours also says for what.
+// NumPy says "not supported for the input types"; ours says which types. Its casting errors, subclasses of TypeError,
+// name them already.
 void name_the_types(const Ufunc &u, PyArrayObject **operands) {
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    PyObject *name = type ? PyObject_GetAttrString(type, "__name__") : nullptr;
-    bool no_loop = name && PyUnicode_CompareWithASCIIString(name, "_UFuncNoLoopError") == 0;
-    Py_XDECREF(name);
-    if (!no_loop) return PyErr_Restore(type, value, trace);
-    Py_XDECREF(type), Py_XDECREF(value), Py_XDECREF(trace);
+    if (PyErr_Occurred() != PyExc_TypeError) return;
+    PyErr_Clear();
     PyObject *first = reinterpret_cast<PyObject *>(PyArray_DESCR(operands[0]));
     if (u.inputs == 1)
         PyErr_Format(PyExc_TypeError, "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "

@@ -240,18 +240,22 @@ struct Gradient {
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
 };
 
-// dy (1 - |y|)^2, the gradient from the output: at most 2 ulp of that expression. What y has lost it cannot restore: its
-// relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is 0.
+// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings, so at most 2 ulp of that expression. What y
+// has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is 0.
 struct GradientFromOutput {
     template <class V>
     static constexpr bool has_fast = false;
-    template <class V>
-    static V plain(V y, V dy) {
-        V a = abs(y);
-        V part = magnitude_bits(y) < (Bits<V>)splat<V>(1) ? a : V{};
-        V e = one_minus(part).e;
-        V s = 1 - a, g = dy * s;
-        return with_sign_of(g * s + 2 * e * g, dy);
+
+    static vf plain(vf y, vf dy) {
+        vf s = 1 - abs(y);
+        return (dy * s) * s;
+    }
+    static vd plain(vd y, vd dy) {
+        vl within = magnitude_bits(y) < Enclosure<vd>::one;
+        TwoPart<vd> d = one_minus(within ? abs(y) : vd{});  // elsewhere 1, which raises nothing
+        vd p = d.t * d.t, low = fma(d.t, d.t, -p) + 2 * d.e * d.t;
+        vd s = 1 - abs(y);
+        return within ? dy * (p + low) : (dy * s) * s;
     }
 };
 
@@ -339,17 +343,15 @@ struct SecondAntiderivative {
     }
 };
 
-// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1); at 0 the mean of the one-sided limits: 0 for even n, n! for odd n.
+// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1) for n > 2; at 0 the mean of the one-sided limits: 0 for even n, n! for
+// odd n.
 struct NthDerivative {
-    static constexpr int max_order = 170;  // 171! exceeds float64
-
     static vd finish(int n, vd magnitude, vd x) {
         if (n % 2) return keep_nan(magnitude, x);
-        return keep_nan(magnitude_bits(x) == 0 ? x : with_sign_of(magnitude, n == 0 ? x : -x), x);
+        return keep_nan(magnitude_bits(x) == 0 ? x : with_sign_of(magnitude, -x), x);
     }
     // For float32: products of k/(1 + |x|), relative error n 2^-51.
     static vd plain(int n, vd x) {
-        if (n == 0) return Softsign::plain(x);
         vd r = 1 / (1 + abs(x)), v = r;
         for (int k = 1; k <= n; ++k) v *= k * r;
         return finish(n, v, x);

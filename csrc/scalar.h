@@ -40,8 +40,10 @@ inline real antiderivative(real x) {
 inline real second_antiderivative(real x) {
     real a = magnitude(x);
     if (infinite(x)) return x;
-    if (!__builtin_islessequal(a, real(1)))
-        return signed_as(a * (a / 2) + (a - (1 + a) * __builtin_log1pl(a)), x);
+    if (!__builtin_islessequal(a, real(1))) {
+        real l = __builtin_log1pl(a);
+        return signed_as(a * (a / 2 + (1 - l)) - l, x);
+    }
     real r = a / (2 + a), sum = 0;
     for (int k = 21; k >= 0; --k) sum = sum * (r * r) + real(1) / ((2 * k + 1) * (2 * k + 3));
     return signed_as(a * a * r * sum, x);

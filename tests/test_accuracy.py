@@ -289,32 +289,26 @@ def test_the_worst_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_sweep_finds_each_kind_of_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
-    true = softsign.softsign
-    start = int(np.float16(0.5).view(np.uint16))
+    true, start = softsign.softsign, int(np.float16(0.5).view(np.uint16))
+    at, current = np.float16(0.50390625), ["first"]
+    monkeypatch.setattr(command, "KERNELS", ("first", "second"))
+    monkeypatch.setattr(softsign._core, "_use_kernels", lambda name: current.__setitem__(0, name))
 
-    def broken(change: Callable[[Array, Array], Array]) -> dict[str, tuple[int, str]]:
-        monkeypatch.setattr(softsign, "softsign", lambda x: change(x, true(x)))
+    def broken(mistake: Callable[[Array], Array], value: float) -> dict[str, tuple[int, str]]:
+        """What is found about a softsign with that value where there is a mistake."""
+        monkeypatch.setattr(
+            softsign, "softsign", lambda x: np.where(mistake(x), np.copysign(np.float16(value), x), true(x))
+        )
         finding = command.Task("softsign", "float16", start, start + 100).run()
         assert finding.wrong > 0
         found: dict[str, tuple[int, str]] = finding.broken
         return found
 
-    at = np.float16(0.50390625)
-    above = np.float16(0.3355)
-    kernel = command.KERNELS[-1]
-    current = {"name": kernel}
-    assert broken(lambda x, y: np.where(x == -at, -above, y)) == {"symmetry": (1, "0x1.02p-1")}
-    assert broken(lambda x, y: np.where(np.abs(x) == at, np.copysign(np.float16(0.4), x), y)).keys() == {
-        "monotone"
-    }
-    monkeypatch.setattr(command, "KERNELS", (kernel, "other"))
-    monkeypatch.setattr(
-        softsign._core, "_use_kernels", lambda name: monkeypatch.setitem(current, "name", name)
-    )
-    for sign in (1, -1):
-        where = sign * at
-        found = broken(lambda x, y, w=where: np.where((x == w) & (current["name"] == "other"), 0, y))
-        assert found == {"other": (1, "0x1.02p-1")}
+    once = (1, "0x1.02p-1")
+    assert broken(lambda x: x == -at, 0.3355) == {"symmetry": once}
+    assert broken(lambda x: np.abs(x) == at, 0.3) == {"monotone": once}
+    assert broken(lambda x: (x == at) & (current[0] == "second"), 0.3355) == {"second": once}
+    assert broken(lambda x: (x == -at) & (current[0] == "second"), 0.3355) == {"second": once}
 
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ DTYPES = ["?", "i1", "u1", "<i2", ">i4", "<i8", "<f2", ">f2", "<f4", ">f4", "<f8
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "BLOCK_BYTES", 96)
+    monkeypatch.setattr(stream, "BLOCK", 12)
 
 
 def array(dtype: str, shape: tuple[int, ...], order: Any = "C") -> np.ndarray[Any, Any]:

@@ -38,21 +38,30 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: np.dtype[An
 
 
 @by_name
-def test_threads_on_strided_in_place_and_overlapping_arrays(name: str) -> None:
+def test_threads_on_strided_arrays_and_in_place(name: str) -> None:
     f = ufunc(name)
     inputs = arguments(name, random_values(np.dtype("f4"), LARGE, seed=11))
     with np.errstate(all="ignore"), threads(1):
         expected = f(*inputs)
-        shifted = f(*(a[:-5] for a in inputs))
     with np.errstate(all="ignore"), threads(3):
         assert_same_bits(f(*(np.repeat(a, 2)[::2] for a in inputs)), expected)
         assert_same_bits(f(*(a[::-1] for a in inputs)), expected[::-1])
         x = inputs[-1].copy()
         f(*inputs[:-1], x, out=x)
         assert_same_bits(x, expected)
-        x = inputs[-1].copy()
-        f(*(a[:-5] for a in inputs[:-1]), x[:-5], out=x[5:])
-        assert_same_bits(x[5:], shifted)
+
+
+@by_name
+@pytest.mark.parametrize("shift", [1, 5, 5000])
+def test_threads_on_overlapping_arrays(name: str, shift: int) -> None:
+    f = ufunc(name)
+    *others, values = arguments(name, random_values(np.dtype("f4"), LARGE, seed=12))
+    ahead, behind = slice(shift, None), slice(None, -shift)
+    for read, written in ((ahead, behind), (behind, ahead)):
+        x = values.copy()
+        with np.errstate(all="ignore"), threads(3):
+            f(*(a[read] for a in others), x[read], out=x[written])
+            assert_same_bits(x[written], f(*(a[read] for a in others), values[read]))
 
 
 @pytest.mark.parametrize("name", ["softsign", "derivative", "inverse", "gradient"])

@@ -1,12 +1,13 @@
 """The error of the functions of `softsign` against the exact values, in ulp.
 
-The error of a result is counted in units in the last place by `ulp_error`, for any got and any exact value. What the
-result is compared with is the exact value to 2**-90 or better, an unevaluated sum of two float64 numbers times a
-power of two (`Exact`):
+The error of a result is counted in units in the last place by `ulp_error`, for any got and any exact value.
+What the result is compared with is the exact value to 2**-90 or better, an unevaluated sum of two float64
+numbers times a power of two (`Exact`):
 
-* The algebraic functions are quotients N/D with polynomials in 1 + abs(x) or 1 - abs(y) for D. Any approximation q
-  of N/D, however poor, has the exact error (N - q D)/D, and N - q D takes nothing but sums and products, which pairs
-  of float64 numbers give with their rounding errors [1]_. Where the formula itself goes wrong does not matter.
+* The algebraic functions are quotients N/D with polynomials in 1 + abs(x) or 1 - abs(y) for D. Any
+  approximation q of N/D, however poor, has the exact error (N - q D)/D, and N - q D takes nothing but sums
+  and products, which pairs of float64 numbers give with their rounding errors [1]_. Where the formula itself
+  goes wrong does not matter.
 * The logarithmic functions come from MPFR (gmpy2) at 320 bits.
 
 Whether a result is the correctly rounded one is decided by the same residual: an error within 2**-40 ulp of a
@@ -14,8 +15,8 @@ midpoint goes to integer arithmetic (`softsign.reference`).
 
 References
 ----------
-.. [1] T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18,
-   1971, 224-242.
+.. [1] T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik
+   18, 1971, 224-242.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ __all__ = [
     "Exact",
     "Measurement",
     "correctly_rounded",
-    "every_value",
     "exact",
     "measure",
     "sample",
@@ -46,7 +46,8 @@ __all__ = [
 
 Doubles = npt.NDArray[np.float64]
 
-# The greatest error allowed in ulp; 0.5 stands for correctly rounded.
+# The greatest error allowed in ulp; 0.5 stands for correctly rounded. Outputs of softsign, which is what
+# gradient_from_output takes, are at most 1.
 CONTRACTS: dict[str, dict[str, float]] = {
     function: dict(zip(FORMATS, bounds, strict=True))
     for function, bounds in {
@@ -69,8 +70,8 @@ _BLOCK = 1 << 16  # elements worked on at a time, so that the temporaries stay i
 class Exact(NamedTuple):
     """Exact values, (head + tail) * 2**exponent.
 
-    `head` is in [1/2, 1) in magnitude, or zero, infinite or nan, and carries the sign; `tail` is at most half an ulp of
-    `head`. The exponent is apart because results need it beyond float64's range.
+    `head` is in [1/2, 1) in magnitude, or zero, infinite or nan, and carries the sign; `tail` is at most half
+    an ulp of `head`. The exponent is apart because results need it beyond float64's range.
     """
 
     head: Doubles
@@ -82,9 +83,9 @@ class Exact(NamedTuple):
 def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     """Return (got - exact) / ulp(exact), for every pair of a result and a true value.
 
-    One ulp is the spacing of the dtype of `got` in the binade of the *exact* value (a power of two belongs to the
-    binade above it); among subnormal numbers and zero it is the smallest subnormal number. So a correctly rounded
-    result has an error of at most 1/2.
+    One ulp is the spacing of the dtype of `got` in the binade of the *exact* value (a power of two belongs to
+    the binade above it); among subnormal numbers and zero it is the smallest subnormal number. So a correctly
+    rounded result has an error of at most 1/2.
 
     Parameters
     ----------
@@ -101,8 +102,9 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
         * nan for nan is no error; nan for a number or a number for nan is inf.
         * A wrong sign, of a zero too, is inf.
         * An infinite true value allows that infinity only: anything else is inf.
-        * A finite true value beyond the range counts as 2**max_exponent, the first power of two that is too large, and
-          so does an infinite result for a finite true value. So overflow where the format overflows is no error.
+        * A finite true value beyond the range counts as 2**max_exponent, the first power of two that is too
+          large, and so does an infinite result for a finite true value. So overflow where the format
+          overflows is no error.
         * Underflow is nothing special: a true value of 0.4 smallest subnormals makes zero an error of -0.4.
 
     Raises
@@ -116,31 +118,30 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     array([ 0. , -0.5,  inf])
     """
     got = np.asarray(got)
-    digits, _, max_exponent = _format(got.dtype)
-    tiny_exponent = FORMATS[got.dtype.name].tiny_exponent
+    form = _format(got.dtype)
     if not isinstance(exact, Exact):
         exact = _normalised(np.asarray(exact, np.float64), 0.0, 0)
     head, tail, exponent = exact
     wide = got.astype(np.float64)
 
     # The format's range: beyond it all is 2**max_exponent.
-    overflow = np.isfinite(head) & (exponent > max_exponent)
+    overflow = np.isfinite(head) & (exponent > form.max_exponent)
     head = np.where(overflow, np.copysign(0.5, head), head)
     tail = np.where(overflow, 0.0, tail)
-    exponent = np.where(overflow, max_exponent + 1, exponent)
+    exponent = np.where(overflow, form.max_exponent + 1, exponent)
     infinite = np.isinf(wide) & np.isfinite(head)
     mantissa, got_exponent = np.frexp(np.where(infinite, np.copysign(0.5, wide), wide))
-    got_exponent = np.where(infinite, max_exponent + 1, got_exponent)
+    got_exponent = np.where(infinite, form.max_exponent + 1, got_exponent)
 
     just_below_power = (np.abs(head) == 0.5) & (np.signbit(tail) != np.signbit(head)) & (tail != 0)
-    unit = np.clip(exponent - just_below_power - digits, tiny_exponent, max_exponent - digits)
+    unit = exponent - just_below_power - form.digits
+    unit = np.clip(unit, form.tiny_exponent, form.max_exponent - form.digits)
     error = np.ldexp(mantissa, got_exponent - unit) - np.ldexp(head, exponent - unit)
     error -= np.ldexp(tail, exponent - unit)
-    error[np.signbit(wide) != np.signbit(head)] = np.inf
+    error = np.where(np.signbit(wide) == np.signbit(head), error, np.inf)
     same = (wide == head) | (np.isnan(wide) & np.isnan(head))
     special = ~np.isfinite(head) | np.isnan(wide)
-    error[special] = np.where(same, 0.0, np.inf)[special]
-    return error
+    return np.where(special, np.where(same, 0.0, np.inf), error)
 
 
 def _format(dtype: np.dtype[Any]) -> Format:
@@ -198,19 +199,20 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     function : str
         Name of a function of `softsign`.
     *arguments : array_like
-        Its arguments, exactly representable in float64; for ``nth_derivative`` the first is one int from 0 to 170.
+        Its arguments, exactly representable in float64; for ``nth_derivative`` the first is one int from 0 to
+        170.
 
     Returns
     -------
     Exact
-        Of the broadcast shape of the arguments. At infinities, nan, zeros and poles it holds the limits that the
-        functions promise: softsign is ±1 at ±inf, inverse ±inf at ±1, second_derivative and the derivatives of even
-        order keep the sign of a zero, log_jacobian is -0 there.
+        Of the broadcast shape of the arguments. At infinities, nan, zeros and poles it holds the limits that
+        the functions promise: softsign is ±1 at ±inf, inverse ±inf at ±1, second_derivative and the
+        derivatives of even order keep the sign of a zero, log_jacobian is -0 there.
 
     Raises
     ------
     ValueError
-        If there is no such function.
+        If there is no such function, or no such order.
     ImportError
         If the function is logarithmic and gmpy2 is not installed.
     """
@@ -221,7 +223,7 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
 
 
 def _scaled_power(x: Doubles, sign: int, power: int) -> tuple[Doubles, Doubles, npt.NDArray[np.int64]]:
-    """Return (1 + sign * abs(x))**power as a pair and an exponent; the pair can neither over- nor underflow."""
+    """Return (1 + sign * abs(x))**power as a pair and an exponent, so that nothing over- or underflows."""
     a = np.abs(x)
     scale = np.maximum(np.frexp(np.where(np.isfinite(a), a, 1.0))[1], 0).astype(np.int64)
     base = _two_sum(np.ldexp(1.0, -scale), sign * np.ldexp(a, -scale))
@@ -280,6 +282,13 @@ def _exact_nth_derivative(n: int, x: Doubles) -> Exact:
     return _quotient(np.where(x == 0, x, -np.sign(x)), x, 1, n + 1, math.factorial(n))
 
 
+def _only(n: Doubles) -> int:
+    orders = np.unique(n)
+    if orders.size != 1 or orders[0] not in range(171):
+        raise ValueError(f"n is {n}, but must be one order from 0 to 170")
+    return int(orders[0])
+
+
 # Magnitude of the logarithmic functions: the formula in a = abs(x) and log1p(a); its series for small a.
 _LOGARITHMIC: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
     "antiderivative": (
@@ -300,7 +309,8 @@ _LOGARITHMIC: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] 
 def _exact_logarithmic(function: str, x: Doubles, limit: Doubles) -> Exact:
     """Return a function with the sign of `limit`, which is its value at zero, infinities and nan.
 
-    MPFR at 320 bits: from 2**-64 on at most 2*64 + 3 bits cancel; below, the series leaves out less than 2**-190.
+    MPFR at 320 bits: from 2**-64 on at most 2*64 + 3 bits cancel; below, the series leaves out less than
+    2**-190.
     """
     import gmpy2
 
@@ -329,7 +339,7 @@ _EXACT: dict[str, Callable[..., Exact]] = {
     "gradient": lambda x, dy: _quotient(dy, x, 1, 2),
     "gradient_from_output": _exact_gradient_from_output,
     "second_derivative": lambda x: _exact_nth_derivative(2, x),
-    "nth_derivative": lambda n, x: _exact_nth_derivative(int(n.flat[0]), x),
+    "nth_derivative": lambda n, x: _exact_nth_derivative(_only(n), x),
     "antiderivative": lambda x: _exact_logarithmic("antiderivative", x, np.abs(x)),
     "second_antiderivative": lambda x: _exact_logarithmic("second_antiderivative", x, x),
     "log_jacobian": lambda x: _exact_logarithmic("log_jacobian", x, -np.abs(x)),
@@ -351,7 +361,8 @@ def correctly_rounded(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLi
     Returns
     -------
     ndarray of bool
-        Decided exactly: results whose error is within 2**-40 ulp of a half are computed once more in integer arithmetic.
+        Decided exactly: results whose error is within 2**-40 ulp of a half are computed once more in integer
+        arithmetic.
 
     Raises
     ------
@@ -386,10 +397,11 @@ _SCREENED: dict[str, Callable[[Doubles], tuple[Any, Doubles]]] = {
 def _screen(function: str, got: npt.NDArray[Any], x: npt.NDArray[Any]) -> Doubles:
     """Bound abs(ulp_error) from above, from the residual in plain float64; nan where that cannot tell.
 
-    The error of q against N/D is abs(N - q D) / D. In float64 D, q D and the difference have relative errors of at
-    most 3, 1 and 1 times 2**-53, the residual thus an absolute one of at most 5 * 2**-53 N where q is within an ulp,
-    and since an ulp times D is at least 2**-24 N, the bound is right to 2**-26 for up to 24 digits. The unit is the
-    distance to the next smaller number, which is half an ulp where q is a power of two and N/D is above it.
+    The error of q against N/D is abs(N - q D) / D. In float64 D, q D and the difference have relative errors
+    of at most 3, 1 and 1 times 2**-53, the residual thus an absolute one of at most 5 * 2**-53 N where q is
+    within an ulp, and since an ulp times D is at least 2**-24 N, the bound is right to 2**-26 for up to 24
+    digits. The unit is the distance to the next smaller number, which is half an ulp where q is a power of
+    two and N/D is above it.
     """
     positive = np.abs(got)
     a = np.abs(x).astype(np.float64)
@@ -470,8 +482,9 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
 
     Examples
     --------
-    >>> x = np.float32([0.5, 2047.375])
-    >>> measure("softsign", x / (1 + np.abs(x)), x)
+    >>> x = np.array([0.0, 0.25, 0.7], np.float32)
+    >>> measure("softsign", x / (1 + x) + np.float32(1e-7), x).wrong
+    3
     """
     got = np.asarray(got).ravel()
     arrays = [np.broadcast_to(a, got.shape) if np.ndim(a) == 0 else np.ravel(a) for a in arguments]
@@ -499,11 +512,6 @@ def _measure_block(
     )
 
 
-def every_value(dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return all 65,536 values of a dtype of 16 bits, in the order of their bit patterns."""
-    return np.arange(1 << 16, dtype=np.uint16).view(dtype)
-
-
 def sample(function: str, dtype: npt.DTypeLike, size: int, generator: np.random.Generator) -> tuple[Any, ...]:
     """Draw arguments on which a function may go wrong.
 
@@ -521,15 +529,20 @@ def sample(function: str, dtype: npt.DTypeLike, size: int, generator: np.random.
     Returns
     -------
     tuple of ndarray
-        The arguments, without the order of ``nth_derivative``. A half of each are uniform bit patterns: all magnitudes,
-        subnormal numbers, infinities and nan. The other half lies where the function does not round to x, to 1 or to 0,
-        uniform in the exponent; for arguments bounded by 1 it comes as close to 1 as to 0.
+        The arguments, without the order of ``nth_derivative``. A half of each are uniform bit patterns: all
+        magnitudes, subnormal numbers, infinities and nan. The other half lies where the function does not
+        round to x, to 1 or to 0, uniform in the exponent; for arguments bounded by 1 it comes as close to 1
+        as to 0. Those of ``inverse`` do go beyond 1, those of ``gradient_from_output`` do not.
     """
     target = np.dtype(dtype)
-    drawn = [_sample_values(function in ("inverse", "gradient_from_output"), target, size, generator)]
-    if function in ("gradient", "gradient_from_output"):
-        drawn.append(_sample_values(False, target, size, generator))
-    return tuple(drawn)
+    first = _sample_values(function in ("inverse", "gradient_from_output"), target, size, generator)
+    if function not in ("gradient", "gradient_from_output"):
+        return (first,)
+    dy = _sample_values(False, target, size, generator)
+    if function == "gradient_from_output":
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a signalling nan, 1/0
+            first = np.where(np.abs(first) > 1, 1 / first, first)
+    return first, dy
 
 
 def _sample_values(

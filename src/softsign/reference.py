@@ -2,8 +2,8 @@
 
 The algebraic functions take any finite number that is exactly a ratio of integers (int, float, NumPy floating
 scalar, Fraction) and return a `fractions.Fraction`. The logarithmic ones return an `mpmath.mpf` with as many
-correct bits as asked for; they need mpmath (``pip install softsign[reference]``). Rational numbers have neither
-infinities, nan nor a signed zero, so these raise ValueError here, and the zeros are unsigned.
+correct bits as asked for; they need mpmath (``pip install softsign[reference]``). Rational numbers have
+neither infinities, nan nor a signed zero, so these raise ValueError here, and the zeros are unsigned.
 
 Examples
 --------
@@ -149,8 +149,8 @@ def second_derivative(x: Rational) -> Fraction:
 def nth_derivative(n: int, x: Rational) -> Fraction:
     """Return the n-th derivative of softsign exactly.
 
-    For x != 0 it is ``(-1)**(n+1) n! sgn(x)**(n+1) / (1 + abs(x))**(n+1)``, by induction on each side of zero.
-    At zero it is the mean of the two one-sided limits: 0 for even n, n! for odd n.
+    For x != 0 it is ``(-1)**(n+1) n! sgn(x)**(n+1) / (1 + abs(x))**(n+1)``, by induction on each side of
+    zero. At zero it is the mean of the two one-sided limits: 0 for even n, n! for odd n.
 
     Parameters
     ----------
@@ -222,8 +222,8 @@ def log_jacobian(x: Rational, precision: int = 120) -> mpmath.mpf:
 def _evaluate(formula: Any, a: Fraction, precision: int) -> mpmath.mpf:
     """Return formula(a), a >= 0, to `precision` bits although its terms may cancel.
 
-    Near zero the terms of the antiderivatives are of size a while their sum is of size a**2/2 or a**3/6, so twice
-    the leading zero bits of a are lost; a itself has to be held to all of its bits besides.
+    Near zero the terms of the antiderivatives are of size a while their sum is of size a**2/2 or a**3/6, so
+    twice the leading zero bits of a are lost; a itself has to be held to all of its bits besides.
     """
     import mpmath
 
@@ -247,8 +247,8 @@ def round_to(value: Rational, dtype: npt.DTypeLike) -> Any:
     Returns
     -------
     NumPy scalar of that dtype
-        A subnormal number where the format has one; an infinity from the midpoint after the largest number on.
-        A negative number too small for the format becomes -0.0.
+        A subnormal number where the format has one; an infinity from the midpoint after the largest number
+        on. A negative number too small for the format becomes -0.0.
 
     Raises
     ------

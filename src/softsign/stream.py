@@ -20,8 +20,9 @@ from numpy.lib import format as npy
 
 __all__ = ["Header", "apply", "read_header", "written_beside"]
 
-#: Input bytes per block: the block, its scaled copy and the result stay in the second-level cache on most CPUs.
-BLOCK_BYTES = 1 << 20
+#: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for each
+#: block would cost more than it brings beside the reading and writing.
+BLOCK = 1 << 16
 
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -107,7 +108,7 @@ def apply(
 ) -> Header:
     """Write ``function(scale * x)`` for the array x in one ``.npy`` file to another, of any size.
 
-    Peak memory is a few blocks of 1 MiB. Shape and memory order are kept, and the values and the dtype are the ones
+    Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the dtype are the ones
     that ``function(scale * numpy.load(source))`` gives: integers promote, and the result has native byte order. The
     result is written to a hidden file beside `target` that takes its name when complete; after an error or an
     interrupt nothing is left of it.
@@ -160,7 +161,7 @@ def apply(
         header = read_header(file, source)
         scaled, result = _dtypes(function, header.dtype, scale, source)
         made = Header(header.shape, header.fortran_order, result)
-        block = max(1, min(BLOCK_BYTES // header.dtype.itemsize, header.size))
+        block = max(1, min(BLOCK, header.size))
         x = np.empty(block, header.dtype)
         scaled_x = x if scale is None else np.empty(block, scaled)
         y = np.empty(block, result)

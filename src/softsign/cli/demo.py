@@ -40,10 +40,10 @@ def demo(
 
     columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
     with progress_bar(*columns) as bar:
+        training = bar.add_task("training on handwritten digits", total=digits.EPOCHS)
         start = perf_counter()
         data = digits.load()
-        epochs = digits.train(data, seed=seed)
-        history = list(bar.track(epochs, total=digits.EPOCHS, description="training on handwritten digits"))
+        history = list(bar.track(digits.train(data, seed=seed), total=digits.EPOCHS, task_id=training))
         seconds = perf_counter() - start
         generator = np.random.default_rng(seed)
         cases = bar.track(_CHECKED, description="checking against exact arithmetic")
