@@ -192,7 +192,7 @@ def plan(functions: Sequence[str], dtypes: Sequence[str], seed: int, quick: bool
             elif dtype == "float32" and function in SWEPT and not quick:
                 yield from (Task(function, dtype, i, i + (1 << 24)) for i in range(0, 1 << 31, 1 << 24))
             else:
-                size = SAMPLE // 16 if function in LOGARITHMIC else SAMPLE
+                size = SAMPLE // 4 if function in LOGARITHMIC else SAMPLE
                 size //= len(ORDERS) if function == "nth_derivative" else 1
                 size //= 16 if quick else 1
                 yield from (Task(function, dtype, i * size, (i + 1) * size, (seed,)) for i in range(16))
@@ -263,7 +263,7 @@ def plain_table(lines: Sequence[Sequence[str]]) -> str:
         "  ".join(
             cell.rjust(w) if 2 <= i <= 4 else cell.ljust(w)
             for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
+        ).rstrip()
         for line in (HEADER, *lines)
     )
 

@@ -73,6 +73,14 @@ inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
     return has_fma ? y1 : with_sign_of(y1, x);
 }
 
+// c[0] + c[1] z + ... + c[N-1] z^(N-1), even and odd terms apart: half the latency of one chain.
+template <int N>
+inline vd polynomial(const double (&c)[N], vd z) {
+    vd w = z * z, even{}, odd{};
+    for (int k = N; k-- > 0;) (k % 2 ? odd : even) = (k % 2 ? odd : even) * w + c[k];
+    return even + z * odd;
+}
+
 template <class Function>
 inline vf in_double(vf x, Function f) {
     vd2 w = widen(x);
@@ -272,18 +280,16 @@ struct Log1p {
         vd m = (vd)((vu)u - ((k - 1023) << 52));
         vl unit = k == 1023;
         vd f = unit ? a : m - 1;
-        vd c = unit ? vd{} : a - (u - 1);                                     // what 1 + a lost
+        vd lost = unit ? vd{} : a - (u - 1);  // of 1 + a, by rounding
         vd kd = (vd)(k + 0x4330000000000000) - (0x1p52 + 1023);
         vd s = f / (2 + f), z = s * s, half = 0.5 * f * f;
-        vd sum = splat<vd>(2.0 / 23);
-        const double coefficient[] = {2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13,
-                                      2.0 / 11, 2.0 / 9,  2.0 / 7,  2.0 / 5,  2.0 / 3};
-        for (double q : coefficient) sum = sum * z + q;
-        vd rest = s * (half + z * sum) - half;
+        constexpr double c[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11, 2.0 / 13,
+                                2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21, 2.0 / 23};
+        vd rest = s * (half + z * polynomial(c, z)) - half;
         const double ln2_hi = 0x1.62e42fee00000p-1, ln2_lo = 0x1.a39ef35793c76p-33;  // k ln2_hi is exact
         vd kl = kd * ln2_hi;
         hi = kl + f;
-        lo = (kd * ln2_lo + c / u) + (f - (hi - kl)) + rest;
+        lo = (kd * ln2_lo + lost / u) + (f - (hi - kl)) + rest;
     }
 };
 
@@ -323,15 +329,18 @@ struct SecondAntiderivative {
     static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
     static vd plain(vd x) {
         vd a = abs(x);
-        vl huge = magnitude_bits(x) > (vl)splat<vd>(0x1p60);
-        vd y = magnitude_bits(x) > (vl)splat<vd>(1) ? large(huge ? splat<vd>(1) : a) : small(huge ? vd{} : a);
+        vl huge = magnitude_bits(x) > (vl)splat<vd>(0x1p60), beyond = magnitude_bits(x) > (vl)splat<vd>(1);
+        vd y = small(huge ? vd{} : a);
+        if (any(beyond)) y = beyond ? large(huge ? splat<vd>(1) : a) : y;
         return keep_nan(with_sign_of(huge ? (0.5 * a) * a : y, x), x);
     }
 
     static vd small(vd a) {
-        vd r = a / (2 + a), z = r * r, sum{};
-        for (int k = 17; k >= 0; --k) sum = sum * z + 1.0 / ((2 * k + 1) * (2 * k + 3));
-        return (a * a * r) * sum;
+        constexpr double c[] = {1.0 / 3,   1.0 / 15,  1.0 / 35,  1.0 / 63,  1.0 / 99,  1.0 / 143,
+                                1.0 / 195, 1.0 / 255, 1.0 / 323, 1.0 / 399, 1.0 / 483, 1.0 / 575,
+                                1.0 / 675, 1.0 / 783, 1.0 / 899, 1.0 / 1023, 1.0 / 1155, 1.0 / 1295};
+        vd r = a / (2 + a);
+        return (a * a * r) * polynomial(c, r * r);
     }
     static vd large(vd a) {
         Log1p l(a);

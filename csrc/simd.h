@@ -77,10 +77,11 @@ template <class V>
 inline V with_sign_of(V magnitude, V x) {
     return (V)((Bits<V>)magnitude | ((Bits<V>)x & Lanes<V>::sign));
 }
-// Comparisons that must not raise INVALID on nan look at the bits: for magnitudes integer order is numeric order.
+// == and != are quiet; < and > raise INVALID on nan. So order is decided by the bits: for magnitudes that of integers is
+// that of numbers.
 template <class V>
 inline Bits<V> is_inf(V x) {
-    return magnitude_bits(x) == Lanes<V>::inf;
+    return abs(x) == (Scalar<V>)__builtin_inf();
 }
 
 inline bool any(vi m) {
@@ -208,13 +209,38 @@ inline void stream_fence() {
 #endif
 }
 
+// The 16-bit lanes as 32-bit integers, and integers from -2^15 to 2^15 - 1 back.
+inline vi spread(vh h) {
+#if defined(__AVX512F__)
+    return (vi)_mm512_cvtepu16_epi32((__m256i)h);
+#elif defined(__AVX2__)
+    return (vi)_mm256_cvtepu16_epi32((__m128i)h);
+#else
+    return __builtin_convertvector(h, vi);
+#endif
+}
+inline vh pack(vi x) {
+#if defined(__AVX512F__)
+    return (vh)_mm512_cvtepi32_epi16((__m512i)x);
+#elif defined(__AVX2__)
+    return (vh)_mm_packs_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+#elif defined(__SSE2__)
+    __m128i packed = _mm_packs_epi32((__m128i)x, (__m128i)x);
+    vh h;
+    std::memcpy(&h, &packed, sizeof h);
+    return h;
+#else
+    return __builtin_convertvector(x, vh);
+#endif
+}
+
 inline vf from_half(vh h) {
 #if defined(__AVX512F__)
     return (vf)_mm512_cvtph_ps((__m256i)h);
 #elif defined(__F16C__)
     return (vf)_mm256_cvtph_ps((__m128i)h);
 #else
-    vi u = __builtin_convertvector(h, vi);
+    vi u = spread(h);
     vi sign = (u & 0x8000) << 16, magnitude = u & 0x7fff;
     // Multiplying by 2^112 moves the exponent's bias, subnormals included; inf and nan get their exponent by hand.
     vf finite = (vf)(magnitude << 13) * 0x1p112f;
@@ -238,16 +264,13 @@ inline vh to_half(vf x) {  // round to nearest even
     vi h = a < 113 << 23 ? small : normal;
     h = a >= 0x477ff000 ? (vi{} + 0x7c00) : h;
     h = a > 0x7f800000 ? nan : h;
-    return __builtin_convertvector(h | ((sign >> 16) & 0x8000), vh);
+    return pack(h | (sign >> 16));
 #endif
 }
-inline vf from_bfloat(vh h) { return (vf)(__builtin_convertvector(h, vi) << 16); }
+inline vf from_bfloat(vh h) { return (vf)(spread(h) << 16); }
 inline vh to_bfloat(vf x) {  // round to nearest even; overflow rounds to inf, a nan stays a (quiet) nan
-    typedef uint32_t vu __attribute__((vector_size(vector_bytes)));
-    vu b = (vu)x;
-    vu rounded = (b + 0x7fff + ((b >> 16) & 1)) >> 16;
-    vu quiet = (b >> 16) | 0x40;
-    return __builtin_convertvector((vu)(magnitude_bits(x) > Lanes<vf>::inf ? (vi)quiet : (vi)rounded), vh);
+    vi b = (vi)x, rounded = b + 0x7fff + ((b >> 16) & 1);  // a nan's may wrap, and is not used
+    return pack((x != x ? b | 0x400000 : rounded) >> 16);
 }
 
 }  // namespace

@@ -531,8 +531,9 @@ def sample(function: str, dtype: npt.DTypeLike, size: int, generator: np.random.
     tuple of ndarray
         The arguments, without the order of ``nth_derivative``. A half of each are uniform bit patterns: all
         magnitudes, subnormal numbers, infinities and nan. The other half lies where the function does not
-        round to x, to 1 or to 0, uniform in the exponent; for arguments bounded by 1 it comes as close to 1
-        as to 0. Those of ``inverse`` do go beyond 1, those of ``gradient_from_output`` do not.
+        round to x, to 1 or to 0, half of it within 2**6 of 1, uniform in the exponent; for arguments bounded
+        by 1 it comes as close to 1 as to 0. Those of ``inverse`` do go beyond 1, those of
+        ``gradient_from_output`` do not.
     """
     target = np.dtype(dtype)
     first = _sample_values(function in ("inverse", "gradient_from_output"), target, size, generator)
@@ -549,8 +550,8 @@ def _sample_values(
     bounded: bool, dtype: np.dtype[Any], size: int, generator: np.random.Generator
 ) -> npt.NDArray[Any]:
     patterns = np.frombuffer(generator.bytes((size - size // 2) * dtype.itemsize), dtype)
-    reach = _format(dtype).digits + 2
-    exponent = generator.integers(-reach, 1 if bounded else reach, size // 2)
+    reach = np.where(generator.random(size // 2) < 0.5, 6, _format(dtype).digits + 2)
+    exponent = generator.integers(-reach, 1 if bounded else reach)
     magnitude = np.ldexp(generator.uniform(0.5, 1, size // 2), exponent)
     if bounded:
         magnitude = np.where(generator.random(size // 2) < 0.5, magnitude, 1 - magnitude)
