@@ -20,8 +20,8 @@ std::vector<const KernelSet *> detect() {
     std::vector<const KernelSet *> found;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq"))
         found.push_back(&avx512_kernels);
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
         found.push_back(&avx2_kernels);
@@ -100,16 +100,14 @@ struct Call {
         for (int k = 0; k < inputs; ++k) {
             const Operand &in = operand[k];
             if (!in.contiguous())
-                copy_items(in.size, n, [&](auto i, auto bytes) {
-                    std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes);
-                });
+                copy_items(in.size, n,
+                           [&](auto i, auto bytes) { std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes); });
         }
         const Operand &out = operand[inputs];
         kernel(item[0], item[inputs - 1], item[inputs], n, false);
         if (!out.contiguous())
-            copy_items(out.size, n, [&](auto i, auto bytes) {
-                std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes);
-            });
+            copy_items(out.size, n,
+                       [&](auto i, auto bytes) { std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes); });
     }
 };
 

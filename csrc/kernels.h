@@ -5,12 +5,12 @@
 namespace softsign {
 
 // The single list of functions. A kernel is found by (function, type); a hole in the table is a null pointer.
-#define SOFTSIGN_UNARY(X) \
-    X(softsign)           \
-    X(derivative)         \
-    X(inverse)            \
-    X(second_derivative)  \
-    X(antiderivative)     \
+#define SOFTSIGN_UNARY(X)    \
+    X(softsign)              \
+    X(derivative)            \
+    X(inverse)               \
+    X(second_derivative)     \
+    X(antiderivative)        \
     X(second_antiderivative) \
     X(log_jacobian)
 #define SOFTSIGN_BINARY(X) X(gradient) X(gradient_from_output) X(nth_derivative)

@@ -74,7 +74,8 @@ inline Bits<V> outside(const Group<V, U, Inputs> &x) {
 template <class Op, int Inputs>
 inline vf define(const Group<vf, 1, Inputs> &x) {
     vd2 a = widen(x.v[0][0]);
-    if constexpr (Inputs == 1) return repair(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
+    if constexpr (Inputs == 1)
+        return repair(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
     vd2 b = widen(x.v[Inputs - 1][0]);
     if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
 }

@@ -34,8 +34,8 @@ void run_nth_derivative(char **args, const npy_intp *dimensions, const npy_intp 
         if (n < 0 || n > max_order) {
             NPY_ALLOW_C_API_DEF
             NPY_ALLOW_C_API
-            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to %d, got %lld",
-                         max_order, static_cast<long long>(n));
+            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to %d, got %lld", max_order,
+                         static_cast<long long>(n));
             NPY_DISABLE_C_API
             return;
         }
@@ -66,7 +66,7 @@ constexpr struct {
     char code;
     Type type;
 } dtypes[Ufunc::max_loops] = {
-    {NPY_HALF, Type::float16},       {NPY_FLOAT, Type::float32},   {NPY_DOUBLE, Type::float64},
+    {NPY_HALF, Type::float16},          {NPY_FLOAT, Type::float32},    {NPY_DOUBLE, Type::float64},
     {NPY_LONGDOUBLE, Type::longdouble}, {NPY_CFLOAT, Type::complex64}, {NPY_CDOUBLE, Type::complex128},
 };
 
@@ -108,8 +108,10 @@ void name_the_types(const Ufunc &u, PyArrayObject **operands) {
     PyErr_Clear();
     PyObject *first = reinterpret_cast<PyObject *>(PyArray_DESCR(operands[0]));
     if (u.inputs == 1)
-        PyErr_Format(PyExc_TypeError, "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "
-                     "integers and bool", u.name, first, u.function == Function::softsign ? " and complex" : "");
+        PyErr_Format(PyExc_TypeError,
+                     "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "
+                     "integers and bool",
+                     u.name, first, u.function == Function::softsign ? " and complex" : "");
     else
         PyErr_Format(PyExc_TypeError, "%s: arguments of %R and %R are not supported; it takes %s", u.name, first,
                      reinterpret_cast<PyObject *>(PyArray_DESCR(operands[1])),
@@ -193,14 +195,16 @@ PyObject *py_get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(ge
 PyObject *py_set_num_threads(PyObject *, PyObject *argument) {
     PyObject *index = PyBool_Check(argument) ? nullptr : PyNumber_Index(argument);
     if (!index) {
-        PyErr_Format(PyExc_TypeError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads, argument);
+        PyErr_Format(PyExc_TypeError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads,
+                     argument);
         return nullptr;
     }
     int overflow;
     long n = PyLong_AsLongAndOverflow(index, &overflow);
     Py_DECREF(index);
     if (overflow || n < 1 || n > max_threads) {
-        PyErr_Format(PyExc_ValueError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads, argument);
+        PyErr_Format(PyExc_ValueError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads,
+                     argument);
         return nullptr;
     }
     set_num_threads(static_cast<int>(n));
@@ -215,7 +219,8 @@ int read_environment() {
     char *end;
     long n = std::strtol(threads, &end, 10);
     if (*end || n < 1 || n > max_threads) {
-        PyErr_Format(PyExc_ValueError, "SOFTSIGN_NUM_THREADS must be an integer from 1 to %d, got '%s'", max_threads, threads);
+        PyErr_Format(PyExc_ValueError, "SOFTSIGN_NUM_THREADS must be an integer from 1 to %d, got '%s'", max_threads,
+                     threads);
         return -1;
     }
     set_num_threads(static_cast<int>(n));
@@ -240,7 +245,15 @@ int execute(PyObject *module) {
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void *>(execute)}, {0, nullptr}};
 
 PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "softsign._core", "The softsign ufuncs (native).", 0, methods, slots, nullptr, nullptr, nullptr,
+    PyModuleDef_HEAD_INIT,
+    "softsign._core",
+    "The softsign ufuncs (native).",
+    0,
+    methods,
+    slots,
+    nullptr,
+    nullptr,
+    nullptr,
 };
 
 }  // namespace

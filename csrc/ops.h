@@ -297,7 +297,9 @@ struct Log1p {
 struct LogJacobian {
     template <class V>
     static constexpr bool has_fast = false;
-    static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
+    static vf plain(vf x) {
+        return in_double(x, [](vd w) { return plain(w); });
+    }
     static vd plain(vd x) {
         vd a = is_inf(x) ? vd{} : abs(x);
         Log1p l(a);
@@ -311,7 +313,9 @@ struct LogJacobian {
 struct Antiderivative {
     template <class V>
     static constexpr bool has_fast = false;
-    static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
+    static vf plain(vf x) {
+        return in_double(x, [](vd w) { return plain(w); });
+    }
     static vd plain(vd x) {
         vd a = is_inf(x) ? vd{} : abs(x);
         Log1p l(a);
@@ -326,7 +330,9 @@ struct Antiderivative {
 struct SecondAntiderivative {
     template <class V>
     static constexpr bool has_fast = false;
-    static vf plain(vf x) { return in_double(x, [](vd w) { return plain(w); }); }
+    static vf plain(vf x) {
+        return in_double(x, [](vd w) { return plain(w); });
+    }
     static vd plain(vd x) {
         vd a = abs(x);
         vl huge = magnitude_bits(x) > (vl)splat<vd>(0x1p60), beyond = magnitude_bits(x) > (vl)splat<vd>(1);
@@ -336,8 +342,8 @@ struct SecondAntiderivative {
     }
 
     static vd small(vd a) {
-        constexpr double c[] = {1.0 / 3,   1.0 / 15,  1.0 / 35,  1.0 / 63,  1.0 / 99,  1.0 / 143,
-                                1.0 / 195, 1.0 / 255, 1.0 / 323, 1.0 / 399, 1.0 / 483, 1.0 / 575,
+        constexpr double c[] = {1.0 / 3,   1.0 / 15,  1.0 / 35,  1.0 / 63,   1.0 / 99,   1.0 / 143,
+                                1.0 / 195, 1.0 / 255, 1.0 / 323, 1.0 / 399,  1.0 / 483,  1.0 / 575,
                                 1.0 / 675, 1.0 / 783, 1.0 / 899, 1.0 / 1023, 1.0 / 1155, 1.0 / 1295};
         vd r = a / (2 + a);
         return (a * a * r) * polynomial(c, r * r);

@@ -12,9 +12,7 @@ inline real magnitude(real x) { return __builtin_fabsl(x); }
 inline real signed_as(real a, real x) { return __builtin_copysignl(a, x); }
 inline bool infinite(real x) { return __builtin_isinf(x); }
 
-inline real softsign(real x) {
-    return infinite(x) ? signed_as(1, x) : x / (1 + magnitude(x));
-}
+inline real softsign(real x) { return infinite(x) ? signed_as(1, x) : x / (1 + magnitude(x)); }
 inline real derivative(real x) {
     real r = 1 / (1 + magnitude(x));
     return r * r;
