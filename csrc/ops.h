@@ -73,6 +73,11 @@ inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
     return has_fma ? y1 : with_sign_of(y1, x);
 }
 
+// What the rounded product p = ab has lost, or 0 where it is too small to tell exactly.
+inline vd product_low(vd a, vd b, vd p) {
+    return magnitude_bits(p) > (vl)splat<vd>(0x1p-900) ? fma(a, b, -p) : vd{};
+}
+
 // c[0] + c[1] z + ... + c[N-1] z^(N-1), even and odd terms apart: half the latency of one chain.
 template <int N>
 inline vd polynomial(const double (&c)[N], vd z) {
@@ -285,7 +290,7 @@ struct Log1p {
         vd s = f / (2 + f), z = s * s, half = 0.5 * f * f;
         constexpr double c[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11, 2.0 / 13,
                                 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21, 2.0 / 23};
-        vd rest = s * (half + z * polynomial(c, z)) - half;
+        vd rest = (s * (half + z * polynomial(c, z)) - product_low(0.5 * f, f, half)) - half;
         const double ln2_hi = 0x1.62e42fee00000p-1, ln2_lo = 0x1.a39ef35793c76p-33;  // k ln2_hi is exact
         vd kl = kd * ln2_hi;
         hi = kl + f;
@@ -345,8 +350,12 @@ struct SecondAntiderivative {
         constexpr double c[] = {1.0 / 3,   1.0 / 15,  1.0 / 35,  1.0 / 63,   1.0 / 99,   1.0 / 143,
                                 1.0 / 195, 1.0 / 255, 1.0 / 323, 1.0 / 399,  1.0 / 483,  1.0 / 575,
                                 1.0 / 675, 1.0 / 783, 1.0 / 899, 1.0 / 1023, 1.0 / 1155, 1.0 / 1295};
-        vd r = a / (2 + a);
-        return (a * a * r) * polynomial(c, r * r);
+        TwoPart<vd> s = two_sum(splat<vd>(2), a);
+        vd inverse = 1 / s.t, r = a * inverse, r_low = (fnma(r, s.t, a) - r * s.e) * inverse;
+        vd square = a * a, p = square * r;
+        vd p_low = product_low(square, r, p) + (product_low(a, a, square) * r + square * r_low);
+        vd series = polynomial(c, r * r);
+        return p * series + p_low * series;
     }
     static vd large(vd a) {
         Log1p l(a);
@@ -404,6 +413,7 @@ inline vf repair(Op, T *, vf y, vf) {
     return y;
 }
 inline vf repair(Softsign, float *, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }  // 0x1.17022cp-7
+inline vf repair(Derivative, float *, vf y, vf x) { return mend(y, x, 0x3b16aee2, 0x3f7ed3ab); }  // 0x1.2d5dc4p-9
 inline vf repair(Inverse, float *, vf y, vf x) {
     y = mend(y, x, 0x3a78b926, 0x3a78f59f);     // 0x1.f1724cp-11
     return mend(y, x, 0x3b19009a, 0x3b195c43);  // 0x1.320134p-9
