@@ -78,14 +78,14 @@ struct Call {
     Kernel kernel;
     int inputs;
     Operand operand[3];  // inputs, then the output
-    bool stream;
+    Access access;
 
     void run(std::ptrdiff_t begin, std::ptrdiff_t end) const {
         const Operand &out = operand[inputs];
         bool contiguous = out.contiguous();
         for (int k = 0; k < inputs; ++k) contiguous &= operand[k].contiguous();
         if (contiguous)
-            kernel(operand[0].at(begin), operand[inputs - 1].at(begin), out.at(begin), end - begin, stream);
+            kernel(operand[0].at(begin), operand[inputs - 1].at(begin), out.at(begin), end - begin, access);
         else
             for (std::ptrdiff_t i = begin; i < end; i += block) run_block(i, std::min(block, end - i));
     }
@@ -104,7 +104,7 @@ struct Call {
                            [&](auto i, auto bytes) { std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes); });
         }
         const Operand &out = operand[inputs];
-        kernel(item[0], item[inputs - 1], item[inputs], n, false);
+        kernel(item[0], item[inputs - 1], item[inputs], n, Access::cached);
         if (!out.contiguous())
             copy_items(out.size, n,
                        [&](auto i, auto bytes) { std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes); });
@@ -199,10 +199,10 @@ std::size_t last_level_cache() {
 
 void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n) {
     if (n <= 0) return;
-    Call call{kernels_in_use()->kernel[static_cast<int>(f)][static_cast<int>(type)], inputs, {}, false};
+    Call call{kernels_in_use()->kernel[static_cast<int>(f)][static_cast<int>(type)], inputs, {}, Access::cached};
     for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
     if (f == Function::nth_derivative) call.operand[0].size = sizeof(std::int64_t);
-    if (n < 1 << 16) return call.run(0, n);  // neither threads nor streaming
+    if (n < 1 << 16) return call.run(0, n);  // too few for threads, and in the caches
 
     const Operand &out = call.operand[inputs];
     bool apart = true, aligned = true;  // no input shares memory with the output; or only element by element
@@ -211,7 +211,7 @@ void apply(Function f, Type type, int inputs, char *const *args, const std::ptrd
         apart &= !overlap;
         aligned &= !overlap || (call.operand[k].data == out.data && call.operand[k].step == out.step);
     }
-    call.stream = apart && n * out.size > last_level_cache();
+    if (n * out.size > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
     int threads = static_cast<int>(std::min<std::ptrdiff_t>(get_num_threads(), n / items_per_thread));
     if (threads > 1 && aligned && !forked)
         run_parallel(call, n, threads);

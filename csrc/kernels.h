@@ -26,9 +26,13 @@ constexpr int max_order = 170;  // of nth_derivative: 171! exceeds float64
 
 enum class Type { float16, bfloat16, float32, float64, longdouble, complex64, complex128, count };
 
+// How a kernel goes about memory: `cached` for arrays that fit the caches. Beyond them it fetches its inputs ahead
+// (`prefetched`), and in addition writes past the cache (`streamed`) where the output's lines are not read as inputs.
+enum class Access { cached, prefetched, streamed };
+
 // out[i] = f(a[i]) or f(a[i], b[i]) for contiguous arrays; b is unused by unary functions. `out` may be `a` or `b`
-// itself, or lie behind them in memory. `stream` asks for stores that bypass the cache.
-using Kernel = void (*)(const void *a, const void *b, void *out, std::size_t n, bool stream);
+// itself, or lie behind them in memory.
+using Kernel = void (*)(const void *a, const void *b, void *out, std::size_t n, Access access);
 
 struct KernelSet {
     const char *name;

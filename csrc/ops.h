@@ -74,9 +74,7 @@ inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
 }
 
 // What the rounded product p = ab has lost, or 0 where it is too small to tell exactly.
-inline vd product_low(vd a, vd b, vd p) {
-    return magnitude_bits(p) > (vl)splat<vd>(0x1p-900) ? fma(a, b, -p) : vd{};
-}
+inline vd product_low(vd a, vd b, vd p) { return magnitude_bits(p) > (vl)splat<vd>(0x1p-900) ? fma(a, b, -p) : vd{}; }
 
 // c[0] + c[1] z + ... + c[N-1] z^(N-1), even and odd terms apart: half the latency of one chain.
 template <int N>
@@ -412,7 +410,7 @@ template <class Op, class T>
 inline vf repair(Op, T *, vf y, vf) {
     return y;
 }
-inline vf repair(Softsign, float *, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }  // 0x1.17022cp-7
+inline vf repair(Softsign, float *, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }    // 0x1.17022cp-7
 inline vf repair(Derivative, float *, vf y, vf x) { return mend(y, x, 0x3b16aee2, 0x3f7ed3ab); }  // 0x1.2d5dc4p-9
 inline vf repair(Inverse, float *, vf y, vf x) {
     y = mend(y, x, 0x3a78b926, 0x3a78f59f);     // 0x1.f1724cp-11

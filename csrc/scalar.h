@@ -63,15 +63,15 @@ inline real nth_derivative(long long n, real x) {
 }
 
 template <real (*f)(real)>
-void unary(const void *a, const void *, void *y, std::size_t n, bool) {
+void unary(const void *a, const void *, void *y, std::size_t n, Access) {
     for (std::size_t i = 0; i < n; ++i) static_cast<real *>(y)[i] = f(static_cast<const real *>(a)[i]);
 }
 template <real (*f)(real, real)>
-void binary(const void *a, const void *b, void *y, std::size_t n, bool) {
+void binary(const void *a, const void *b, void *y, std::size_t n, Access) {
     for (std::size_t i = 0; i < n; ++i)
         static_cast<real *>(y)[i] = f(static_cast<const real *>(a)[i], static_cast<const real *>(b)[i]);
 }
-inline void nth(const void *a, const void *b, void *y, std::size_t n, bool) {
+inline void nth(const void *a, const void *b, void *y, std::size_t n, Access) {
     for (std::size_t i = 0; i < n; ++i)
         static_cast<real *>(y)[i] =
             nth_derivative(static_cast<const std::int64_t *>(a)[i], static_cast<const real *>(b)[i]);
@@ -98,7 +98,7 @@ inline Complex softsign(Complex z) {
     return {z.re / t, z.im / t};
 }
 template <class T>
-void complex_softsign(const void *a, const void *, void *y, std::size_t n, bool) {
+void complex_softsign(const void *a, const void *, void *y, std::size_t n, Access) {
     const T *z = static_cast<const T *>(a);
     T *w = static_cast<T *>(y);
     for (std::size_t i = 0; i < 2 * n; i += 2) {
