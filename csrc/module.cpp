@@ -153,6 +153,10 @@ int add_ufunc(PyObject *module, Ufunc &u) {
     u.object = reinterpret_cast<PyUFuncObject *>(object);
     numpy_resolver = u.object->type_resolver;
     u.object->type_resolver = resolve_types;
+    // Without it pickle searches every loaded module for the ufunc. Before 2.2, NumPy's ufuncs take no attributes.
+    PyObject *home = PyUnicode_FromString("softsign");
+    if (home && PyObject_SetAttrString(object, "__module__", home) < 0) PyErr_Clear();
+    Py_XDECREF(home);
     int failed = PyModule_AddObjectRef(module, u.name, object);
     Py_DECREF(object);
     return failed;
