@@ -119,8 +119,8 @@ struct Span {
     bool overlaps(const Span &other) const { return begin < other.end && other.begin < end; }
 };
 
-// Splits 0..n into one part per thread. Workers take over the caller's floating-point environment (rounding, flushing of
-// subnormals) and hand back the flags they raised.
+// Splits 0..n into one part per thread. Workers take over the caller's floating-point environment (rounding, flushing
+// of subnormals) and hand back the flags they raised.
 void run_parallel(const Call &call, std::ptrdiff_t n, int threads) {
 #ifdef _OPENMP
     std::fenv_t environment;
@@ -141,8 +141,8 @@ void run_parallel(const Call &call, std::ptrdiff_t n, int threads) {
 #endif
 }
 
-// Each thread gets at least this many items, about 50 us of work: waking the others costs 5 us on an idle machine, and on
-// a busy one, where OpenMP waits actively, a whole time slice.
+// Each thread gets at least this many items, about 50 us of work: waking the others costs 5 us on an idle machine,
+// and on a busy one, where OpenMP waits actively, a whole time slice.
 constexpr std::ptrdiff_t items_per_thread = 1 << 18;
 
 }  // namespace

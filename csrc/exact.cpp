@@ -41,9 +41,9 @@ class Expansion {
     }
 };
 
-// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)` says whether
-// v > y + h; y + h is the midpoint between y and a neighbour, and v is never a midpoint (a fraction whose denominator
-// is not a power of two, or else a float64).
+// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)` says
+// whether v > y + h; y + h is the midpoint between y and a neighbour, and v is never a midpoint (a fraction whose
+// denominator is not a power of two, or else a float64).
 template <class Exceeds>
 double nearest(double y, Exceeds exceeds) {
     double up = std::nextafter(y, DBL_MAX), down = std::nextafter(y, 0.0);
@@ -73,8 +73,8 @@ struct Scaled {  // (high + low) 2^exponent with high in [2^-3, 1]
     int exponent;
 };
 
-// (1 + a)^-k for k = 2, 3 and finite a >= 0, relative error below 2^-100. With m 2^E = a the sum 1 + a = (t + e) 2^E is
-// exact but for huge a, where the 1 underflows at 2^-1074 relative.
+// (1 + a)^-k for k = 2, 3 and finite a >= 0, relative error below 2^-100. With m 2^E = a the sum 1 + a = (t + e) 2^E
+// is exact but for huge a, where the 1 underflows at 2^-1074 relative.
 Scaled power(double a, int k) {
     int exponent = a < 1 ? 0 : std::ilogb(a);
     Sum t = two_sum(std::ldexp(a, -exponent), std::ldexp(1.0, -exponent));

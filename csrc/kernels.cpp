@@ -1,5 +1,5 @@
-// The kernels of one instruction set: compiled once for each, with SOFTSIGN_ISA set to its name. Everything but the table
-// at the end is in unnamed namespaces, so that no copy is shared between instruction sets.
+// The kernels of one instruction set: compiled once for each, with SOFTSIGN_ISA set to its name. Everything but the
+// table at the end is in unnamed namespaces, so that no copy is shared between instruction sets.
 #include "kernels.h"
 
 #include "loops.h"

@@ -5,10 +5,11 @@
 //   float32             plain in float64, rounded once. This *defines* the float32 result;
 //   float64             `fast` and `careful` where the struct has them, else plain.
 // `repair` mends the few inputs whose result lies so near a midpoint that the wider format rounds to it.
+//
 // `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two values
 // that enclose the exact result and round to the same number. Lanes where they differ are marked in `doubt` (Ziv's
-// test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64 definition (float32) or, lane by
-// lane, to `careful` (float64), which decides by exact arithmetic. So every instruction set returns the same bits.
+// test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64 definition (float32) or, lane
+// by lane, to `careful` (float64), which decides by exact arithmetic. So every instruction set returns the same bits.
 //
 // Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
 #pragma once
@@ -58,11 +59,10 @@ inline TwoPart<V> one_minus(V a) {
 
 // x/(t + e), correctly rounded or marked in doubt.
 //
-// c = (1-4u')/t with u' = 2u, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of
-// c makes r positive for positive x and 2^-21 x in size (2^-50 x), so that its two roundings, that of c and e/t <= u
-// together stay below 4.6 u of it, and 1/(t+e) lies surely between c and c(1 + 16u). The two ends of that interval
-// enclose the quotient; q and r carry so few bits too many that an element is in doubt once in 2^16.
-// r is formed with its sign such that x = -0 gives -0.
+// c = (1 - 8u)/t, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of c keeps r
+// near -8u x, so that its two roundings, that of c and e/t <= u together stay below 4.6 u of it, and 1/(t+e) lies surely
+// between c and c(1 + 16u). The two ends of that interval enclose the quotient. They are 176 u^2 apart at most, so that
+// one float32 element in 2^16 is in doubt. r is formed with its sign such that x = -0 gives -0.
 template <class V>
 inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
     V c = splat<V>(Enclosure<V>::below) / d.t;
@@ -163,8 +163,8 @@ struct Derivative {
         return r * r;
     }
 
-    // c^2 (1 + g) with c^2 exact inside an fma. The neglected 3 g^2/4 <= 3 u^2 * 4 and the roundings of c^2 g, g and their
-    // product sum to less than 16 u^2 = width/4.
+    // c^2 (1 + g) with c^2 exact inside an fma. The neglected 3 g^2/4 <= 3 u^2 * 4 and the roundings of c^2 g, g and
+    // their product sum to less than 16 u^2 = width/4.
     template <class V>
     static V fast(V x, Bits<V> &doubt) {
         Reciprocal<V> r(abs(x));
@@ -193,8 +193,8 @@ struct SecondDerivative {
         return magnitude_bits(x) == 0 ? x : with_sign_of(magnitude, -x);
     }
 
-    // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or rounded once on
-    // every instruction set, so the bits agree without a proof of correct rounding.
+    // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or rounded once
+    // on every instruction set, so the bits agree without a proof of correct rounding.
     static vd fast(vd x, vl &) {
         Reciprocal<vd> r(abs(x));
         vd p = r.c * r.c, p_low = fma(r.c, r.c, -p);
@@ -207,8 +207,8 @@ struct SecondDerivative {
 
 // dy/(1 + |x|)^2: SoftsignGradient.
 struct Gradient {
-    // In float32 the definition's two float64 divisions are the cheaper way on 32-byte vectors (3.6 against 5.0 ns for
-    // 8 elements on Zen 3); for 64 bytes they cost twice as much.
+    // In float32 the definition's two float64 divisions are the cheaper way on 32-byte vectors (3.6 against 5.0 ns
+    // for 8 elements on Zen 3); for 64 bytes they cost twice as much.
     template <class V>
     static constexpr bool has_fast = sizeof(Scalar<V>) == 8 || vector_bytes == 64;
     template <class V>
@@ -227,16 +227,16 @@ struct Gradient {
         Bits<V> bits = magnitude_bits(dy);
         return (bits < low) | (bits > high);
     }
-    // dy c^2 (1 + g), c^2 and its product with dy exact in two parts. In float64 their sum is the result, below 0.51 ulp:
-    // every step is exact or rounded once on every instruction set.
+    // dy c^2 (1 + g), c^2 and its product with dy exact in two parts. In float64 their sum is the result, below 0.51
+    // ulp: every step is exact or rounded once on every instruction set.
     static vd fast(vd x, vd dy, vl &) {
         Reciprocal<vd> r(abs(x));
         vd p = r.c * r.c, p_low = fma(r.c, r.c, -p) + p * r.g;
         vd h = dy * p, h_low = fma(dy, p, -h) + dy * p_low;
         return with_sign_of(h + h_low, dy);
     }
-    // In float32 it is enclosed as in `Derivative::fast`, with the same width: the product adds two roundings of the low
-    // part, 8 u^2.
+    // In float32 it is enclosed as in `Derivative::fast`, with the same width: the product adds two roundings of the
+    // low part, 8 u^2.
 #if defined(__AVX512F__)
     static vf fast(vf x, vf dy, vi &doubt) {
         const float width = Enclosure<vf>::width;
@@ -251,8 +251,9 @@ struct Gradient {
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
 };
 
-// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings, so at most 2 ulp of that expression. What y
-// has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is 0.
+// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings, so at most 2 ulp of that expression. What
+// y has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is
+// 0.
 struct GradientFromOutput {
     template <class V>
     static constexpr bool has_fast = false;
@@ -328,8 +329,8 @@ struct Antiderivative {
 };
 
 // G(x) = sgn(x) [x^2/2 + |x| - (1 + |x|) log1p|x|], G' = F.
-//   |x| <= 1:  with r = |x|/(2 + |x|), G = r x^2 (1/3 + r^2/15 + r^4/35 + ...), term r^2k/((2k+1)(2k+3)), all positive;
-//   else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
+//   |x| <= 1:  with r = |x|/(2 + |x|), G = r x^2 (1/3 + r^2/15 + r^4/35 + ...), term r^2k/((2k+1)(2k+3)), all
+//   positive; else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
 struct SecondAntiderivative {
     template <class V>
     static constexpr bool has_fast = false;
@@ -404,8 +405,8 @@ struct NthDerivative {
     }
 };
 
-// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input found these
-// and no others. The pointer says the type.
+// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input found
+// these and no others. The pointer says the type.
 template <class Op, class T>
 inline vf repair(Op, T *, vf y, vf) {
     return y;

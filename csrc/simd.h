@@ -77,8 +77,8 @@ template <class V>
 inline V with_sign_of(V magnitude, V x) {
     return (V)((Bits<V>)magnitude | ((Bits<V>)x & Lanes<V>::sign));
 }
-// == and != are quiet; < and > raise INVALID on nan. So order is decided by the bits: for magnitudes that of integers is
-// that of numbers.
+// == and != are quiet; < and > raise INVALID on nan. So order is decided by the bits: for magnitudes that of integers
+// is that of numbers.
 template <class V>
 inline Bits<V> is_inf(V x) {
     return abs(x) == (Scalar<V>)__builtin_inf();
@@ -99,9 +99,9 @@ inline bool any(vi m) {
 }
 inline bool any(vl m) { return any((vi)m); }
 
-// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the error-free product (Veltkamp and Dekker), the
-// error-free sum (Knuth) and one addition. That rounds as the instruction does wherever a*b + c or its error is exact,
-// which are the uses in ops.h. |a|, |b| < 2^996.
+// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the error-free
+// product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the instruction does
+// wherever a*b + c or its error is exact, which are the uses in ops.h. |a|, |b| < 2^996.
 #if defined(__AVX512F__)
 inline vf fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 inline vd fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }

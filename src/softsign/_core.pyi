@@ -1,0 +1,28 @@
+from typing import Final, SupportsIndex, TypedDict, type_check_only
+
+import numpy as np
+
+@type_check_only
+class _CpuFeatures(TypedDict):
+    kernels: str
+    available: tuple[str, ...]
+    openmp: bool
+    last_level_cache: int
+
+antiderivative: Final[np.ufunc]
+def cpu_features() -> _CpuFeatures: ...
+
+derivative: Final[np.ufunc]
+def get_num_threads() -> int: ...
+
+gradient: Final[np.ufunc]
+gradient_from_output: Final[np.ufunc]
+inverse: Final[np.ufunc]
+log_jacobian: Final[np.ufunc]
+nth_derivative: Final[np.ufunc]
+second_antiderivative: Final[np.ufunc]
+second_derivative: Final[np.ufunc]
+def set_num_threads(n: SupportsIndex, /) -> None: ...
+
+softsign: Final[np.ufunc]
+def _use_kernels(name: str, /) -> None: ...
