@@ -1,79 +1,66 @@
-// The docstrings that NumPy and Python show, in numpydoc's form. NumPy puts a signature ahead of those of ufuncs.
+// The docstrings, in numpydoc's form. NumPy puts the signature ahead of those of ufuncs.
 #pragma once
 
-// What several have in common.
-#define REAL_DTYPES \
-    R"(float16, bfloat16 (of ml_dtypes), float32, float64 or longdouble. Bool and integers promote as in)"
-#define ARGUMENT "array_like\n    Of any shape; " REAL_DTYPES " `numpy.exp`.\n"
-#define ARGUMENTS "array_like\n    Broadcast together; " REAL_DTYPES "\n    `numpy.hypot`.\n"
-#define OPTIONS R"(out, where, **kwargs
-    As for every ufunc: see `numpy.ufunc`.
-
-Returns
--------
-)"
-#define RESULT R"( : ndarray or scalar
-    Of the shape of the arguments and their floating-point dtype.
-
-Raises
-------
-TypeError
-    If an argument has another dtype.
-)"
-#define CORRECTLY_ROUNDED R"(
-The exact value is rounded once, to nearest: the error is at most 0.5 ulp. In float16, bfloat16 and float32 that is
-so for every input, all of which have been tried)"
-#define BY_PROOF R"(by proof: a result is taken if both ends of an interval
-around the exact value round to it [1]_, and is decided by exact arithmetic if not)"
-#define LONGDOUBLE "Longdouble follows the plain formula, without a bound."
-#define SAME_BITS "The bits do not depend on the instruction set, the number of threads or the memory layout.\n"
-#define QUIET "No floating-point flag but underflow is raised. " SAME_BITS
+// Lines and paragraphs that several have in common.
+#define DTYPES "float16, bfloat16 (of ml_dtypes), float32, float64 or longdouble. Bool and integers promote\n    as in "
+#define ARGUMENT "array_like\n    Of any shape; " DTYPES "`numpy.exp`.\n"
+#define ARGUMENTS "array_like\n    Broadcast together; " DTYPES "`numpy.hypot`.\n"
+#define RESULT                                                                                            \
+    " : ndarray or scalar\n    Of the broadcast shape of the arguments and their floating-point dtype.\n" \
+    "\nRaises\n------\nTypeError\n    If an argument has another dtype.\n"
+#define OPTIONS "out, where, **kwargs : optional\n    As for every ufunc: see `numpy.ufunc`.\n\nReturns\n-------\n"
+#define NOTES "\nNotes\n-----\n"
+#define CORRECTLY_ROUNDED                                                                                           \
+    "The result is the exact value, rounded once to nearest: an error of at most 0.5 ulp. For float16, bfloat16\n"  \
+    "and float32 all inputs have been tried. In float64 a result is taken if both ends of an interval around the\n" \
+    "exact value round to it [1]_, and is decided by exact arithmetic if not.\n"
+#define LONGDOUBLE "Longdouble is computed in its own precision, without a bound.\n\n"
+#define SAME_BITS "\nThe bits do not depend on the instruction set, the number of threads or the memory layout.\n"
+#define QUIET "\nNo floating-point flag but underflow is raised.\n" SAME_BITS
 #define REFERENCES "\nReferences\n----------\n"
-#define ZIV R"(.. [1] A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM
-   Transactions on Mathematical Software 17, 1991, 410-423.
-)"
+#define ZIV                                                                                                          \
+    ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded last bit\", ACM\n" \
+    "   Transactions on Mathematical Software 17, 1991, 410-423.\n"
 #define EXAMPLES "\nExamples\n--------\n>>> import softsign\n"
 
 namespace softsign::docs {
 
-constexpr char softsign[] = R"(Softsign of real or complex numbers, ``x / (1 + abs(x))``.
+constexpr char softsign[] =
+    R"(Softsign of real or complex numbers, ``x / (1 + abs(x))``.
 
 Maps the numbers onto the interval from -1 to 1; an activation function of neural networks [2]_ [3]_ [4]_.
 
 Parameters
 ----------
-x : array_like
-    Of any shape; )" REAL_DTYPES R"( `numpy.exp`.
-    Also complex64 and complex128.
+x : )" ARGUMENT R"(    Also complex64 and complex128.
 )" OPTIONS "y" RESULT R"(
 See Also
 --------
 inverse, derivative, gradient
+)" NOTES CORRECTLY_ROUNDED LONGDOUBLE
+    R"(Therefore y is odd bit for bit, never decreases where x increases, and stays within -1 and 1. +-inf gives +-1;
+-0, subnormal numbers and nan come back as they are. From ``2**(p + 1)`` on, with p the digits of the dtype (24 in
+float32), y is 1.
 
-Notes
------)" CORRECTLY_ROUNDED R"(. In float64 it is so )" BY_PROOF R"(.
-)" LONGDOUBLE R"(
-
-Therefore y is odd bit for bit, never decreases where x increases, and stays within -1 and 1; +-inf gives +-1, and
--0, subnormal numbers and nan come back as they are. From 2**(p + 1) on, with p the digits of the dtype (24 in
-float32), y rounds to 1. )" QUIET R"(
-A complex z keeps its direction and moves into the unit disc, infinities onto its rim [5]_. complex64 is computed in
-float64 and rounded once; complex128 follows the plain formula.
-)" REFERENCES ZIV R"(.. [2] D. L. Elliott, "A better activation function for artificial neural networks", Technical Report 93-8, Institute
-   for Systems Research, University of Maryland, 1993.
+A complex x keeps its direction and moves into the unit disc, infinities onto its rim [5]_. complex64 is computed
+in float64 and rounded once, complex128 follows the plain formula.
+)" QUIET REFERENCES ZIV
+    R"(.. [2] D. L. Elliott, "A better activation function for artificial neural networks", Technical Report 93-8,
+   Institute for Systems Research, University of Maryland, 1993.
 .. [3] J. Bergstra, G. Desjardins, P. Lamblin and Y. Bengio, "Quadratic polynomials learn better image features",
    Technical Report 1337, DIRO, Universite de Montreal, 2009.
 .. [4] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
    Proceedings of Machine Learning Research 9 (AISTATS 2010), 249-256.
-.. [5] G. M. Georgiou and C. Koutsougeras, "Complex domain backpropagation", IEEE Transactions on Circuits and Systems
-   II 39, 1992, 330-334.
+.. [5] G. M. Georgiou and C. Koutsougeras, "Complex domain backpropagation", IEEE Transactions on Circuits and
+   Systems II 39, 1992, 330-334.
 )" EXAMPLES R"(>>> print(softsign.softsign([-3.0, -0.0, 1.0, float("inf")]))
 [-0.75 -0.    0.5   1.  ]
->>> print(softsign.softsign(3 + 4j))
-(0.5+0.6666666666666666j)
+>>> print(softsign.softsign(3 - 4j))
+(0.5-0.6666666666666666j)
 )";
 
-constexpr char derivative[] = R"(First derivative of softsign, ``1 / (1 + abs(x))**2``.
+constexpr char derivative[] =
+    R"(First derivative of softsign, ``1 / (1 + abs(x))**2``.
 
 Parameters
 ----------
@@ -82,18 +69,16 @@ See Also
 --------
 gradient : The derivative times an incoming gradient, for back-propagation.
 second_derivative, nth_derivative
-
-Notes
------)" CORRECTLY_ROUNDED R"(. In float64 it is so for
-``abs(x) < 2**53``, )" BY_PROOF R"(; beyond, the error is
-below 0.5001 ulp. )" LONGDOUBLE R"(
-
-Therefore y is even bit for bit and never increases where ``abs(x)`` does; 0 gives 1, +-inf gives +0, nan gives nan.
+)" NOTES CORRECTLY_ROUNDED R"(From ``abs(x) = 2**53`` on, the error in float64 is below 0.5001 ulp instead.
+)" LONGDOUBLE
+    R"(Therefore y is even bit for bit and never increases where ``abs(x)`` does. 0 gives 1, +-inf gives +0, nan gives
+nan.
 )" QUIET REFERENCES ZIV EXAMPLES R"(>>> print(softsign.derivative([-3.0, 0.0, 1.0, float("inf")]))
 [0.0625 1.     0.25   0.    ]
 )";
 
-constexpr char inverse[] = R"(Inverse of softsign, ``y / (1 - abs(y))``.
+constexpr char inverse[] =
+    R"(Inverse of softsign, ``y / (1 - abs(y))``.
 
 Parameters
 ----------
@@ -101,14 +86,11 @@ y : )" ARGUMENT OPTIONS "x" RESULT R"(
 See Also
 --------
 softsign
-
-Notes
------)" CORRECTLY_ROUNDED R"(. In float64 it is so )" BY_PROOF R"(.
-)" LONGDOUBLE R"(
-
-Therefore x is odd bit for bit and never decreases where y increases; -0, subnormal numbers and nan come back as they
-are. +-1 gives +-inf and raises the divide flag; beyond, softsign takes no value: the result is nan and raises the
-invalid flag. No other flag but underflow is raised. )" SAME_BITS REFERENCES ZIV EXAMPLES
+)" NOTES CORRECTLY_ROUNDED LONGDOUBLE
+    R"(Therefore x is odd bit for bit and never decreases where y increases. -0, subnormal numbers and nan come back as
+they are. +-1 gives +-inf and raises the divide flag. Beyond, where softsign takes no value, the result is nan and
+raises the invalid flag. No other flag but underflow is raised.
+)" SAME_BITS REFERENCES ZIV EXAMPLES
     R"(>>> print(softsign.inverse([-0.75, 0.5, 0.9375]))
 [-3.  1. 15.]
 >>> import numpy as np
@@ -117,9 +99,10 @@ invalid flag. No other flag but underflow is raised. )" SAME_BITS REFERENCES ZIV
 [-inf  nan]
 )";
 
-constexpr char second_derivative[] = R"(Second derivative of softsign, ``-2 * sign(x) / (1 + abs(x))**3``.
+constexpr char second_derivative[] =
+    R"(Second derivative of softsign, ``-2 * sign(x) / (1 + abs(x))**3``.
 
-At 0, where it jumps from 2 to -2, it is defined as 0, the mean of both.
+At 0, where it jumps from 2 to -2, it is defined as the mean of both, 0.
 
 Parameters
 ----------
@@ -127,19 +110,16 @@ x : )" ARGUMENT OPTIONS "y" RESULT R"(
 See Also
 --------
 nth_derivative
-
-Notes
------
-The error is below 0.51 ulp. )" LONGDOUBLE R"(
-
-Odd bit for bit: +-0 gives +-0, the smallest numbers give -2 and 2, +-inf gives a zero of the other sign, nan gives nan.
+)" NOTES "The error is below 0.51 ulp.\n" LONGDOUBLE
+    R"(Odd bit for bit. +-0 gives +-0, +-inf gives a zero of the other sign, nan gives nan.
 )" QUIET EXAMPLES R"(>>> print(softsign.second_derivative([-1.0, 0.0, 1e-300, 1.0]))
 [ 0.25  0.   -2.   -0.25]
 )";
 
-constexpr char antiderivative[] = R"(Antiderivative of softsign, ``abs(x) - log(1 + abs(x))``.
+constexpr char antiderivative[] =
+    R"(Antiderivative of softsign, ``abs(x) - log(1 + abs(x))``.
 
-The one that is 0 at 0: Fair's loss of robust regression [1]_, for the scale 1.
+The one that is 0 at 0: the Fair loss of robust regression [1]_, for the scale 1.
 
 Parameters
 ----------
@@ -147,30 +127,26 @@ x : )" ARGUMENT OPTIONS "y" RESULT R"(
 See Also
 --------
 second_antiderivative
-
-Notes
------
-The error is at most 1 ulp, in float64 at most 2 ulp. Near 0, where the formula cancels and y tends to ``x**2 / 2``, a
-series takes its place. )" LONGDOUBLE R"(
-
-Even bit for bit; +-inf gives inf, nan gives nan. )" QUIET REFERENCES
+)" NOTES R"(The error is below 0.51 ulp, in float64 at most 2 ulp. Near 0, where the formula cancels and y tends to
+``x**2 / 2``, a series takes its place.
+)" LONGDOUBLE R"(Even bit for bit. +-inf gives inf, nan gives nan.
+)" QUIET REFERENCES
     R"(.. [1] R. C. Fair, "On the robust estimation of econometric models", Annals of Economic and Social Measurement 3,
    1974, 667-677.
-)" EXAMPLES R"(>>> print(softsign.antiderivative([0.0, 1e-8, 1.0, -1.0]))
-[0.00000000e+00 4.99999997e-17 3.06852819e-01 3.06852819e-01]
+)" EXAMPLES R"(>>> print(softsign.antiderivative([0.0, 1e-8, -1.0]))
+[0.00000000e+00 4.99999997e-17 3.06852819e-01]
 
-Fair's loss, and its slope, for residuals r and the scale c:
+The Fair loss of a residual r for the scale c, and its slope:
 
 >>> r, c = 3.0, 1.5
->>> loss, slope = c**2 * softsign.antiderivative(r / c), c * softsign.softsign(r / c)
->>> print(f"{loss:.4f} {slope:.4f}")
-2.0281 1.0000
+>>> print(round(c**2 * softsign.antiderivative(r / c), 4), c * softsign.softsign(r / c))
+2.0281 1.0
 )";
 
 constexpr char second_antiderivative[] =
-    R"(Antiderivative of the antiderivative of softsign, the one that is 0 at 0.
+    R"(Antiderivative of the antiderivative of softsign.
 
-``sign(x) * (x**2 / 2 + abs(x) - (1 + abs(x)) * log(1 + abs(x)))``.
+The one that is 0 at 0, ``sign(x) * (x**2 / 2 + abs(x) - (1 + abs(x)) * log(1 + abs(x)))``.
 
 Parameters
 ----------
@@ -178,21 +154,20 @@ x : )" ARGUMENT OPTIONS "y" RESULT R"(
 See Also
 --------
 antiderivative
-
-Notes
------
-The error is at most 1 ulp, in float64 at most 4 ulp. Up to 1, where the formula cancels and y tends to ``x**3 / 6``, a
-series takes its place. )" LONGDOUBLE R"(
-
-Odd bit for bit; -0 gives -0, +-inf gives +-inf, nan gives nan. Where ``x**2 / 2`` exceeds the dtype, y is infinite and
-raises the overflow flag. No other flag but underflow is raised. )" SAME_BITS EXAMPLES
-    R"(>>> print(softsign.second_antiderivative([-1.0, 0.0, 1e-5, 1.0]))
-[-1.13705639e-01  0.00000000e+00  1.66665833e-16  1.13705639e-01]
+)" NOTES R"(The error is below 0.51 ulp, in float64 at most 4 ulp. Up to 1, where the formula cancels and y tends to
+``x**3 / 6``, a series takes its place.
+)" LONGDOUBLE
+    R"(Odd bit for bit. +-0 gives +-0, +-inf gives +-inf, nan gives nan. Where the result exceeds the dtype it is
+infinite and raises the overflow flag. No other flag but underflow is raised.
+)" SAME_BITS EXAMPLES
+    R"(>>> print(softsign.second_antiderivative([-1.0, 0.0, 1e-5]))
+[-1.13705639e-01  0.00000000e+00  1.66665833e-16]
 )";
 
-constexpr char log_jacobian[] = R"(Logarithm of the derivative of softsign, ``-2 * log(1 + abs(x))``.
+constexpr char log_jacobian[] =
+    R"(Logarithm of the derivative of softsign, ``-2 * log(1 + abs(x))``.
 
-What softsign adds to the log-determinant of the Jacobian as a layer of a normalizing flow.
+What softsign, as a layer of a normalizing flow, adds to the log-determinant of the Jacobian.
 
 Parameters
 ----------
@@ -200,18 +175,15 @@ x : )" ARGUMENT OPTIONS "y" RESULT R"(
 See Also
 --------
 derivative
-
-Notes
------
-The error is at most 2 ulp. )" LONGDOUBLE R"(
-
-Even bit for bit and never increasing where ``abs(x)`` does; +-0 gives -0, +-inf gives -inf, nan gives nan. Unlike the
-logarithm of `derivative`, which underflows, it is finite for every finite x. )" QUIET EXAMPLES
-    R"(>>> print(softsign.log_jacobian([0.0, 1.0, -1e300]))
-[-0.00000000e+00 -1.38629436e+00 -1.38155106e+03]
+)" NOTES "The error is below 0.51 ulp, in float64 at most 2 ulp.\n" LONGDOUBLE
+    R"(Even bit for bit. +-0 gives -0, +-inf gives -inf, nan gives nan. It is finite for every finite x, also where
+`derivative` underflows.
+)" QUIET EXAMPLES R"(>>> print(softsign.log_jacobian([0.0, 1.0, -3.0]))
+[-0.         -1.38629436 -2.77258872]
 )";
 
-constexpr char gradient[] = R"(Gradient of softsign with respect to its input, ``dy / (1 + abs(x))**2``.
+constexpr char gradient[] =
+    R"(Gradient of softsign with respect to its input, ``dy / (1 + abs(x))**2``.
 
 Parameters
 ----------
@@ -219,25 +191,23 @@ x, dy : )" ARGUMENTS R"(    `x` is what softsign was given, `dy` the gradient wi
 )" OPTIONS "dx" RESULT R"(
 See Also
 --------
-gradient_from_output : From softsign(x), when x is gone.
-
-Notes
------
-The operator SoftsignGradient of Caffe2 [1]_; its documentation has a sign(x) in the numerator that neither its code nor
-the derivative has.
-
-The error is below 0.51 ulp, and nothing over- or underflows on the way. )" LONGDOUBLE R"(
-
-`dx` has the sign of `dy`, is `dy` itself at +-0 and a zero at +-inf. At +-inf an infinite `dy` gives nan and raises the
-invalid flag; no other flag but underflow is raised. )" SAME_BITS REFERENCES
-    R"(.. [1] Caffe2, ``caffe2/operators/softsign_op.cc``, https://github.com/pytorch/pytorch (2018).
+gradient_from_output : From what softsign returned, when x is gone.
+)" NOTES "The error is below 0.51 ulp, and nothing over- or underflows on the way.\n" LONGDOUBLE
+    R"(`dx` has the sign of `dy`; it is `dy` itself for x = +-0 and a zero for +-inf. Where both x and `dy` are infinite
+it is nan and raises the invalid flag. No other flag but underflow is raised.
+)" SAME_BITS R"(
+This is Caffe2's operator SoftsignGradient [1]_. The sign(x) in the numerator of its documentation is neither in
+its code nor in the derivative.
+)" REFERENCES
+    R"(.. [1] Caffe2, ``caffe2/operators/softsign_op.cc``, in the history of https://github.com/pytorch/pytorch.
 )" EXAMPLES R"(>>> print(softsign.gradient([-1.0, 0.0, 3.0], [2.0, 2.0, -2.0]))
 [ 0.5    2.    -0.125]
 )";
 
-constexpr char gradient_from_output[] = R"(Gradient of softsign from its output, ``dy * (1 - abs(y))**2``.
+constexpr char gradient_from_output[] =
+    R"(Gradient of softsign from its output, ``dy * (1 - abs(y))**2``.
 
-For memory's sake: the output may have been written over the input.
+It saves the memory of the input, which the output may have overwritten.
 
 Parameters
 ----------
@@ -245,18 +215,17 @@ y, dy : )" ARGUMENTS R"(    `y` is what softsign returned, from -1 to 1, `dy` th
 )" OPTIONS "dx" RESULT R"(
 See Also
 --------
-gradient : From the input; as good for large inputs as for small ones.
+gradient : From the input; as accurate for large inputs as for small ones.
+)" NOTES R"(For ``abs(y) <= 1`` the error against the formula is below 0.51 ulp, in float64 at most 2 ulp.
+)" LONGDOUBLE
+    R"(What the rounding of `y` took from x is lost. The relative error against `gradient` grows as ``u * abs(x)``, with
+u half the machine epsilon (2**-24 in float32), and `dx` is 0 where `y` is +-1: from ``abs(x) = 2 / u`` on, that is
+2**25 in float32 and 2**12 in float16.
 
-Notes
------
-The error against the formula is at most 2 ulp for ``abs(y) <= 1``. )" LONGDOUBLE R"(
-
-The rounding of `y` has lost part of x, and `dx` shows it where ``abs(x)`` is large: the relative error against `gradient`
-grows as ``u * abs(x)``, u being half the machine epsilon (``2**-24`` in float32), and `dx` is 0 from the x on for which
-`y` is 1: ``2 / u``, which is 2**25 in float32 and 2**12 in float16.
-
-Where one factor is 0 and the other infinite, `dx` is nan and raises the invalid flag; no other flag but underflow is
-raised for ``abs(y) <= 1``. )" SAME_BITS EXAMPLES R"(>>> print(softsign.gradient_from_output([-0.5, 0.0, 0.75], [2.0, 2.0, -2.0]))
+Where ``1 - abs(y)`` is 0 and `dy` infinite, `dx` is nan and raises the invalid flag. No other flag but underflow is
+raised for ``abs(y) <= 1``.
+)" SAME_BITS EXAMPLES
+    R"(>>> print(softsign.gradient_from_output([-0.5, 0.0, 0.75], [2.0, 2.0, -2.0]))
 [ 0.5    2.    -0.125]
 
 What is lost at x = 10,000:
@@ -267,39 +236,30 @@ What is lost at x = 10,000:
 9.998001e-09 1.0003319e-08
 )";
 
-constexpr char nth_derivative[] = R"(Derivative of softsign of any order up to 170.
+constexpr char nth_derivative[] =
+    R"(Derivative of softsign of any order up to 170.
 
-Of order 0 it is softsign itself, of a higher one ``(-sign(x))**(n + 1) * n! / (1 + abs(x))**(n + 1)``. At 0 it is the
-mean of the limits from both sides: 0 for even and n! for odd n.
+Order 0 is softsign itself, order n > 0 is ``(-sign(x))**(n + 1) * n! / (1 + abs(x))**(n + 1)``. At 0 it is defined
+as the mean of the limits from both sides: 0 for even n, n! for odd n.
 
 Parameters
 ----------
 n : array_like of integers
-    Order, from 0 to 170: 171! exceeds float64. Not uint64.
-x : array_like
-    Broadcast with `n`; )" REAL_DTYPES R"(
-    `numpy.exp`.
-)" OPTIONS R"(y : ndarray or scalar
-    Of the broadcast shape and the floating-point dtype of `x`.
-
-Raises
-------
-TypeError
-    If `n` is not of integers, or `x` has another dtype.
-ValueError
+    Orders from 0 to 170, as 171! exceeds float64. Any dtype but uint64.
+x : )" ARGUMENT R"(    It is broadcast with `n`; the dtype of the result is that of `x` alone.
+)" OPTIONS "y" RESULT R"(ValueError
     If an order is negative or above 170.
 
 See Also
 --------
-softsign, derivative, second_derivative : The same for n = 0, 1 and 2.
-
-Notes
------
-For n up to 2 the errors are those of the functions named above, beyond that at most 4 ulp. )" LONGDOUBLE R"(
-
-Odd bit for bit for even n, even for odd n; for n > 0, +-inf gives a zero; nan gives nan. Where n! exceeds the dtype,
-from n = 9 on in float16 and n = 35 on in bfloat16 and float32, y is infinite near 0 and raises the overflow flag. No other flag but
-underflow is raised. )" SAME_BITS EXAMPLES R"(>>> print(softsign.nth_derivative([0, 1, 2, 3], 1.0))
+softsign, derivative, second_derivative : Orders 0, 1 and 2.
+)" NOTES R"(Up to order 2 the result is that of the functions above, beyond that the error is below 1 ulp.
+)" LONGDOUBLE
+    R"(Odd bit for bit for even n, even for odd n. For n > 0, +-inf gives a zero; nan gives nan. Where the result exceeds
+the dtype, which near 0 it does from n = 9 on in float16 and n = 35 on in bfloat16 and float32, it is infinite and
+raises the overflow flag. No other flag but underflow is raised.
+)" SAME_BITS EXAMPLES
+    R"(>>> print(softsign.nth_derivative([0, 1, 2, 3], 1.0))
 [ 0.5    0.25  -0.25   0.375]
 >>> print(softsign.nth_derivative(3, [-0.5, 0.0, 0.5]))
 [1.18518519 6.         1.18518519]
@@ -308,20 +268,21 @@ underflow is raised. )" SAME_BITS EXAMPLES R"(>>> print(softsign.nth_derivative(
 constexpr char cpu_features[] = R"(cpu_features()
 --
 
-What softsign uses of this machine.
+What softsign found on this machine and makes use of.
 
 Returns
 -------
 dict
     kernels : str
-        The kernel set in use: avx512, avx2, sse2 or portable. The environment variable SOFTSIGN_CPU, read when
-        softsign is imported, chooses another than the best; all give the same bits.
+        The kernel set in use: avx512, avx2, sse2 or portable. All give the same bits. The environment variable
+        SOFTSIGN_CPU, read when softsign is imported, chooses another than the best.
     available : tuple of str
         The kernel sets that this CPU can run, best first.
     openmp : bool
         Whether softsign was built with OpenMP, which gives it threads.
     last_level_cache : int
-        Size in bytes. Larger outputs are written past the caches.
+        In bytes. Larger outputs that share no memory with an input are written past the caches, with non-temporal
+        stores.
 
 Examples
 --------
@@ -336,8 +297,8 @@ constexpr char get_num_threads[] = R"(get_num_threads()
 
 Greatest number of threads that a call may use.
 
-That is what `set_num_threads` was given last; else the environment variable SOFTSIGN_NUM_THREADS when softsign was
-imported; else OpenMP's choice, as a rule the number of CPUs. Without OpenMP it is 1.
+It is what `set_num_threads` was given last. Before that it is the environment variable SOFTSIGN_NUM_THREADS, read
+when softsign is imported, or else OpenMP's choice, as a rule the number of CPUs. Without OpenMP it is 1.
 
 Returns
 -------
@@ -356,18 +317,18 @@ constexpr char set_num_threads[] = R"(set_num_threads(n, /)
 
 Limit the number of threads that a call may use, in the whole process.
 
-Results do not depend on it. A thread gets 2**18 elements at least, so smaller arrays take one thread whatever the limit;
-so does a forked child process, in which OpenMP cannot be used.
+Results do not depend on it. Each thread gets at least 2**18 elements, so that small arrays take one thread
+whatever the limit. So does a forked child process, where OpenMP's threads are gone.
 
 Parameters
 ----------
 n : int
-    From 1 to 1024. Of no effect without OpenMP.
+    From 1 to 1024. Without OpenMP it has no effect.
 
 Raises
 ------
 TypeError
-    If `n` is not an integer.
+    If `n` is not an integer, or is a bool.
 ValueError
     If `n` is out of range.
 
@@ -384,7 +345,7 @@ Examples
 constexpr char use_kernels[] = R"(_use_kernels(name, /)
 --
 
-Change the kernel set in use. For tests: other threads should not be computing.
+Change the kernel set in use, for tests and benchmarks.
 
 Parameters
 ----------
@@ -393,19 +354,21 @@ name : str
 
 Raises
 ------
+TypeError
+    If `name` is not a str.
 ValueError
-    If this CPU cannot run it, or there is no such set.
+    If this CPU cannot run that set, or there is none of that name.
 )";
 
 }  // namespace softsign::docs
 
-#undef REAL_DTYPES
+#undef DTYPES
 #undef ARGUMENT
 #undef ARGUMENTS
-#undef OPTIONS
 #undef RESULT
+#undef OPTIONS
+#undef NOTES
 #undef CORRECTLY_ROUNDED
-#undef BY_PROOF
 #undef LONGDOUBLE
 #undef SAME_BITS
 #undef QUIET

@@ -1,8 +1,34 @@
-"""softsign(x) = x / (1 + |x|) and its calculus as correctly rounded NumPy ufuncs.
+"""Softsign, f(x) = x / (1 + abs(x)), and its calculus as NumPy ufuncs.
 
->>> import softsign as ss
->>> print(ss.softsign([-3.0, 0.0, 1.0, float("inf")]))
+The functions are::
+
+    softsign(x)                  f(x), of complex numbers too
+    inverse(y)                   y / (1 - abs(y))
+    derivative(x)                f'(x) = 1 / (1 + abs(x))**2
+    second_derivative(x)         f''(x) = -2 sign(x) / (1 + abs(x))**3, and 0 at 0
+    nth_derivative(n, x)         the derivative of order n, from 0 to 170
+    antiderivative(x)            F(x) = abs(x) - log(1 + abs(x))
+    second_antiderivative(x)     the antiderivative of F
+    log_jacobian(x)              log(f'(x))
+    gradient(x, dy)              dy f'(x), for back-propagation
+    gradient_from_output(y, dy)  the same from y = f(x)
+
+They take float16, bfloat16 (of ml_dtypes), float32, float64 and longdouble; bool and integers promote as in
+`numpy.exp`. Up to float64 the error is bounded, and the first three are correctly rounded: each docstring says
+how far. Infinities, nan, signed zeros and subnormal numbers are provided for, and the bits of a result do not
+depend on the instruction set, the number of threads or the memory layout.
+
+Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that the
+CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_CPU, read on import,
+set both.
+
+Examples
+--------
+>>> import softsign
+>>> print(softsign.softsign([-3.0, 0.0, 1.0, float("inf")]))
 [-0.75  0.    0.5   1.  ]
+>>> print(softsign.gradient([-3.0, 0.0, 1.0, float("inf")], 1.0))
+[0.0625 1.     0.25   0.    ]
 """
 
 from softsign._core import (

@@ -10,9 +10,11 @@ class _CpuFeatures(TypedDict):
     last_level_cache: int
 
 antiderivative: Final[np.ufunc]
+
 def cpu_features() -> _CpuFeatures: ...
 
 derivative: Final[np.ufunc]
+
 def get_num_threads() -> int: ...
 
 gradient: Final[np.ufunc]
@@ -22,7 +24,9 @@ log_jacobian: Final[np.ufunc]
 nth_derivative: Final[np.ufunc]
 second_antiderivative: Final[np.ufunc]
 second_derivative: Final[np.ufunc]
+
 def set_num_threads(n: SupportsIndex, /) -> None: ...
 
 softsign: Final[np.ufunc]
+
 def _use_kernels(name: str, /) -> None: ...
