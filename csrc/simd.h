@@ -268,9 +268,11 @@ inline vh to_half(vf x) {  // round to nearest even
 #endif
 }
 inline vf from_bfloat(vh h) { return (vf)(spread(h) << 16); }
-inline vh to_bfloat(vf x) {  // round to nearest even; overflow rounds to inf, a nan stays a (quiet) nan
-    vi b = (vi)x, rounded = b + 0x7fff + ((b >> 16) & 1);  // a nan's may wrap, and is not used
-    return pack((x != x ? b | 0x400000 : rounded) >> 16);
+// Round to nearest even; overflow rounds to inf. A nan keeps its upper bits: it came from a bfloat16 or from the
+// processor, so that its lower 16 bits are 0 and the addition carries nothing into the upper ones.
+inline vh to_bfloat(vf x) {
+    vi b = (vi)x;
+    return pack((b + 0x7fff + ((b >> 16) & 1)) >> 16);
 }
 
 }  // namespace

@@ -259,4 +259,4 @@ def test_kernel_sets_can_be_switched_and_wrong_names_are_refused() -> None:
     with pytest.raises(ValueError, match="'mmx'"):
         softsign._core._use_kernels("mmx")
     with pytest.raises(TypeError):
-        softsign._core._use_kernels(2)
+        softsign._core._use_kernels(2)  # type: ignore[arg-type]
