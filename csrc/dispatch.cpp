@@ -1,17 +1,13 @@
 #include "dispatch.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cfenv>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <string>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+
+#include "threads.h"
 
 namespace softsign {
 namespace {
@@ -33,12 +29,6 @@ std::vector<const KernelSet *> detect() {
 }
 
 std::atomic<const KernelSet *> in_use{nullptr};
-
-// 0 until it is asked for or set.
-std::atomic<int> thread_count{0};
-// OpenMP's threads do not survive a fork: a child computes serially.
-std::atomic<bool> forked{false};
-const int fork_handler = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 std::size_t item_size(Type type) {
     switch (type) {
@@ -119,31 +109,8 @@ struct Span {
     bool overlaps(const Span &other) const { return begin < other.end && other.begin < end; }
 };
 
-// Splits 0..n into one part per thread. Workers take over the caller's floating-point environment (rounding, flushing
-// of subnormals) and hand back the flags they raised.
-void run_parallel(const Call &call, std::ptrdiff_t n, int threads) {
-#ifdef _OPENMP
-    std::fenv_t environment;
-    std::fegetenv(&environment);
-    std::atomic<int> raised{0};
-    std::ptrdiff_t share = (n / threads + 64) / 64 * 64;  // whole cache lines
-#pragma omp parallel num_threads(threads)
-    {
-        std::fesetenv(&environment);
-        for (std::ptrdiff_t part = omp_get_thread_num(); part * share < n; part += omp_get_num_threads())
-            call.run(part * share, std::min(n, (part + 1) * share));
-        raised |= std::fetestexcept(FE_ALL_EXCEPT);
-    }
-    std::feraiseexcept(raised);
-#else
-    (void)threads;
-    call.run(0, n);
-#endif
-}
-
-// Each thread gets at least this many items, about 50 us of work: waking the others costs 5 us on an idle machine,
-// and on a busy one, where OpenMP waits actively, a whole time slice.
-constexpr std::ptrdiff_t items_per_thread = 1 << 18;
+// Work is shared in pieces of this many items, about 15 us of float32 and so many that waking a thread (5 us) pays.
+constexpr std::ptrdiff_t piece = 1 << 16;
 
 }  // namespace
 
@@ -165,23 +132,6 @@ bool use_kernels(const char *name) {
     return false;
 }
 
-bool has_openmp() {
-#ifdef _OPENMP
-    return true;
-#else
-    return false;
-#endif
-}
-int get_num_threads() {
-#ifdef _OPENMP
-    if (thread_count == 0) thread_count = std::min(omp_get_max_threads(), max_threads);
-    return thread_count;
-#else
-    return 1;
-#endif
-}
-void set_num_threads(int n) { thread_count = n; }
-
 // Linux tells a cache's size in KiB, as "32768K". sysconf is no substitute: in virtual machines glibc multiplies what
 // cpuid says by cores that are not there (256 MiB where the cache has 32).
 std::size_t last_level_cache() {
@@ -202,7 +152,7 @@ void apply(Function f, Type type, int inputs, char *const *args, const std::ptrd
     Call call{kernels_in_use()->kernel[static_cast<int>(f)][static_cast<int>(type)], inputs, {}, Access::cached};
     for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
     if (f == Function::nth_derivative) call.operand[0].size = sizeof(std::int64_t);
-    if (n < 1 << 16) return call.run(0, n);  // too few for threads, and in the caches
+    if (n < piece) return call.run(0, n);  // too few for threads, and in the caches
 
     const Operand &out = call.operand[inputs];
     bool apart = true, aligned = true;  // no input shares memory with the output; or only element by element
@@ -212,11 +162,9 @@ void apply(Function f, Type type, int inputs, char *const *args, const std::ptrd
         aligned &= !overlap || (call.operand[k].data == out.data && call.operand[k].step == out.step);
     }
     if (n * out.size > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
-    int threads = static_cast<int>(std::min<std::ptrdiff_t>(get_num_threads(), n / items_per_thread));
-    if (threads > 1 && aligned && !forked)
-        run_parallel(call, n, threads);
-    else
-        call.run(0, n);
+    // Each thread has two pieces or more. Overlap other than in place needs the order of one thread.
+    int threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(get_num_threads(), n / (2 * piece))) : 1;
+    share(n, piece, threads, [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
 }
 
 }  // namespace softsign

@@ -1,4 +1,4 @@
-// Which kernels run, on how many threads, and how they are fed from strided memory. No Python, no NumPy.
+// Which kernels run, and how they are fed from memory of any layout. No Python, no NumPy.
 #pragma once
 #include <cstddef>
 #include <vector>
@@ -11,11 +11,6 @@ namespace softsign {
 const std::vector<const KernelSet *> &available_kernels();
 const KernelSet *kernels_in_use();
 bool use_kernels(const char *name);  // false if no available set has that name
-
-int get_num_threads();
-void set_num_threads(int n);
-constexpr int max_threads = 1024;
-bool has_openmp();
 
 std::size_t last_level_cache();  // bytes
 

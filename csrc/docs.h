@@ -278,8 +278,6 @@ dict
         SOFTSIGN_CPU, read when softsign is imported, chooses another than the best.
     available : tuple of str
         The kernel sets that this CPU can run, best first.
-    openmp : bool
-        Whether softsign was built with OpenMP, which gives it threads.
     last_level_cache : int
         In bytes. Larger outputs that share no memory with an input are written past the caches, with non-temporal
         stores.
@@ -298,7 +296,7 @@ constexpr char get_num_threads[] = R"(get_num_threads()
 Greatest number of threads that a call may use.
 
 It is what `set_num_threads` was given last. Before that it is the environment variable SOFTSIGN_NUM_THREADS, read
-when softsign is imported, or else OpenMP's choice, as a rule the number of CPUs. Without OpenMP it is 1.
+when softsign is imported, or else OMP_NUM_THREADS, or else the number of CPUs that the process may use.
 
 Returns
 -------
@@ -317,13 +315,13 @@ constexpr char set_num_threads[] = R"(set_num_threads(n, /)
 
 Limit the number of threads that a call may use, in the whole process.
 
-Results do not depend on it. Each thread gets at least 2**18 elements, so that small arrays take one thread
-whatever the limit. So does a forked child process, where OpenMP's threads are gone.
+Results do not depend on it. Arrays of 2**18 elements and more are shared among threads, at least 2**17 elements
+each. A forked child process uses one thread, as do calls made while another call has the threads.
 
 Parameters
 ----------
 n : int
-    From 1 to 1024. Without OpenMP it has no effect.
+    From 1 to 1024.
 
 Raises
 ------

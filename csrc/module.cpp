@@ -9,6 +9,7 @@
 
 #include "dispatch.h"
 #include "docs.h"
+#include "threads.h"
 
 namespace softsign {
 namespace {
@@ -171,9 +172,8 @@ PyObject *names_of_kernels() {
 }
 
 PyObject *cpu_features(PyObject *, PyObject *) {
-    return Py_BuildValue("{s:s, s:N, s:O, s:n}", "kernels", kernels_in_use()->name, "available", names_of_kernels(),
-                         "openmp", has_openmp() ? Py_True : Py_False, "last_level_cache",
-                         static_cast<Py_ssize_t>(last_level_cache()));
+    return Py_BuildValue("{s:s, s:N, s:n}", "kernels", kernels_in_use()->name, "available", names_of_kernels(),
+                         "last_level_cache", static_cast<Py_ssize_t>(last_level_cache()));
 }
 
 int choose_kernels(const char *name, const char *parameter) {

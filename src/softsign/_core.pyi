@@ -6,7 +6,6 @@ import numpy as np
 class _CpuFeatures(TypedDict):
     kernels: str
     available: tuple[str, ...]
-    openmp: bool
     last_level_cache: int
 
 antiderivative: Final[np.ufunc]

@@ -39,9 +39,7 @@ def info() -> None:
     table.add_section()
     table.add_row("kernels in use", features["kernels"])
     table.add_row("kernels this CPU can run", ", ".join(features["available"]))
-    table.add_row(
-        "threads", f"{softsign.get_num_threads()}{'' if features['openmp'] else ' (built without OpenMP)'}"
-    )
+    table.add_row("threads", str(softsign.get_num_threads()))
     table.add_row("last-level cache", f"{features['last_level_cache'] / 2**20:g} MiB")
     table.add_section()
     for extra, names in _EXTRAS.items():
