@@ -8,23 +8,13 @@
 namespace softsign {
 namespace {
 
-template <class Op>
-constexpr Kernel unary(Type type) {
+template <class Op, int Inputs>
+constexpr Kernel loop(Type type) {
     switch (type) {
-        case Type::float16: return Loop<Op, float16, 1>::run;
-        case Type::bfloat16: return Loop<Op, bfloat16, 1>::run;
-        case Type::float32: return Loop<Op, float, 1>::run;
-        case Type::float64: return Loop<Op, double, 1>::run;
-        default: return nullptr;
-    }
-}
-template <class Op>
-constexpr Kernel binary(Type type) {
-    switch (type) {
-        case Type::float16: return Loop<Op, float16, 2>::run;
-        case Type::bfloat16: return Loop<Op, bfloat16, 2>::run;
-        case Type::float32: return Loop<Op, float, 2>::run;
-        case Type::float64: return Loop<Op, double, 2>::run;
+        case Type::float16: return Loop<Op, float16, Inputs>::run;
+        case Type::bfloat16: return Loop<Op, bfloat16, Inputs>::run;
+        case Type::float32: return Loop<Op, float, Inputs>::run;
+        case Type::float64: return Loop<Op, double, Inputs>::run;
         default: return nullptr;
     }
 }
@@ -41,15 +31,15 @@ constexpr Kernel nth(Type type) {
 constexpr Kernel find(Function f, Type t) {
     if (t > Type::float64) return scalar::find(f, t);
     switch (f) {
-        case Function::softsign: return unary<Softsign>(t);
-        case Function::derivative: return unary<Derivative>(t);
-        case Function::inverse: return unary<Inverse>(t);
-        case Function::second_derivative: return unary<SecondDerivative>(t);
-        case Function::antiderivative: return unary<Antiderivative>(t);
-        case Function::second_antiderivative: return unary<SecondAntiderivative>(t);
-        case Function::log_jacobian: return unary<LogJacobian>(t);
-        case Function::gradient: return binary<Gradient>(t);
-        case Function::gradient_from_output: return binary<GradientFromOutput>(t);
+        case Function::softsign: return loop<Softsign, 1>(t);
+        case Function::derivative: return loop<Derivative, 1>(t);
+        case Function::inverse: return loop<Inverse, 1>(t);
+        case Function::second_derivative: return loop<SecondDerivative, 1>(t);
+        case Function::antiderivative: return loop<Antiderivative, 1>(t);
+        case Function::second_antiderivative: return loop<SecondAntiderivative, 1>(t);
+        case Function::log_jacobian: return loop<LogJacobian, 1>(t);
+        case Function::gradient: return loop<Gradient, 2>(t);
+        case Function::gradient_from_output: return loop<GradientFromOutput, 2>(t);
         case Function::nth_derivative: return nth(t);
         default: return nullptr;
     }

@@ -251,13 +251,16 @@ struct Gradient {
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
 };
 
+// A function that `plain` computes in every type.
+struct Direct {
+    template <class V>
+    static constexpr bool has_fast = false;
+};
+
 // dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings, so at most 2 ulp of that expression. What
 // y has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is
 // 0.
-struct GradientFromOutput {
-    template <class V>
-    static constexpr bool has_fast = false;
-
+struct GradientFromOutput : Direct {
     static vf plain(vf y, vf dy) {
         vf s = 1 - abs(y);
         return (dy * s) * s;
@@ -298,9 +301,7 @@ struct Log1p {
 };
 
 // log f'(x) = -2 log1p|x|.
-struct LogJacobian {
-    template <class V>
-    static constexpr bool has_fast = false;
+struct LogJacobian : Direct {
     static vf plain(vf x) {
         return in_double(x, [](vd w) { return plain(w); });
     }
@@ -314,9 +315,7 @@ struct LogJacobian {
 
 // F(x) = |x| - log1p|x|, F' = softsign. |x| - hi is 0 where 1 + |x| < sqrt(2), which leaves the series of
 // log1p without its first term: no cancellation.
-struct Antiderivative {
-    template <class V>
-    static constexpr bool has_fast = false;
+struct Antiderivative : Direct {
     static vf plain(vf x) {
         return in_double(x, [](vd w) { return plain(w); });
     }
@@ -331,9 +330,7 @@ struct Antiderivative {
 // G(x) = sgn(x) [x^2/2 + |x| - (1 + |x|) log1p|x|], G' = F.
 //   |x| <= 1:  with r = |x|/(2 + |x|), G = r x^2 (1/3 + r^2/15 + r^4/35 + ...), term r^2k/((2k+1)(2k+3)), all
 //   positive; else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
-struct SecondAntiderivative {
-    template <class V>
-    static constexpr bool has_fast = false;
+struct SecondAntiderivative : Direct {
     static vf plain(vf x) {
         return in_double(x, [](vd w) { return plain(w); });
     }

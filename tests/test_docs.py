@@ -78,3 +78,9 @@ def test_examples_of_module(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
     assert result.failed == 0
     assert result.attempted > 0
+
+
+def test_examples_of_the_readme() -> None:
+    results = doctest.testfile(str(Path(__file__).parents[1] / "README.md"), module_relative=False)
+    assert results.attempted > 0
+    assert results.failed == 0
