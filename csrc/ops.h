@@ -144,9 +144,11 @@ template <class V>
 struct Reciprocal {
     V c, g;
     explicit Reciprocal(V a) {
-        V a2 = a + a, t2 = a2 + 2, e2 = a2 - (t2 - 2);  // 2t and 2e
+        const V two = splat<V>(2);
+        V t2 = has_fma ? fma(a, two, two) : a + a + 2;            // 2t
+        V e2 = has_fma ? fma(a, two, 2 - t2) : a + a - (t2 - 2);  // 2e
         c = 2 / t2;
-        g = fnma(t2, c, splat<V>(2));
+        g = fnma(t2, c, two);
         g = has_fma && sizeof(Scalar<V>) == 4 ? fnma(e2, c, g) : g - e2 * c;
     }
 };
