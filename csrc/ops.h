@@ -237,9 +237,9 @@ struct Gradient {
         vd h = dy * p, h_low = fma(dy, p, -h) + dy * p_low;
         return with_sign_of(h + h_low, dy);
     }
+#if defined(__AVX512F__)
     // In float32 it is enclosed as in `Derivative::fast`, with the same width: the product adds two roundings of the
     // low part, 8 u^2.
-#if defined(__AVX512F__)
     static vf fast(vf x, vf dy, vi &doubt) {
         const float width = Enclosure<vf>::width;
         Reciprocal<vf> r(abs(x));
@@ -260,8 +260,8 @@ struct Direct {
 };
 
 // dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings, so at most 2 ulp of that expression. What
-// y has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on it is
-// 0.
+// y has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on
+// the result is 0.
 struct GradientFromOutput : Direct {
     static vf plain(vf y, vf dy) {
         vf s = 1 - abs(y);
