@@ -1,0 +1,229 @@
+"""The operators that gradients are made of: NumPy's arithmetic under ONNX's names, differentiable to any order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from softsign.operator.registry import (
+    Array,
+    GradientMaker,
+    Kernel,
+    NoGradient,
+    OperatorDef,
+    OperatorSchema,
+    TensorType,
+    register_cpu_gradient_operator,
+    register_cpu_operator,
+    register_gradient,
+)
+
+__all__ = ["fitted"]
+
+
+def fitted(maker: GradientMaker, i: int, gradient: str) -> list[OperatorDef]:
+    """Make a gradient in the shape of the output that of input `i`, which the operator has broadcast to that shape.
+
+    Parameters
+    ----------
+    maker : GradientMaker
+        Of an operator with one output.
+    i : int
+    gradient : str
+
+    Returns
+    -------
+    list of OperatorDef
+        Empty where the shapes are known to be equal.
+    """
+    source, result = maker.type_of(maker.op.inputs[i]), maker.type_of(maker.op.outputs[0])
+    if (
+        source is not None
+        and source.shape is not None
+        and result is not None
+        and source.shape == result.shape
+    ):
+        maker.set_input_gradient(i, gradient)
+        return []
+    return [OperatorDef("SumTo", [gradient, maker.input(i)], [maker.input_gradient(i)])]
+
+
+class _GetSumGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        dy = self.output_gradient(0)
+        return [op for i in range(len(self.op.inputs)) if self.wants(i) for op in fitted(self, i, dy)]
+
+
+class _GetNegGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        return [OperatorDef("Neg", [self.output_gradient(0)], [self.input_gradient(0)])]
+
+
+class _GetSubGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        dy = self.output_gradient(0)
+        defs = fitted(self, 0, dy) if self.wants(0) else []
+        if self.wants(1):
+            negative = self.temporary(f"{dy}_neg")
+            defs += [OperatorDef("Neg", [dy], [negative]), *fitted(self, 1, negative)]
+        return defs
+
+
+class _GetMulGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        dy = self.output_gradient(0)
+        defs: list[OperatorDef] = []
+        for i in (0, 1):
+            if self.wants(i):
+                product = self.temporary(f"{dy}_mul")
+                defs += [OperatorDef("Mul", [dy, self.input(1 - i)], [product]), *fitted(self, i, product)]
+        return defs
+
+
+class _GetDivGradient(GradientMaker):
+    """With y = a / b: da = dy / b and db = -da y."""
+
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        quotient, product, negative = (self.temporary(f"{self.output_gradient(0)}_{n}") for n in "qpn")
+        defs = [OperatorDef("Div", [self.output_gradient(0), self.input(1)], [quotient])]
+        if self.wants(0):
+            defs += fitted(self, 0, quotient)
+        if self.wants(1):
+            defs += [
+                OperatorDef("Mul", [quotient, self.output(0)], [product]),
+                OperatorDef("Neg", [product], [negative]),
+                *fitted(self, 1, negative),
+            ]
+        return defs
+
+
+class _GetSumToGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        return [OperatorDef("ExpandTo", [self.output_gradient(0), self.input(0)], [self.input_gradient(0)])]
+
+
+class _GetExpandToGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        return [OperatorDef("SumTo", [self.output_gradient(0), self.input(0)], [self.input_gradient(0)])]
+
+
+def _broadcast(*types: TensorType) -> list[TensorType]:
+    """Infer the type of an output that the inputs are broadcast to, as NumPy and ONNX do."""
+    for other in types[1:]:
+        if other.dtype != types[0].dtype:
+            raise ValueError(f"inputs have different dtypes, {types[0].dtype} and {other.dtype}")
+    shapes = [known.shape for known in types]
+    if any(shape is None or any(isinstance(size, str) for size in shape) for shape in shapes):
+        return [TensorType(types[0].dtype, shapes[0] if len(set(shapes)) == 1 else None)]
+    return [TensorType(types[0].dtype, np.broadcast_shapes(*shapes))]  # type: ignore[arg-type]
+
+
+def _like_second(x: TensorType, like: TensorType) -> list[TensorType]:
+    return [TensorType(x.dtype, like.shape)]
+
+
+def _sum(*arrays: Array) -> Array:
+    *terms, out = arrays
+    if out is None:
+        out = np.empty(np.broadcast_shapes(*(term.shape for term in terms)), terms[0].dtype)
+    np.copyto(out, terms[0])
+    for term in terms[1:]:
+        np.add(out, term, out=out)
+    return out
+
+
+def _sum_to(x: Array, like: Array, y: Array | None = None) -> Array:
+    extra = x.ndim - like.ndim
+    if extra < 0 or np.broadcast_shapes(x.shape, like.shape) != x.shape:
+        raise ValueError(f"shape {like.shape} does not broadcast to {x.shape}")
+    axes = tuple(i for i in range(x.ndim) if i < extra or like.shape[i - extra] != x.shape[i])
+    return np.array(x.sum(axes, keepdims=True).reshape(like.shape))
+
+
+def _expand_to(x: Array, like: Array, y: Array | None = None) -> Array:
+    return np.array(np.broadcast_to(x, like.shape))
+
+
+def _ones_like(x: Array, y: Array | None = None) -> Array:
+    if y is None:
+        return np.ones_like(x)
+    y.fill(1)
+    return y
+
+
+def _register() -> None:
+    two: dict[str, tuple[Kernel, type[GradientMaker], str]] = {
+        "Add": (np.add, _GetSumGradient, "The sum A + B."),
+        "Sub": (np.subtract, _GetSubGradient, "The difference A - B."),
+        "Mul": (np.multiply, _GetMulGradient, "The product A B."),
+        "Div": (np.divide, _GetDivGradient, "The quotient A / B."),
+    }
+    for name, (kernel, maker, doc) in two.items():
+        register_cpu_operator(
+            name,
+            kernel,
+            OperatorSchema(
+                num_inputs=2,
+                inherit_onnx_schema=name,
+                inputs=[("A", "first operand"), ("B", "second operand, broadcast with the first")],
+                outputs=[("C", doc)],
+                infer=_broadcast,
+                doc=doc,
+            ),
+        )
+        register_gradient(name, maker)
+    register_cpu_operator(
+        "Neg",
+        np.negative,
+        OperatorSchema(
+            num_inputs=1,
+            identical_type_and_shape=True,
+            inherit_onnx_schema="Neg",
+            inputs=[("X", "operand")],
+            outputs=[("Y", "-X")],
+            doc="The negative -X.",
+        ),
+    )
+    register_gradient("Neg", _GetNegGradient)
+    register_cpu_operator(
+        "Sum",
+        _sum,
+        OperatorSchema(
+            num_inputs=(1, None),
+            inherit_onnx_schema="Sum",
+            outputs=[("sum", "the sum of all inputs")],
+            infer=_broadcast,
+            doc="The sum of any number of inputs, which are broadcast.",
+        ),
+    )
+    register_gradient("Sum", _GetSumGradient)
+    register_cpu_gradient_operator(
+        "OnesLike",
+        _ones_like,
+        OperatorSchema(
+            num_inputs=1,
+            identical_type_and_shape=True,
+            inputs=[("X", "any tensor")],
+            outputs=[("Y", "ones of the same dtype and shape")],
+            doc="Ones: the gradient of a sum over all elements, with which differentiation starts.",
+        ),
+    )
+    register_gradient("OnesLike", NoGradient)
+    for name, kernel, maker, doc in (
+        ("SumTo", _sum_to, _GetSumToGradient, "X summed over the axes along which `like` was broadcast."),
+        ("ExpandTo", _expand_to, _GetExpandToGradient, "X broadcast to the shape of `like`."),
+    ):
+        register_cpu_gradient_operator(
+            name,
+            kernel,
+            OperatorSchema(
+                num_inputs=2,
+                inputs=[("X", "operand"), ("like", "gives the shape alone")],
+                outputs=[("Y", doc)],
+                infer=_like_second,
+                doc=doc,
+            ),
+        )
+        register_gradient(name, maker)
+
+
+_register()

@@ -1,0 +1,356 @@
+"""Softsign and its relatives as operators: functors, schemas, gradient makers, and their registration.
+
+Names and schemas of Softsign and SoftsignGradient are Caffe2's (caffe2/operators/softsign_op.cc) and those of its Rust
+port, the crate caffe2op-softsign. Three things are different. Caffe2 refuses the gradient of Softsign in place; here it
+is computed from the output. There, SoftsignGradient has no gradient; here every operator has one. And the documentation
+there gives the derivative as sgn(x) / (1 + |x|)^2, where there is no sign.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+import softsign
+from softsign.operator.registry import (
+    Array,
+    GradientMaker,
+    Kernel,
+    OperatorDef,
+    OperatorSchema,
+    register_cpu_gradient_operator,
+    register_cpu_operator,
+    register_gradient,
+)
+
+__all__ = ["GetSoftsignGradient", "SoftsignFunctor", "SoftsignGradientFunctor"]
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+class SoftsignFunctor:
+    """The kernel of the operator Softsign on the CPU.
+
+    Attributes
+    ----------
+    context : str
+        Where it computes: ``"CPU"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.operator import SoftsignFunctor
+    >>> SoftsignFunctor().invoke(np.array([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+
+    context = "CPU"
+
+    def invoke(self, x: Array, y: Array | None = None) -> Array:
+        """Compute y = x / (1 + |x|), correctly rounded.
+
+        Parameters
+        ----------
+        x : ndarray of float16, bfloat16, float32 or float64
+        y : ndarray, optional
+            Where to write the result; may be `x`. Default: a new array.
+
+        Returns
+        -------
+        ndarray
+            `y`, or a new array of the dtype and shape of `x`.
+        """
+        result: Array = softsign.softsign(x, y)
+        return result
+
+
+class SoftsignGradientFunctor:
+    """The kernel of the operator SoftsignGradient on the CPU.
+
+    Attributes
+    ----------
+    context : str
+        Where it computes: ``"CPU"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.operator import SoftsignGradientFunctor
+    >>> SoftsignGradientFunctor().forward(np.array([-1.0, 3.0]), np.array([1.0, 2.0]))
+    array([0.25 , 0.125])
+    """
+
+    context = "CPU"
+
+    def forward(self, x: Array, dy: Array, dx: Array | None = None) -> Array:
+        """Compute dx = dy / (1 + |x|)^2, to 1 ulp.
+
+        Parameters
+        ----------
+        x : ndarray of float16, bfloat16, float32 or float64
+            The input of Softsign.
+        dy : ndarray
+            Gradient with respect to its output, of the dtype and shape of `x`.
+        dx : ndarray, optional
+            Where to write the result; may be `dy`. Default: a new array.
+
+        Returns
+        -------
+        ndarray
+            `dx`, or a new array of the dtype and shape of `x`.
+        """
+        result: Array = softsign.gradient(x, dy, dx)
+        return result
+
+
+class GetSoftsignGradient(GradientMaker):
+    """Gradient maker of Softsign.
+
+    It asks for SoftsignGradient, which needs the input; where that has been overwritten, by Softsign in place or by an
+    operator after it, for SoftsignGradientFromOutput.
+
+    Examples
+    --------
+    >>> from softsign.operator import GetSoftsignGradient, OperatorDef
+    >>> print(*GetSoftsignGradient(OperatorDef("Softsign", "X", "Y"), ["dY"]).get_gradient_defs())
+    SoftsignGradient(X, dY) -> (X_grad)
+    """
+
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        """Return the one operator that computes the gradient of the input."""
+        dy, dx = self.output_gradient(0), self.input_gradient(0)
+        if self.input_is_lost(0):
+            return [OperatorDef("SoftsignGradientFromOutput", [self.output(0), dy], [dx])]
+        return [OperatorDef("SoftsignGradient", [self.input(0), dy], [dx])]
+
+
+class _GetProductGradient(GradientMaker):
+    """Base for dx = dy f'(x), which is linear in dy: for dy the operator itself, for x the product dy f''(x)."""
+
+    def curvature(self) -> tuple[list[OperatorDef], str]:
+        """Return operators that compute f''(x), and the blob that they write it to."""
+        raise NotImplementedError
+
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        ddx = self.output_gradient(0)
+        defs: list[OperatorDef] = []
+        if self.wants(0):
+            before, curvature = self.curvature()
+            product = self.temporary(f"{ddx}_product")
+            defs += [
+                *before,
+                OperatorDef("Mul", [ddx, self.input(1)], [product]),
+                OperatorDef("Mul", [product, curvature], [self.input_gradient(0)]),
+            ]
+        if self.wants(1):
+            defs.append(OperatorDef(self.op.type, [self.input(0), ddx], [self.input_gradient(1)]))
+        return defs
+
+
+class _GetSoftsignGradientGradient(_GetProductGradient):
+    def curvature(self) -> tuple[list[OperatorDef], str]:
+        made = self.temporary(f"{self.op.inputs[0]}_curvature")
+        return [OperatorDef("SoftsignSecondDerivative", [self.input(0)], [made])], made
+
+
+class _GetSoftsignGradientFromOutputGradient(_GetProductGradient):
+    def curvature(self) -> tuple[list[OperatorDef], str]:
+        made = self.temporary(f"{self.op.inputs[0]}_curvature")
+        attributes = {"n": 1}
+        return [
+            OperatorDef("SoftsignDerivativeFromOutput", [self.input(0)], [made], attributes=attributes)
+        ], made
+
+
+class _GetLogJacobianGradientGradient(_GetProductGradient):
+    """The second derivative of -2 log(1 + |x|) is 2 / (1 + |x|)^2."""
+
+    def curvature(self) -> tuple[list[OperatorDef], str]:
+        half, made = (self.temporary(f"{self.op.inputs[0]}_{what}") for what in ("slope", "curvature"))
+        return [
+            OperatorDef("SoftsignDerivative", [self.input(0)], [half]),
+            OperatorDef("Sum", [half, half], [made]),
+        ], made
+
+
+class _GetLogJacobianGradient(GradientMaker):
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        inputs = [self.input(0), self.output_gradient(0)]
+        return [OperatorDef("SoftsignLogJacobianGradient", inputs, [self.input_gradient(0)])]
+
+
+class _GetInverseGradient(GradientMaker):
+    """The slope of the inverse at y is 1 / f'(x), and f'(x) is (1 - |y|)^2."""
+
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        slope = self.temporary(f"{self.op.inputs[0]}_slope")
+        if self.input_is_lost(0):
+            first = OperatorDef("SoftsignDerivative", [self.output(0)], [slope])
+        else:
+            first = OperatorDef("SoftsignDerivativeFromOutput", [self.input(0)], [slope], attributes={"n": 0})
+        return [first, OperatorDef("Div", [self.output_gradient(0), slope], [self.input_gradient(0)])]
+
+
+class _GetChainRuleGradient(GradientMaker):
+    """dx = dy f'(x), where f' is an operator too."""
+
+    derivatives = {  # noqa: RUF012
+        "SoftsignDerivative": "SoftsignSecondDerivative",
+        "SoftsignAntiderivative": "Softsign",
+        "SoftsignSecondAntiderivative": "SoftsignAntiderivative",
+    }
+
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        derivative, attributes = self.op.type, {}
+        if derivative == "SoftsignSecondDerivative":
+            derivative, attributes = "SoftsignNthDerivative", {"n": 3}
+        elif "n" in self.op.attributes:
+            attributes = {"n": self.op.attributes["n"] + 1}
+        else:
+            derivative = self.derivatives[derivative]
+        slope = self.temporary(f"{self.op.inputs[0]}_slope")
+        return [
+            OperatorDef(derivative, [self.input(0)], [slope], attributes=attributes),
+            OperatorDef("Mul", [self.output_gradient(0), slope], [self.input_gradient(0)]),
+        ]
+
+
+def _nth_derivative(x: Array, y: Array | None = None, *, n: int) -> Array:
+    result: Array = softsign.nth_derivative(n, x, y)
+    return result
+
+
+def _derivative_from_output(y: Array, out: Array | None = None, *, n: int) -> Array:
+    """Differentiate (1 - |y|)^2 n times."""
+    if n == 0:
+        result: Array = softsign.gradient_from_output(y, y.dtype.type(1), out)
+    elif n == 1:  # 1 - |y| is exact where it is small
+        result = np.multiply(np.sign(y), 2 * (np.abs(y) - 1), out)
+    else:
+        result = np.full_like(y, 2 if n == 2 else 0) if out is None else out
+        result.fill(2 if n == 2 else 0)
+    return result
+
+
+def _log_jacobian_gradient(x: Array, dy: Array, dx: Array | None = None) -> Array:
+    """Return -2 dy sign(x) / (1 + |x|); the 16-bit types are rounded once, at the end."""
+    wide = x.astype(np.result_type(x.dtype, np.float32), copy=False)
+    result = -2 * np.sign(wide) * dy / (1 + np.abs(wide))
+    if dx is None:
+        return np.asarray(result, x.dtype)
+    np.copyto(dx, result, casting="same_kind")
+    return dx
+
+
+_X = ("X", "input of Softsign")
+_Y = ("Y", "output of Softsign")
+_DX = ("dX", "gradient with respect to X")
+
+
+def _schema(
+    doc: str, inputs: Sequence[tuple[str, str]], output: tuple[str, str], **more: object
+) -> OperatorSchema:
+    """Return a schema of the family: one dtype, one shape, the last input may be overwritten by the output."""
+    return OperatorSchema(
+        num_inputs=len(inputs),
+        allow_inplace={(len(inputs) - 1, 0)},
+        identical_type_and_shape=True,
+        inputs=inputs,
+        outputs=[output],
+        dtypes=DTYPES,
+        doc=doc,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _register() -> None:
+    register_cpu_operator(
+        "Softsign",
+        SoftsignFunctor().invoke,
+        _schema(
+            "Computes softsign, Y = X / (1 + |X|), of each element, correctly rounded. Y may be X: the operator then works "
+            "in place.",
+            [("input", "tensor of any shape")],
+            ("output", "X / (1 + |X|), of the dtype and shape of the input"),
+            inherit_onnx_schema="Softsign",
+        ),
+    )
+    register_gradient("Softsign", GetSoftsignGradient)
+    register_cpu_gradient_operator(
+        "SoftsignGradient",
+        SoftsignGradientFunctor().forward,
+        _schema(
+            "Computes the gradient of Softsign, dX = dY / (1 + |X|)^2, of each element, to 1 ulp. dX may be dY.",
+            [_X, ("dY", "gradient with respect to the output of Softsign")],
+            _DX,
+        ),
+    )
+    register_gradient("SoftsignGradient", _GetSoftsignGradientGradient)
+    register_cpu_gradient_operator(
+        "SoftsignGradientFromOutput",
+        softsign.gradient_from_output,
+        _schema(
+            "Computes the gradient of Softsign from its output, dX = dY (1 - |Y|)^2, where the input has been overwritten. "
+            "What rounding took from Y is lost: the relative error grows as |X|. dX may be dY.",
+            [_Y, ("dY", "gradient with respect to Y")],
+            _DX,
+        ),
+    )
+    register_gradient("SoftsignGradientFromOutput", _GetSoftsignGradientFromOutputGradient)
+    register_cpu_gradient_operator(
+        "SoftsignLogJacobianGradient",
+        _log_jacobian_gradient,
+        _schema(
+            "Computes the gradient of SoftsignLogJacobian, dX = -2 dY sgn(X) / (1 + |X|), of each element. dX may be dY.",
+            [_X, ("dY", "gradient with respect to the output of SoftsignLogJacobian")],
+            _DX,
+        ),
+    )
+    register_gradient("SoftsignLogJacobianGradient", _GetLogJacobianGradientGradient)
+    for name, kernel, maker, doc in _UNARY:
+        attributes = ("n",) if kernel in (_nth_derivative, _derivative_from_output) else ()
+        source = _Y if name in ("SoftsignInverse", "SoftsignDerivativeFromOutput") else _X
+        register_cpu_operator(name, kernel, _schema(doc, [source], ("output", doc), attributes=attributes))
+        register_gradient(name, maker)
+
+
+_UNARY: tuple[tuple[str, Kernel, type[GradientMaker], str], ...] = (
+    ("SoftsignInverse", softsign.inverse, _GetInverseGradient, "The inverse, X = Y / (1 - |Y|)."),
+    ("SoftsignDerivative", softsign.derivative, _GetChainRuleGradient, "The derivative, 1 / (1 + |X|)^2."),
+    (
+        "SoftsignSecondDerivative",
+        softsign.second_derivative,
+        _GetChainRuleGradient,
+        "The second derivative, -2 sgn(X) / (1 + |X|)^3, and 0 at 0.",
+    ),
+    (
+        "SoftsignNthDerivative",
+        _nth_derivative,
+        _GetChainRuleGradient,
+        "The derivative of order n, an attribute from 0 to 170.",
+    ),
+    (
+        "SoftsignDerivativeFromOutput",
+        _derivative_from_output,
+        _GetChainRuleGradient,
+        "The derivative of order n, an attribute, of (1 - |Y|)^2 with respect to Y.",
+    ),
+    (
+        "SoftsignAntiderivative",
+        softsign.antiderivative,
+        _GetChainRuleGradient,
+        "The antiderivative, |X| - log(1 + |X|).",
+    ),
+    (
+        "SoftsignSecondAntiderivative",
+        softsign.second_antiderivative,
+        _GetChainRuleGradient,
+        "The antiderivative of SoftsignAntiderivative.",
+    ),
+    (
+        "SoftsignLogJacobian",
+        softsign.log_jacobian,
+        _GetLogJacobianGradient,
+        "The logarithm of the derivative, -2 log(1 + |X|).",
+    ),
+)
+_register()

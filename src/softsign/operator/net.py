@@ -1,0 +1,342 @@
+"""Nets of operators, and their differentiation backwards through the gradient makers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from softsign.operator.registry import (
+    GradientMaker,
+    OperatorDef,
+    SchemaError,
+    TensorType,
+    create_operator,
+    gradient_maker,
+    schema,
+)
+
+__all__ = ["Net", "add_gradients"]
+
+#: A blob, and how often it had been written to: what one operator hands to another.
+Version: TypeAlias = tuple[str, int]
+
+
+class Net:
+    """A list of operators, executed in order.
+
+    Parameters
+    ----------
+    name : str
+    constants : mapping of str to array_like, optional
+        Blobs that come with the net, such as trained weights: `Workspace.run` feeds those it does not have.
+
+    Attributes
+    ----------
+    name : str
+    operators : list of OperatorDef
+    constants : dict of str to ndarray
+    types : dict of str to TensorType
+        What is known of the net's inputs; `softsign.onnx.from_model` fills it and `softsign.onnx.to_model` uses it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.operator import Net, Workspace
+    >>> net = Net("square")
+    >>> _ = net.add("Softsign", "X", "Y")
+    >>> _ = net.add("Mul", ["Y", "Y"], "Z")
+    >>> gradients = net.add_gradient_operators(["Z"])
+    >>> workspace = Workspace()
+    >>> workspace.feed("X", np.array([-1.0, 3.0]))
+    >>> workspace.run(net)
+    >>> workspace.fetch(gradients["X"])
+    array([-0.25   ,  0.09375])
+    """
+
+    def __init__(self, name: str, constants: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.operators: list[OperatorDef] = []
+        self.constants = {blob: np.array(value) for blob, value in (constants or {}).items()}
+        self.types: dict[str, TensorType] = {}
+        self._passed: tuple[list[OperatorDef], list[str], list[TensorType | None] | None] | None = None
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Net({self.name!r})", *(f"  {op}" for op in self.operators)])
+
+    @property
+    def inputs(self) -> list[str]:
+        """Blobs that must be fed: read before anything writes them, and not constants."""
+        written = set(self.constants)
+        names: dict[str, None] = {}
+        for op in self.operators:
+            names.update(dict.fromkeys(name for name in op.inputs if name and name not in written))
+            written.update(op.outputs)
+        return list(names)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Blobs whose last value no operator reads."""
+        unread: dict[str, None] = {}
+        for op in self.operators:
+            for name in op.inputs:
+                unread.pop(name, None)
+            unread.update(dict.fromkeys(filter(None, op.outputs)))
+        return list(unread)
+
+    @property
+    def blobs(self) -> set[str]:
+        """Names of all blobs."""
+        names = {name for op in self.operators for name in (*op.inputs, *op.outputs)}
+        return (names | set(self.constants)) - {""}
+
+    def add(
+        self,
+        op: OperatorDef | str,
+        inputs: str | Sequence[str] = (),
+        outputs: str | Sequence[str] = (),
+        name: str = "",
+        **attributes: Any,
+    ) -> OperatorDef:
+        """Append an operator, given as an `OperatorDef` or as the arguments of `create_operator`.
+
+        Returns
+        -------
+        OperatorDef
+
+        Raises
+        ------
+        SchemaError
+            When there is no such operator, or its schema does not allow what is given.
+        """
+        if isinstance(op, OperatorDef):
+            schema(op.type).check(op)
+        else:
+            op = create_operator(op, inputs, outputs, name, **attributes)
+        self.operators.append(op)
+        return op
+
+    def add_gradient_operators(self, ys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+        """Append the operators that compute the gradients of `ys` with respect to every blob before them.
+
+        The net is walked backwards; each operator's gradient maker says what to append. The gradients of a blob that is
+        read more than once are summed. Gradient operators are operators: calling this again on their outputs gives
+        derivatives of the second order, and so on.
+
+        Parameters
+        ----------
+        ys : sequence of str, or mapping of str to str
+            Blobs to differentiate. Their own gradients are ones, or the blobs that the mapping names, which are then
+            inputs of the net.
+
+        Returns
+        -------
+        dict of str to str
+            The blob that holds the gradient of each blob. Of a blob that is overwritten in place it is the gradient with
+            respect to its first value.
+
+        Raises
+        ------
+        SchemaError
+            When the net does not compute one of `ys`, an operator has no gradient maker, or a value that a gradient needs
+            has been overwritten. The net is then as it was.
+        """
+        missing = [y for y in ys if y not in self.blobs]
+        if missing:
+            raise SchemaError(f"net {self.name!r} has no blob {missing[0]!r} to differentiate")
+        seeds: dict[str, str | None] = dict(ys) if isinstance(ys, Mapping) else dict.fromkeys(ys)
+        appended, gradients = add_gradients(self.operators, seeds, self.blobs)
+        for op in appended:
+            schema(op.type).check(op)
+        self.operators += appended
+        return gradients
+
+    def check(self, known: Mapping[str, TensorType]) -> None:
+        """Refuse a net that cannot run, as `infer_types` does; operators and types that passed last time pass at once."""
+        if self._passed is None or self._passed[0] != self.operators:
+            self._passed = list(self.operators), [*self.inputs, *self.constants], None
+        _, names, types = self._passed
+        fed = [known.get(name) for name in names]
+        if fed != types:
+            for op in self.operators:
+                schema(op.type).check(op)
+            self.infer_types(known)
+            self._passed = self._passed[0], names, fed
+
+    def infer_types(self, known: Mapping[str, TensorType]) -> dict[str, TensorType]:
+        """Return what can be told of every blob from `known`, and refuse a net that cannot run with those.
+
+        Parameters
+        ----------
+        known : mapping of str to TensorType
+            Types of the blobs that exist before the net runs.
+
+        Returns
+        -------
+        dict of str to TensorType
+
+        Raises
+        ------
+        SchemaError
+            When an operator reads a blob that does not exist by then, or inputs that do not fit.
+        """
+        types: dict[str, TensorType | None] = dict(known)
+        for op in self.operators:
+            for name in op.inputs:
+                if name and name not in types:
+                    raise SchemaError(f"{op} reads blob {name!r}, which was neither fed nor written before")
+            inferred = schema(op.type).infer_types(op, [types[name] if name else None for name in op.inputs])
+            types.update(zip(op.outputs, inferred, strict=True))
+        return {name: found for name, found in types.items() if found is not None}
+
+
+def add_gradients(
+    ops: Sequence[OperatorDef],
+    seeds: Mapping[str, str | None],
+    taken: Iterable[str],
+    *,
+    wanted: Iterable[str] | None = None,
+    types: Mapping[str, TensorType] | None = None,
+) -> tuple[list[OperatorDef], dict[str, str]]:
+    """Differentiate a list of operators backwards.
+
+    Parameters
+    ----------
+    ops : sequence of OperatorDef
+        In order of execution.
+    seeds : mapping of str to (str or None)
+        Blobs to differentiate, and the blobs with their gradients; None: ones.
+    taken : iterable of str
+        Names that new blobs must not have.
+    wanted : iterable of str, optional
+        Differentiate with respect to these blobs alone. Default: all.
+    types : mapping of str to TensorType, optional
+        What is known of the blobs, for gradient makers to look up.
+
+    Returns
+    -------
+    list of OperatorDef
+        To append to `ops`.
+    dict of str to str
+        The gradient of each blob that has one, with respect to its first value.
+    """
+    graph = _Graph(ops, {*taken, *filter(None, seeds.values())}, wanted, types or {})
+    for y, dy in seeds.items():
+        if dy is None:
+            dy = graph.fresh(f"{y}_grad")
+            graph.made.append(OperatorDef("OnesLike", [y], [dy]))
+        graph.parts.setdefault((y, graph.latest.get(y, 0)), []).append(dy)
+    for index in reversed(range(len(ops))):
+        graph.differentiate(index)
+    for version in list(graph.parts):
+        graph.gradient(version)
+    return graph.made, graph.first_values()
+
+
+@dataclass
+class _OpScope:
+    """What the gradient maker of one operator may know; see `registry.Scope`."""
+
+    graph: "_Graph"
+    index: int
+
+    def fresh(self, name: str) -> str:
+        return self.graph.fresh(name)
+
+    def wants(self, i: int) -> bool:
+        return self.graph.reads[self.index][i] in self.graph.relevant
+
+    def lost_input(self, i: int) -> str | None:
+        return self.graph.overwriter(self.graph.reads[self.index][i])
+
+    def lost_output(self, i: int) -> str | None:
+        return self.graph.overwriter(self.graph.writes[self.index][i])
+
+    def type_of(self, name: str) -> TensorType | None:
+        return self.graph.types.get(name)
+
+
+class _Graph:
+    """The state of one walk backwards."""
+
+    def __init__(
+        self,
+        ops: Sequence[OperatorDef],
+        taken: set[str],
+        wanted: Iterable[str] | None,
+        types: Mapping[str, TensorType],
+    ) -> None:
+        self.ops = ops
+        self.taken = taken
+        self.types = types
+        self.latest: dict[str, int] = {}
+        self.reads: list[list[Version]] = []
+        self.writes: list[list[Version]] = []
+        self.writer: dict[Version, OperatorDef] = {}
+        self.relevant: set[Version] = {(name, 0) for name in wanted or ()}
+        for op in ops:
+            reads = [(name, self.latest.get(name, 0)) for name in op.inputs]
+            writes = [(name, self.latest.get(name, 0) + 1) for name in op.outputs]
+            self.reads.append(reads)
+            self.writes.append(writes)
+            self.latest.update(writes)
+            self.writer.update(dict.fromkeys(writes, op))
+            if wanted is None:
+                self.relevant.update(reads)
+            if wanted is None or self.relevant.intersection(reads):
+                self.relevant.update(writes)
+        self.made: list[OperatorDef] = []
+        self.parts: dict[Version, list[str]] = {}  # gradients that add up to that of a version
+        self.granted: set[str] = set()  # blobs that the gradient maker at work may write
+
+    def fresh(self, name: str) -> str:
+        made, number = name, 0
+        while made in self.taken:
+            number += 1
+            made = f"{name}_{number}"
+        self.taken.add(made)
+        self.granted.add(made)
+        return made
+
+    def overwriter(self, version: Version) -> str | None:
+        """Return the operator that ended a version, or None if it is still there after the last one."""
+        name, count = version
+        writer = self.writer.get((name, count + 1))
+        return None if writer is None else str(writer)
+
+    def gradient(self, version: Version) -> str | None:
+        """Return the blob with the gradient of a version, having added up its parts."""
+        parts = self.parts.get(version, [])
+        if len(parts) > 1:
+            total = self.fresh(f"{version[0]}_grad")
+            self.made.append(OperatorDef("Sum", parts, [total]))
+            self.parts[version] = [total]
+        return self.parts[version][0] if parts else None
+
+    def differentiate(self, index: int) -> None:
+        op = self.ops[index]
+        dys = [self.gradient(version) if version[0] else None for version in self.writes[index]]
+        if not any(dys) or not self.relevant.intersection(self.reads[index]):
+            return
+        self.granted.clear()
+        maker: GradientMaker = gradient_maker(op)(op, dys, _OpScope(self, index))
+        defs = list(maker.get_gradient_defs())
+        foreign = {name for made in defs for name in made.outputs if name} - self.granted
+        if foreign:
+            raise SchemaError(
+                f"the gradient maker of {op} writes blob {min(foreign)!r}; "
+                f"it may write what input_gradient and temporary return, and nothing else"
+            )
+        self.made += defs
+        for i, dx in maker.input_gradients.items():
+            self.parts.setdefault(self.reads[index][i], []).append(dx)
+
+    def first_values(self) -> dict[str, str]:
+        """Return the gradient of each blob with respect to the first value that it has."""
+        read_before_written = {name for reads in self.reads for name, count in reads if count == 0}
+        written = {name for writes in self.writes for name, _ in writes}
+        return {
+            name: parts[0]
+            for (name, count), parts in self.parts.items()
+            if count == (0 if name in read_before_written or name not in written else 1)
+        }
