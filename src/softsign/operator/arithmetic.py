@@ -17,10 +17,10 @@ from softsign.operator.registry import (
     register_gradient,
 )
 
-__all__ = ["fitted"]
+__all__ = ["fit"]
 
 
-def fitted(maker: GradientMaker, i: int, gradient: str) -> list[OperatorDef]:
+def fit(maker: GradientMaker, i: int, gradient: str) -> None:
     """Make a gradient in the shape of the output that of input `i`, which the operator has broadcast to that shape.
 
     Parameters
@@ -29,11 +29,6 @@ def fitted(maker: GradientMaker, i: int, gradient: str) -> list[OperatorDef]:
         Of an operator with one output.
     i : int
     gradient : str
-
-    Returns
-    -------
-    list of OperatorDef
-        Empty where the shapes are known to be equal.
     """
     source, result = maker.type_of(maker.op.inputs[i]), maker.type_of(maker.op.outputs[0])
     if (
@@ -43,67 +38,62 @@ def fitted(maker: GradientMaker, i: int, gradient: str) -> list[OperatorDef]:
         and source.shape == result.shape
     ):
         maker.set_input_gradient(i, gradient)
-        return []
-    return [OperatorDef("SumTo", [gradient, maker.input(i)], [maker.input_gradient(i)])]
+    else:
+        maker.emit("SumTo", gradient, maker.input(i), output=maker.input_gradient(i))
 
 
 class _GetSumGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        dy = self.output_gradient(0)
-        return [op for i in range(len(self.op.inputs)) if self.wants(i) for op in fitted(self, i, dy)]
+        for i in filter(self.wants, range(len(self.op.inputs))):
+            fit(self, i, self.output_gradient(0))
+        return self.defs
 
 
 class _GetNegGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        return [OperatorDef("Neg", [self.output_gradient(0)], [self.input_gradient(0)])]
+        self.emit("Neg", self.output_gradient(0), output=self.input_gradient(0))
+        return self.defs
 
 
 class _GetSubGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         dy = self.output_gradient(0)
-        defs = fitted(self, 0, dy) if self.wants(0) else []
+        if self.wants(0):
+            fit(self, 0, dy)
         if self.wants(1):
-            negative = self.temporary(f"{dy}_neg")
-            defs += [OperatorDef("Neg", [dy], [negative]), *fitted(self, 1, negative)]
-        return defs
+            fit(self, 1, self.emit("Neg", dy))
+        return self.defs
 
 
 class _GetMulGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        dy = self.output_gradient(0)
-        defs: list[OperatorDef] = []
-        for i in (0, 1):
-            if self.wants(i):
-                product = self.temporary(f"{dy}_mul")
-                defs += [OperatorDef("Mul", [dy, self.input(1 - i)], [product]), *fitted(self, i, product)]
-        return defs
+        for i in filter(self.wants, (0, 1)):
+            fit(self, i, self.emit("Mul", self.output_gradient(0), self.input(1 - i)))
+        return self.defs
 
 
 class _GetDivGradient(GradientMaker):
     """With y = a / b: da = dy / b and db = -da y."""
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        quotient, product, negative = (self.temporary(f"{self.output_gradient(0)}_{n}") for n in "qpn")
-        defs = [OperatorDef("Div", [self.output_gradient(0), self.input(1)], [quotient])]
+        da = self.emit("Div", self.output_gradient(0), self.input(1))
         if self.wants(0):
-            defs += fitted(self, 0, quotient)
+            fit(self, 0, da)
         if self.wants(1):
-            defs += [
-                OperatorDef("Mul", [quotient, self.output(0)], [product]),
-                OperatorDef("Neg", [product], [negative]),
-                *fitted(self, 1, negative),
-            ]
-        return defs
+            fit(self, 1, self.emit("Neg", self.emit("Mul", da, self.output(0))))
+        return self.defs
 
 
 class _GetSumToGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        return [OperatorDef("ExpandTo", [self.output_gradient(0), self.input(0)], [self.input_gradient(0)])]
+        self.emit("ExpandTo", self.output_gradient(0), self.input(0), output=self.input_gradient(0))
+        return self.defs
 
 
 class _GetExpandToGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        return [OperatorDef("SumTo", [self.output_gradient(0), self.input(0)], [self.input_gradient(0)])]
+        self.emit("SumTo", self.output_gradient(0), self.input(0), output=self.input_gradient(0))
+        return self.defs
 
 
 def _broadcast(*types: TensorType) -> list[TensorType]:

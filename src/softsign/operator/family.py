@@ -6,7 +6,7 @@ is computed from the output. There, SoftsignGradient has no gradient; here every
 there gives the derivative as sgn(x) / (1 + |x|)^2, where there is no sign.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -126,92 +126,73 @@ class GetSoftsignGradient(GradientMaker):
 class _GetProductGradient(GradientMaker):
     """Base for dx = dy f'(x), which is linear in dy: for dy the operator itself, for x the product dy f''(x)."""
 
-    def curvature(self) -> tuple[list[OperatorDef], str]:
-        """Return operators that compute f''(x), and the blob that they write it to."""
+    def curvature(self) -> str:
+        """Emit what computes f''(x) and return its blob."""
         raise NotImplementedError
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         ddx = self.output_gradient(0)
-        defs: list[OperatorDef] = []
         if self.wants(0):
-            before, curvature = self.curvature()
-            product = self.temporary(f"{ddx}_product")
-            defs += [
-                *before,
-                OperatorDef("Mul", [ddx, self.input(1)], [product]),
-                OperatorDef("Mul", [product, curvature], [self.input_gradient(0)]),
-            ]
+            product = self.emit("Mul", ddx, self.input(1))
+            self.emit("Mul", product, self.curvature(), output=self.input_gradient(0))
         if self.wants(1):
-            defs.append(OperatorDef(self.op.type, [self.input(0), ddx], [self.input_gradient(1)]))
-        return defs
+            self.emit(self.op.type, self.input(0), ddx, output=self.input_gradient(1))
+        return self.defs
 
 
 class _GetSoftsignGradientGradient(_GetProductGradient):
-    def curvature(self) -> tuple[list[OperatorDef], str]:
-        made = self.temporary(f"{self.op.inputs[0]}_curvature")
-        return [OperatorDef("SoftsignSecondDerivative", [self.input(0)], [made])], made
+    def curvature(self) -> str:
+        return self.emit("SoftsignSecondDerivative", self.input(0))
 
 
 class _GetSoftsignGradientFromOutputGradient(_GetProductGradient):
-    def curvature(self) -> tuple[list[OperatorDef], str]:
-        made = self.temporary(f"{self.op.inputs[0]}_curvature")
-        attributes = {"n": 1}
-        return [
-            OperatorDef("SoftsignDerivativeFromOutput", [self.input(0)], [made], attributes=attributes)
-        ], made
+    def curvature(self) -> str:
+        return self.emit("SoftsignDerivativeFromOutput", self.input(0), n=1)
 
 
 class _GetLogJacobianGradientGradient(_GetProductGradient):
-    """The second derivative of -2 log(1 + |x|) is 2 / (1 + |x|)^2."""
-
-    def curvature(self) -> tuple[list[OperatorDef], str]:
-        half, made = (self.temporary(f"{self.op.inputs[0]}_{what}") for what in ("slope", "curvature"))
-        return [
-            OperatorDef("SoftsignDerivative", [self.input(0)], [half]),
-            OperatorDef("Sum", [half, half], [made]),
-        ], made
+    def curvature(self) -> str:  # -2 log(1 + |x|) has the second derivative 2 / (1 + |x|)^2
+        half = self.emit("SoftsignDerivative", self.input(0))
+        return self.emit("Sum", half, half)
 
 
 class _GetLogJacobianGradient(GradientMaker):
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        inputs = [self.input(0), self.output_gradient(0)]
-        return [OperatorDef("SoftsignLogJacobianGradient", inputs, [self.input_gradient(0)])]
+        dy, dx = self.output_gradient(0), self.input_gradient(0)
+        self.emit("SoftsignLogJacobianGradient", self.input(0), dy, output=dx)
+        return self.defs
 
 
 class _GetInverseGradient(GradientMaker):
     """The slope of the inverse at y is 1 / f'(x), and f'(x) is (1 - |y|)^2."""
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        slope = self.temporary(f"{self.op.inputs[0]}_slope")
         if self.input_is_lost(0):
-            first = OperatorDef("SoftsignDerivative", [self.output(0)], [slope])
+            slope = self.emit("SoftsignDerivative", self.output(0))
         else:
-            first = OperatorDef("SoftsignDerivativeFromOutput", [self.input(0)], [slope], attributes={"n": 0})
-        return [first, OperatorDef("Div", [self.output_gradient(0), slope], [self.input_gradient(0)])]
+            slope = self.emit("SoftsignDerivativeFromOutput", self.input(0), n=0)
+        self.emit("Div", self.output_gradient(0), slope, output=self.input_gradient(0))
+        return self.defs
 
 
 class _GetChainRuleGradient(GradientMaker):
     """dx = dy f'(x), where f' is an operator too."""
 
-    derivatives = {  # noqa: RUF012
-        "SoftsignDerivative": "SoftsignSecondDerivative",
-        "SoftsignAntiderivative": "Softsign",
-        "SoftsignSecondAntiderivative": "SoftsignAntiderivative",
+    derivatives: Mapping[str, tuple[str, int | None]] = {
+        "SoftsignDerivative": ("SoftsignSecondDerivative", None),
+        "SoftsignSecondDerivative": ("SoftsignNthDerivative", 3),
+        "SoftsignAntiderivative": ("Softsign", None),
+        "SoftsignSecondAntiderivative": ("SoftsignAntiderivative", None),
     }
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        derivative, attributes = self.op.type, {}
-        if derivative == "SoftsignSecondDerivative":
-            derivative, attributes = "SoftsignNthDerivative", {"n": 3}
-        elif "n" in self.op.attributes:
-            attributes = {"n": self.op.attributes["n"] + 1}
+        if "n" in self.op.attributes:
+            slope = self.emit(self.op.type, self.input(0), n=self.op.attributes["n"] + 1)
         else:
-            derivative = self.derivatives[derivative]
-        slope = self.temporary(f"{self.op.inputs[0]}_slope")
-        return [
-            OperatorDef(derivative, [self.input(0)], [slope], attributes=attributes),
-            OperatorDef("Mul", [self.output_gradient(0), slope], [self.input_gradient(0)]),
-        ]
+            derivative, n = self.derivatives[self.op.type]
+            slope = self.emit(derivative, self.input(0), **({} if n is None else {"n": n}))
+        self.emit("Mul", self.output_gradient(0), slope, output=self.input_gradient(0))
+        return self.defs
 
 
 def _nth_derivative(x: Array, y: Array | None = None, *, n: int) -> Array:

@@ -14,9 +14,10 @@ from softsign.operator.registry import (
     create_operator,
     gradient_maker,
     schema,
+    unused,
 )
 
-__all__ = ["Net", "add_gradients"]
+__all__ = ["Net", "add_gradients", "infer_types"]
 
 #: A blob, and how often it had been written to: what one operator hands to another.
 Version: TypeAlias = tuple[str, int]
@@ -59,6 +60,7 @@ class Net:
         self.operators: list[OperatorDef] = []
         self.constants = {blob: np.array(value) for blob, value in (constants or {}).items()}
         self.types: dict[str, TensorType] = {}
+        self._outputs: list[str] | None = None
         self._passed: tuple[list[OperatorDef], list[str], list[TensorType | None] | None] | None = None
 
     def __repr__(self) -> str:
@@ -76,13 +78,19 @@ class Net:
 
     @property
     def outputs(self) -> list[str]:
-        """Blobs whose last value no operator reads."""
+        """Blobs that the net is for; unless set, those whose last value no operator reads."""
+        if self._outputs is not None:
+            return list(self._outputs)
         unread: dict[str, None] = {}
         for op in self.operators:
             for name in op.inputs:
                 unread.pop(name, None)
             unread.update(dict.fromkeys(filter(None, op.outputs)))
         return list(unread)
+
+    @outputs.setter
+    def outputs(self, names: Sequence[str]) -> None:
+        self._outputs = list(names)
 
     @property
     def blobs(self) -> set[str]:
@@ -145,7 +153,9 @@ class Net:
         if missing:
             raise SchemaError(f"net {self.name!r} has no blob {missing[0]!r} to differentiate")
         seeds: dict[str, str | None] = dict(ys) if isinstance(ys, Mapping) else dict.fromkeys(ys)
-        appended, gradients = add_gradients(self.operators, seeds, self.blobs)
+        known = self.types | {name: TensorType(a.dtype, a.shape) for name, a in self.constants.items()}
+        types = infer_types(self.operators, known)
+        appended, gradients = add_gradients(self.operators, seeds, self.blobs, types=types)
         for op in appended:
             schema(op.type).check(op)
         self.operators += appended
@@ -180,14 +190,32 @@ class Net:
         SchemaError
             When an operator reads a blob that does not exist by then, or inputs that do not fit.
         """
-        types: dict[str, TensorType | None] = dict(known)
+        existing = {*known, *self.constants}
         for op in self.operators:
             for name in op.inputs:
-                if name and name not in types:
+                if name and name not in existing:
                     raise SchemaError(f"{op} reads blob {name!r}, which was neither fed nor written before")
-            inferred = schema(op.type).infer_types(op, [types[name] if name else None for name in op.inputs])
-            types.update(zip(op.outputs, inferred, strict=True))
-        return {name: found for name, found in types.items() if found is not None}
+            existing.update(op.outputs)
+        constants = {name: TensorType(a.dtype, a.shape) for name, a in self.constants.items()}
+        return infer_types(self.operators, constants | dict(known))
+
+
+def infer_types(ops: Sequence[OperatorDef], known: Mapping[str, TensorType]) -> dict[str, TensorType]:
+    """Return what the schemas tell of the blobs that operators write, beside what is known.
+
+    Raises
+    ------
+    SchemaError
+        When the inputs of an operator do not fit it or each other.
+    """
+    types: dict[str, TensorType] = dict(known)
+    for op in ops:
+        inferred = schema(op.type).infer_types(op, [types.get(name) for name in op.inputs])
+        for name, found in zip(op.outputs, inferred, strict=False):
+            types.pop(name, None)
+            if found is not None:
+                types[name] = found
+    return types
 
 
 def add_gradients(
@@ -290,10 +318,7 @@ class _Graph:
         self.granted: set[str] = set()  # blobs that the gradient maker at work may write
 
     def fresh(self, name: str) -> str:
-        made, number = name, 0
-        while made in self.taken:
-            number += 1
-            made = f"{name}_{number}"
+        made = unused(name, self.taken)
         self.taken.add(made)
         self.granted.add(made)
         return made

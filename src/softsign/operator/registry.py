@@ -1,7 +1,7 @@
 """The registry: which operators exist, what their schemas allow, their kernels and gradient makers."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -175,6 +175,14 @@ class OperatorSchema:
                 f"{op} has attributes {', '.join(op.attributes) or 'none'}; its schema asks for {wanted}"
             )
 
+    def arguments(
+        self, inputs: Sequence[Array | None], targets: Sequence[Array | None]
+    ) -> list[Array | None]:
+        """Return the arguments of the kernel: None for each optional input or output that is left out."""
+        absent: list[None] = [None]
+        before = absent * (_most(self.num_inputs) - len(inputs))
+        return [*inputs, *before, *targets, *absent * (_most(self.num_outputs) - len(targets))]
+
     def uniform(self, inputs: Sequence[Array | None]) -> Array | None:
         """Return the first input if all certainly fit a schema of one dtype and shape: `infer_types` takes 5 us longer."""
         first = inputs[0] if self.identical_type_and_shape else None
@@ -217,10 +225,25 @@ class OperatorSchema:
                 continue
             if first is None:
                 first = name, known
-            elif known != first[1]:
+            elif known.dtype != first[1].dtype or not _compatible(known.shape, first[1].shape):
                 one, other = (f"{n!r} ({t.dtype}, shape {t.shape})" for n, t in (first, (name, known)))
                 raise SchemaError(f"{op}: blobs {one} and {other} must have the same dtype and shape")
+            elif first[1].shape is None:
+                first = name, known
         return None if first is None else first[1]
+
+
+def _compatible(one: tuple[int | str, ...] | None, other: tuple[int | str, ...] | None) -> bool:
+    """Whether two shapes can turn out to be the same."""
+    if one is None or other is None or one == other:
+        return True
+    known = [(a, b) for a, b in zip(one, other, strict=False) if isinstance(a, int) and isinstance(b, int)]
+    return len(one) == len(other) and all(a == b for a, b in known)
+
+
+def _most(counts: Counts) -> int:
+    """Return the largest number allowed, or 0 if there is none."""
+    return counts if isinstance(counts, int) else counts[1] or 0
 
 
 def _number(count: int, noun: str) -> str:
@@ -238,6 +261,15 @@ def _inplace(op: OperatorDef, schema: OperatorSchema) -> str:
     if not pairs:
         return f"{op.type} never works in place"
     return f"{op.type} allows " + ", ".join(f"output {j} over input {i}" for i, j in pairs)
+
+
+def unused(name: str, taken: Container[str | None]) -> str:
+    """Return `name`, or `name` with the first number behind it that makes it one that is not taken."""
+    made, number = name, 0
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    return made
 
 
 class Scope(Protocol):
@@ -262,11 +294,14 @@ class Scope(Protocol):
 class _Alone:
     """The scope of an operator that stands by itself: `GetSoftsignGradient(op)`."""
 
-    def __init__(self, op: OperatorDef) -> None:
+    def __init__(self, op: OperatorDef, output_gradients: Sequence[str | None]) -> None:
         self.op = op
+        self.taken = {*op.inputs, *op.outputs, *output_gradients}
 
     def fresh(self, name: str) -> str:
-        return name
+        made = unused(name, self.taken)
+        self.taken.add(made)
+        return made
 
     def wants(self, i: int) -> bool:
         return True
@@ -284,7 +319,7 @@ class _Alone:
 class GradientMaker:
     """Base of gradient makers: says which operators compute the gradients of an operator's inputs.
 
-    A subclass implements `get_gradient_defs`. Gradients of gradients come by themselves where the operators that it
+    A subclass implements `get_gradient_defs`, which may collect what it returns in `defs` by `emit`. Gradients of gradients come by themselves where the operators that it
     names have gradient makers too.
 
     Parameters
@@ -316,8 +351,9 @@ class GradientMaker:
         self.output_gradients = (
             [f"{name}_grad" for name in op.outputs] if output_gradients is None else output_gradients
         )
-        self.scope: Scope = _Alone(op) if scope is None else scope
+        self.scope: Scope = _Alone(op, self.output_gradients) if scope is None else scope
         self.input_gradients: dict[int, str] = {}
+        self.defs: list[OperatorDef] = []
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         """Return the operators that compute the gradients asked for by `input_gradient`, in order of execution."""
@@ -377,12 +413,28 @@ class GradientMaker:
 
     def temporary(self, name: str) -> str:
         """Return a blob that nothing else uses, named `name` or alike."""
-        taken = {*self.output_gradients, *self.input_gradients.values()}
-        made = self.scope.fresh(name)
-        number = 0
-        while made in taken:
-            number += 1
-            made = self.scope.fresh(f"{name}_{number}")
+        return self.scope.fresh(name)
+
+    def emit(self, type: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Append an operator with one output to `defs`.
+
+        Parameters
+        ----------
+        type : str
+        *inputs : str
+            Blobs that it reads.
+        output : str, optional
+            Blob that it writes: what `input_gradient` returns. Default: a temporary one.
+        **attributes
+            Of the operator.
+
+        Returns
+        -------
+        str
+            The blob that it writes.
+        """
+        made = self.temporary(f"{self.op.outputs[0]}_{type}") if output is None else output
+        self.defs.append(OperatorDef(type, inputs, made, attributes=attributes))
         return made
 
     def type_of(self, name: str) -> TensorType | None:
@@ -416,9 +468,9 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
     ----------
     name : str
     kernel : callable
-        Called as ``kernel(*inputs, *outputs, **attributes)`` with arrays; an optional input that is left out is None.
-        Each of `outputs` is an array of the right dtype and shape to write to, in place the input itself, or None:
-        then the kernel makes one. It may always return an array of its own. Returns the output, or a sequence of them.
+        Called as ``kernel(*inputs, *outputs, **attributes)`` with arrays, as many as the schema allows at most; an
+        optional one that is left out is None. Each of `outputs` is an array of the right dtype and shape to write to, in place the input itself, or None:
+        then the kernel makes one. It may always return an array of its own. Returns the output, or a tuple of them.
     schema : OperatorSchema
 
     Raises

@@ -145,7 +145,7 @@ class Workspace:
                 for name, known in zip(op.outputs, inferred, strict=True)
             ]
         try:
-            results = found.kernel(*inputs, *targets, **op.attributes)
+            results = found.kernel(*found.schema.arguments(inputs, targets), **op.attributes)
         except Exception as error:
             error.add_note(f"in {op}")
             raise
