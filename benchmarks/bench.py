@@ -383,7 +383,9 @@ def print_verdicts(results: Sequence[Verdict]) -> None:
     cells = [["promise", "measured", "at most", ""]]
     for v in results:
         verdict = "not measured here" if math.isnan(v.measured) else words[v.kept]
-        cells.append([v.promise, f"{v.measured:.2f}", f"{v.limit:.2f}", verdict])
+        cells.append(
+            [v.promise, *(f"{x:.2f}" if x >= 0.01 else f"{x:.0e}" for x in (v.measured, v.limit)), verdict]
+        )
     print_table("Promises", cells)
 
 

@@ -34,7 +34,7 @@ def main() -> NoReturn:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    from softsign.cli import apply, demo, info, plot
+    from softsign.cli import apply, demo, fix, gradients, info, plot, run
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -52,7 +52,7 @@ def _run(arguments: list[str]) -> int:
         """
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, callback=root)
-    for command in (demo.demo, apply.apply, plot.plot, info.info):
+    for command in (demo.demo, apply.apply, plot.plot, run.run, gradients.gradients, fix.fix, info.info):
         app.command()(command)
     try:
         code: Any = app(arguments, prog_name="softsign", standalone_mode=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import typer
@@ -15,6 +17,9 @@ from softsign import stream
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from onnx import ModelProto
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -45,6 +50,24 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the suffix, whole or not at all."""
     with stream.written_beside(path) as file:
         figure.savefig(file, format=path.suffix.lower().removeprefix("."))
+
+
+def save_model(model: ModelProto, path: Path, *, force: bool) -> None:
+    """Write an ONNX model, whole or not at all."""
+    if path.exists() and not force:
+        raise ValueError(f"{path} exists; --force replaces it")
+    data = model.SerializeToString()
+    with stream.written_beside(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the package refuses into what the command says in one line."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise typer.TyperException(str(error)) from error
 
 
 def progress_bar(*columns: str | ProgressColumn) -> Progress:

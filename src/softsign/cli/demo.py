@@ -1,10 +1,12 @@
 """``softsign demo``: the package at work on real data, in a few seconds."""
 
+from __future__ import annotations
+
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -14,7 +16,10 @@ from rich.table import Table
 
 import softsign
 from softsign import accuracy
-from softsign.cli._common import picture_path, progress_bar, save
+from softsign.cli._common import Array, picture_path, progress_bar, save, save_model
+
+if TYPE_CHECKING:
+    from softsign.learn.digits import Network
 
 _CHECKED = [
     (name, dtype) for name in ("softsign", "derivative", "inverse") for dtype in ("float32", "float64")
@@ -23,35 +28,56 @@ _CHECKED_INPUTS = 1 << 17
 _TIMED = [(1 << 16, 101), (1 << 24, 7)]  # elements, rounds
 
 
+def _engine(name: str) -> str:
+    if name not in ("numpy", "onnxruntime"):
+        raise typer.BadParameter(f"{name!r} is not one of numpy, onnxruntime.")
+    return name
+
+
 def demo(
     output: Annotated[
         Path,
         typer.Option("--output", "-o", callback=picture_path, help="Picture to write: .png, .svg or .pdf."),
     ] = Path("softsign-demo.png"),
     seed: Annotated[int, typer.Option(min=0, help="Of the network's start and of the checked numbers.")] = 0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", callback=_engine, help="What trains: numpy, or onnxruntime from a gradient graph."
+        ),
+    ] = "numpy",
 ) -> None:
     """Train a network on handwritten digits, check the results, measure the speed.
 
     A network of softsign units learns to read the 1,797 scans of handwritten digits that scikit-learn ships, forward
-    and backward through this package and NumPy alone. Then the functions are compared with exact arithmetic and timed
+    and backward through this package and NumPy alone, or inside ONNX Runtime. It is written to an ONNX model beside the
+    picture, which ONNX Runtime reads again to make the same predictions. Then the functions are compared with exact arithmetic and timed
     on this machine, and a picture shows the learning curve and the functions.
     """
-    from softsign.learn import digits, plots
+    from softsign.learn import digits, digits_onnx, plots
 
     columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
     with progress_bar(*columns) as bar:
         training = bar.add_task("training on handwritten digits", total=digits.EPOCHS)
         start = perf_counter()
         data = digits.load()
-        history = list(bar.track(digits.train(data, seed=seed), total=digits.EPOCHS, task_id=training))
+        rng = np.random.default_rng(seed)
+        network = digits.new_network(data, rng)
+        learner = (
+            digits_onnx.OnnxLearner(network) if engine == "onnxruntime" else digits.NumpyLearner(network)
+        )
+        epochs = digits.train(data, learner, rng)
+        history = list(bar.track(epochs, total=digits.EPOCHS, task_id=training))
         seconds = perf_counter() - start
         generator = np.random.default_rng(seed)
         cases = bar.track(_CHECKED, description="checking against exact arithmetic")
         checks = [_check(name, dtype, generator) for name, dtype in cases]
         times = [_time(size, rounds) for size, rounds in bar.track(_TIMED, description="timing beside NumPy")]
-    save(plots.demo_figure(history, len(data.test_label)), output)
-
     scans = len(data.test_label)
+    save(plots.demo_figure(history, scans), output)
+    exported = output.with_suffix(".onnx")
+    agree = _export(network, exported, data.test_x.reshape(scans, -1))
+
     right = round(history[-1].test_accuracy * scans)
     kernels = softsign.cpu_features()["kernels"]
     table = Table(title=f"softsign {softsign.__version__}, kernels: {kernels}", show_header=False)
@@ -62,6 +88,7 @@ def demo(
     table.add_row(
         "network of softsign units", f"{right / scans:.1%}", f"{right} right, trained in {seconds:.1f} s"
     )
+    table.add_row("exported, in ONNX Runtime", f"{agree / scans:.1%}", f"{agree} predictions agree")
     table.add_section()
     table.add_row(
         f"in {_CHECKED_INPUTS:,} inputs each", "wrong", "worst error (allowed) in ulp", style="bold"
@@ -75,6 +102,17 @@ def demo(
             table.add_row(*row)
     Console().print(table)
     typer.echo(f"picture: {typer.format_filename(output)}")
+    typer.echo(f"network: {typer.format_filename(exported)}")
+
+
+def _export(network: Network, path: Path, x: Array) -> int:
+    """Write a network as an ONNX model and return how many predictions ONNX Runtime makes of it are the network's."""
+    from softsign.learn import digits_onnx
+    from softsign.onnx import load_model, run
+
+    save_model(digits_onnx.network_model(network), path, force=True)
+    scores = run(load_model(path), {"x": x})["scores"]
+    return int(np.count_nonzero(scores.argmax(axis=1) == network.forward(x)[0][-1].argmax(axis=1)))
 
 
 def _check(name: str, dtype: str, generator: np.random.Generator) -> tuple[str, str, str]:

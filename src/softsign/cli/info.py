@@ -11,6 +11,7 @@ import softsign
 # Distribution names. Packages are looked up, never imported: some take seconds.
 _EXTRAS = {
     "reference": ("mpmath",),
+    "onnx": ("onnx", "onnxruntime"),
     "learn": ("matplotlib", "scikit-learn"),
     "cli": ("typer", "rich"),
 }
@@ -20,7 +21,6 @@ _PEERS = (
     "numba",
     "torch",
     "jax",
-    "onnxruntime",
     "tensorflow",
     "tensorflow-cpu",
     "openvino",

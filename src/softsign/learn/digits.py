@@ -9,13 +9,13 @@ quarters; the test scans played no part in it.
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 import softsign
 
-__all__ = ["Digits", "Epoch", "Network", "load", "train"]
+__all__ = ["Digits", "Epoch", "Learner", "Network", "NumpyLearner", "load", "new_network", "train"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 Labels: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
@@ -151,8 +151,54 @@ def load() -> Digits:
     return Digits((train_x - mean) / deviation, train_label, (test_x - mean) / deviation, test_label, paper)
 
 
-def train(digits: Digits, *, seed: int = 0, epochs: int = EPOCHS) -> Iterator[Epoch]:
-    """Train a network by stochastic gradient descent with momentum, and report after each epoch.
+def new_network(digits: Digits, rng: np.random.Generator) -> Network:
+    """Return a network of the demo's size, not yet trained."""
+    return Network((digits.train_x[0].size, *HIDDEN, 10), rng)
+
+
+class Learner(Protocol):
+    """What trains a network, one batch at a time."""
+
+    def step(self, x: Array, label: Labels, rate: float) -> int:
+        """Change the network's parameters and return how many scans it classified correctly before."""
+
+    def accuracy(self, x: Array, label: Labels) -> float:
+        """Return the share of scans classified correctly, from 0 to 1."""
+
+
+class NumpyLearner:
+    """Stochastic gradient descent with momentum and weight decay in NumPy, by the network's own gradients.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters are changed in place.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.accuracy = network.accuracy
+        self.parameters = network.weights + network.biases
+        self.velocities = [np.zeros_like(parameter) for parameter in self.parameters]
+
+    def step(self, x: Array, label: Labels, rate: float) -> int:
+        """Take a step along the gradient of one batch and return how many scans were classified correctly."""
+        weights, biases, hits = self.network.gradients(x, label)
+        for gradient, weight in zip(weights, self.network.weights, strict=True):
+            gradient += WEIGHT_DECAY * weight
+        for parameter, velocity, gradient in zip(
+            self.parameters, self.velocities, weights + biases, strict=True
+        ):
+            velocity *= MOMENTUM
+            velocity -= rate * gradient
+            parameter += velocity
+        return hits
+
+
+def train(
+    digits: Digits, learner: Learner, rng: np.random.Generator, *, epochs: int = EPOCHS
+) -> Iterator[Epoch]:
+    """Train a network by stochastic gradient descent, and report after each epoch.
 
     In each epoch half of the scans, drawn anew for each axis, are moved by one pixel along it. The learning rate falls along
     half a cosine.
@@ -160,8 +206,10 @@ def train(digits: Digits, *, seed: int = 0, epochs: int = EPOCHS) -> Iterator[Ep
     Parameters
     ----------
     digits : Digits
-    seed : int
-        Of the starting weights, the order of the scans and their shifts.
+    learner : Learner
+        `NumpyLearner` of a network, or another.
+    rng : numpy.random.Generator
+        Of the order of the scans and their shifts.
     epochs : int
         Passes over the training scans.
 
@@ -174,14 +222,10 @@ def train(digits: Digits, *, seed: int = 0, epochs: int = EPOCHS) -> Iterator[Ep
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1, user_api="blas"):
-        yield from _train(digits, seed, epochs)
+        yield from _train(digits, learner, rng, epochs)
 
 
-def _train(digits: Digits, seed: int, epochs: int) -> Iterator[Epoch]:
-    rng = np.random.default_rng(seed)
-    network = Network((digits.train_x[0].size, *HIDDEN, 10), rng)
-    parameters = network.weights + network.biases
-    velocities = [np.zeros_like(parameter) for parameter in parameters]
+def _train(digits: Digits, learner: Learner, rng: np.random.Generator, epochs: int) -> Iterator[Epoch]:
     shifted = _shifts(digits.train_x, digits.paper)
     test_x = digits.test_x.reshape(len(digits.test_x), -1)
     scans = len(digits.train_label)
@@ -192,16 +236,9 @@ def _train(digits: Digits, seed: int, epochs: int) -> Iterator[Epoch]:
         for start in range(0, scans, BATCH):
             batch = order[start : start + BATCH]
             x = shifted[batch, down[batch], right[batch]].reshape(len(batch), -1)
-            weights, biases, batch_hits = network.gradients(x, digits.train_label[batch])
-            hits += batch_hits
-            for gradient, weight in zip(weights, network.weights, strict=True):
-                gradient += WEIGHT_DECAY * weight
             rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (epoch + start / scans) / epochs))
-            for parameter, velocity, gradient in zip(parameters, velocities, weights + biases, strict=True):
-                velocity *= MOMENTUM
-                velocity -= rate * gradient
-                parameter += velocity
-        yield Epoch(hits / scans, network.accuracy(test_x, digits.test_label))
+            hits += learner.step(x, digits.train_label[batch], rate)
+        yield Epoch(hits / scans, learner.accuracy(test_x, digits.test_label))
 
 
 def _shifts(x: Array, paper: float) -> Array:

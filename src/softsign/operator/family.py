@@ -7,6 +7,7 @@ there gives the derivative as sgn(x) / (1 + |x|)^2, where there is no sign.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -178,19 +179,19 @@ class _GetInverseGradient(GradientMaker):
 class _GetChainRuleGradient(GradientMaker):
     """dx = dy f'(x), where f' is an operator too."""
 
-    derivatives: Mapping[str, tuple[str, int | None]] = {
-        "SoftsignDerivative": ("SoftsignSecondDerivative", None),
-        "SoftsignSecondDerivative": ("SoftsignNthDerivative", 3),
-        "SoftsignAntiderivative": ("Softsign", None),
-        "SoftsignSecondAntiderivative": ("SoftsignAntiderivative", None),
+    derivatives: Mapping[str, tuple[str, dict[str, Any]]] = {
+        "SoftsignDerivative": ("SoftsignSecondDerivative", {}),
+        "SoftsignSecondDerivative": ("SoftsignNthDerivative", {"n": 3}),
+        "SoftsignAntiderivative": ("Softsign", {}),
+        "SoftsignSecondAntiderivative": ("SoftsignAntiderivative", {}),
     }
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         if "n" in self.op.attributes:
             slope = self.emit(self.op.type, self.input(0), n=self.op.attributes["n"] + 1)
         else:
-            derivative, n = self.derivatives[self.op.type]
-            slope = self.emit(derivative, self.input(0), **({} if n is None else {"n": n}))
+            derivative, attributes = self.derivatives[self.op.type]
+            slope = self.emit(derivative, self.input(0), **attributes)
         self.emit("Mul", self.output_gradient(0), slope, output=self.input_gradient(0))
         return self.defs
 

@@ -61,7 +61,7 @@ class Net:
         self.constants = {blob: np.array(value) for blob, value in (constants or {}).items()}
         self.types: dict[str, TensorType] = {}
         self._outputs: list[str] | None = None
-        self._passed: tuple[list[OperatorDef], list[str], list[TensorType | None] | None] | None = None
+        self._passed: tuple[list[OperatorDef], list[str], dict[str, TensorType] | None] | None = None
 
     def __repr__(self) -> str:
         return "\n".join([f"Net({self.name!r})", *(f"  {op}" for op in self.operators)])
@@ -155,23 +155,36 @@ class Net:
         seeds: dict[str, str | None] = dict(ys) if isinstance(ys, Mapping) else dict.fromkeys(ys)
         known = self.types | {name: TensorType(a.dtype, a.shape) for name, a in self.constants.items()}
         types = infer_types(self.operators, known)
-        appended, gradients = add_gradients(self.operators, seeds, self.blobs, types=types)
+        appended, gradients, _ = add_gradients(self.operators, seeds, self.blobs, types=types)
         for op in appended:
             schema(op.type).check(op)
         self.operators += appended
         return gradients
 
-    def check(self, known: Mapping[str, TensorType]) -> None:
-        """Refuse a net that cannot run, as `infer_types` does; operators and types that passed last time pass at once."""
-        if self._passed is None or self._passed[0] != self.operators:
+    def needed(self) -> list[str]:
+        """Return the blobs whose types decide whether the net can run: its inputs and constants."""
+        if (
+            self._passed is None or self._passed[0] != self.operators
+        ):  # a list of the same objects is equal at once
             self._passed = list(self.operators), [*self.inputs, *self.constants], None
-        _, names, types = self._passed
-        fed = [known.get(name) for name in names]
-        if fed != types:
-            for op in self.operators:
+        return self._passed[1]
+
+    def check(self, known: Mapping[str, TensorType]) -> None:
+        """Refuse a net that cannot run, as `infer_types` does; operators and types that passed last time pass at once.
+
+        Parameters
+        ----------
+        known : mapping of str to TensorType
+            Types of the blobs that `needed` names.
+        """
+        self.needed()
+        assert self._passed is not None
+        operators, names, passed = self._passed
+        if known != passed:
+            for op in operators:
                 schema(op.type).check(op)
             self.infer_types(known)
-            self._passed = self._passed[0], names, fed
+            self._passed = operators, names, dict(known)
 
     def infer_types(self, known: Mapping[str, TensorType]) -> dict[str, TensorType]:
         """Return what can be told of every blob from `known`, and refuse a net that cannot run with those.
@@ -225,7 +238,7 @@ def add_gradients(
     *,
     wanted: Iterable[str] | None = None,
     types: Mapping[str, TensorType] | None = None,
-) -> tuple[list[OperatorDef], dict[str, str]]:
+) -> tuple[list[OperatorDef], dict[str, str], dict[str, TensorType]]:
     """Differentiate a list of operators backwards.
 
     Parameters
@@ -247,6 +260,8 @@ def add_gradients(
         To append to `ops`.
     dict of str to str
         The gradient of each blob that has one, with respect to its first value.
+    dict of str to TensorType
+        What is known of the gradients: their types are those of what they are gradients of.
     """
     graph = _Graph(ops, {*taken, *filter(None, seeds.values())}, wanted, types or {})
     for y, dy in seeds.items():
@@ -258,7 +273,7 @@ def add_gradients(
         graph.differentiate(index)
     for version in list(graph.parts):
         graph.gradient(version)
-    return graph.made, graph.first_values()
+    return graph.made, graph.first_values(), graph.gradient_types
 
 
 @dataclass
@@ -315,6 +330,7 @@ class _Graph:
                 self.relevant.update(writes)
         self.made: list[OperatorDef] = []
         self.parts: dict[Version, list[str]] = {}  # gradients that add up to that of a version
+        self.gradient_types: dict[str, TensorType] = {}
         self.granted: set[str] = set()  # blobs that the gradient maker at work may write
 
     def fresh(self, name: str) -> str:
@@ -355,6 +371,8 @@ class _Graph:
         self.made += defs
         for i, dx in maker.input_gradients.items():
             self.parts.setdefault(self.reads[index][i], []).append(dx)
+            if op.inputs[i] in self.types:
+                self.gradient_types[dx] = self.types[op.inputs[i]]
 
     def first_values(self) -> dict[str, str]:
         """Return the gradient of each blob with respect to the first value that it has."""

@@ -135,10 +135,12 @@ class OperatorSchema:
     infer: Infer | None = None
     doc: str = ""
 
+    most: tuple[int, int] = field(default=(0, 0), init=False, repr=False, compare=False)
     _passed: set[np.dtype[Any]] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow_inplace", frozenset(self.allow_inplace))
+        object.__setattr__(self, "most", (_most(self.num_inputs), _most(self.num_outputs)))
 
     def check(self, op: OperatorDef) -> None:
         """Refuse an operator whose numbers of blobs, attributes or in-place use break the schema.
@@ -179,9 +181,11 @@ class OperatorSchema:
         self, inputs: Sequence[Array | None], targets: Sequence[Array | None]
     ) -> list[Array | None]:
         """Return the arguments of the kernel: None for each optional input or output that is left out."""
+        if (len(inputs), len(targets)) == self.most:
+            return [*inputs, *targets]
         absent: list[None] = [None]
-        before = absent * (_most(self.num_inputs) - len(inputs))
-        return [*inputs, *before, *targets, *absent * (_most(self.num_outputs) - len(targets))]
+        before, after = (most - len(given) for most, given in zip(self.most, (inputs, targets), strict=True))
+        return [*inputs, *absent * before, *targets, *absent * after]
 
     def uniform(self, inputs: Sequence[Array | None]) -> Array | None:
         """Return the first input if all certainly fit a schema of one dtype and shape: `infer_types` takes 5 us longer."""

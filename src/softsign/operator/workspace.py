@@ -120,7 +120,8 @@ class Workspace:
         for name, value in net.constants.items():
             if name not in self._blobs:
                 self.feed(name, value)
-        net.check({name: TensorType(a.dtype, a.shape) for name, a in self._blobs.items()})
+        held = ((name, self._blobs.get(name)) for name in net.needed())
+        net.check({name: TensorType(a.dtype, a.shape) for name, a in held if a is not None})
         for op in net.operators:
             self._run(op)
 
@@ -142,7 +143,7 @@ class Workspace:
             inferred = found.schema.infer_types(op, types)
             targets = [
                 blobs[name] if name in op.inputs else known and self._memory(name, *known)
-                for name, known in zip(op.outputs, inferred, strict=True)
+                for name, known in zip(op.outputs, inferred, strict=False)
             ]
         try:
             results = found.kernel(*found.schema.arguments(inputs, targets), **op.attributes)
@@ -158,11 +159,12 @@ class Workspace:
         return held if held is not None and held.shape == shape and held.dtype == dtype else None
 
     def _store(self, op: OperatorDef, targets: Sequence[Array | None], results: Sequence[Array]) -> None:
-        if len(results) != len(op.outputs):
+        most = max(find(op.type).schema.most[1], len(op.outputs))
+        if not len(op.outputs) <= len(results) <= most:
             raise SchemaError(
                 f"{op}: its kernel returned {len(results)} arrays for {len(op.outputs)} outputs"
             )
-        for name, target, result in zip(op.outputs, targets, results, strict=True):
+        for name, target, result in zip(op.outputs, targets, results, strict=False):
             if result is target or not name:
                 continue
             made = np.asarray(result)

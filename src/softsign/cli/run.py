@@ -1,0 +1,87 @@
+"""``softsign run``: an ONNX model computed."""
+
+import contextlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from softsign import stream
+from softsign.cli._common import Array, refusals
+
+
+def run(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Model to run.")],
+    output_dir: Annotated[
+        Path,
+        typer.Option(
+            "--output-dir", "-o", metavar="DIR", help="Directory for OUTPUT.npy files; made if missing."
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="An input of the model; once for each."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="onnxruntime, or softsign: this package's own kernels.")
+    ] = "onnxruntime",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Run an ONNX model on arrays from .npy files.
+
+    Each output of the model becomes a file OUTPUT.npy in the directory; characters of its name that do not suit a file name
+    become underscores. The files appear together when all are complete, or none does.
+    """
+    from softsign.onnx import load_model, run
+    from softsign.onnx.backend import ENGINES
+
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"{engine!r} is not one of {', '.join(ENGINES)}.", param_hint="'--engine'")
+    with refusals():
+        loaded = load_model(model, foreign=engine == "onnxruntime")
+        files = _files(output_dir, [value.name for value in loaded.graph.output], force)
+        results = run(loaded, _arrays(inputs or []), engine=engine)
+        made = not output_dir.exists()
+        output_dir.mkdir(exist_ok=True)
+        try:
+            with contextlib.ExitStack() as stack:
+                for name, array in results.items():
+                    np.save(
+                        stack.enter_context(stream.written_beside(files[name])), array, allow_pickle=False
+                    )
+        except BaseException:
+            if made:
+                output_dir.rmdir()
+            raise
+    for name, array in results.items():
+        typer.echo(f"{typer.format_filename(files[name])}: {name}, {array.dtype}, shape {array.shape}")
+
+
+def _files(folder: Path, names: Iterable[str], force: bool) -> dict[str, Path]:
+    """Return the file of each output, having seen that it may be written."""
+    files: dict[str, Path] = {}
+    for name in names:
+        file = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name).lstrip('.') or '_'}.npy"
+        if file in files.values():
+            raise ValueError(f"outputs of the model would share the file {file}")
+        if file.exists() and not force:
+            raise ValueError(f"{file} exists; --force replaces it")
+        files[name] = file
+    return files
+
+
+def _arrays(inputs: list[str]) -> dict[str, Array]:
+    arrays: dict[str, Array] = {}
+    for text in inputs:
+        name, sign, file = text.partition("=")
+        if not (name and sign and file):
+            raise typer.BadParameter(f"{text!r} is not of the form NAME=FILE.npy.", param_hint="'--input'")
+        if name in arrays:
+            raise typer.BadParameter(f"{name!r} is given twice.", param_hint="'--input'")
+        with open(file, "rb") as opened:
+            stream.read_header(opened, file)
+        arrays[name] = np.load(file, allow_pickle=False)
+    return arrays

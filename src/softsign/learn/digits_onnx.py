@@ -1,0 +1,115 @@
+"""The digits network of `softsign.learn.digits` in ONNX: exported, and trained inside ONNX Runtime from its gradient graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto
+
+from softsign.learn.digits import MOMENTUM, WEIGHT_DECAY, Array, Labels, Network
+from softsign.onnx import apply_sgd, gradients, to_model
+from softsign.operator import Net
+
+__all__ = ["OnnxLearner", "network_model", "session", "training_step"]
+
+
+def network_model(network: Network, *, loss: bool = False) -> ModelProto:
+    """Return a network as an ONNX model.
+
+    Parameters
+    ----------
+    network : Network
+    loss : bool
+        Whether to add the input ``label`` (int64, one for each scan) and the output ``loss``, the mean cross-entropy.
+
+    Returns
+    -------
+    onnx.ModelProto
+        From ``x``, shape ("scans", pixels), to ``scores``, shape ("scans", 10). Layer i, counted from 1, has the
+        initialisers ``wi`` and ``bi``.
+    """
+    net = Net("digits")
+    layers = list(zip(network.weights, network.biases, strict=True))
+    source = "x"
+    for i, (weight, bias) in enumerate(layers, start=1):
+        net.constants |= {f"w{i}": weight, f"b{i}": bias}
+        target = f"z{i}" if i < len(layers) else "scores"
+        net.add("Gemm", [source, f"w{i}", f"b{i}"], target, name=f"layer{i}")
+        if i < len(layers):
+            source = f"y{i}"
+            net.add("Softsign", target, source, name=f"softsign{i}")
+    types: dict[str, Any] = {"x": (layers[0][0].dtype, ("scans", len(layers[0][0])))}
+    outputs = ["scores"]
+    if loss:
+        net.add("SoftmaxCrossEntropyLoss", ["scores", "label"], "loss", name="loss")
+        types["label"] = (np.int64, ("scans",))
+        outputs.append("loss")
+    return to_model(net, types, outputs=outputs)
+
+
+def parameters(network: Network) -> dict[str, Array]:
+    """Return the parameters of a network under their names in `network_model`."""
+    weights = {f"w{i}": weight for i, weight in enumerate(network.weights, start=1)}
+    return weights | {f"b{i}": bias for i, bias in enumerate(network.biases, start=1)}
+
+
+def training_step(network: Network) -> ModelProto:
+    """Return a step of the training as an ONNX model: the same as `softsign.learn.digits.NumpyLearner` takes.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its inputs are a batch (``x``, ``label``), ``learning_rate``, the parameters, and their velocities
+        ``wi_velocity`` and so on; its outputs ``scores``, ``loss``, and parameters and velocities with ``_next`` behind.
+    """
+    names = list(parameters(network))
+    decays = {name: WEIGHT_DECAY for name in names if name[0] == "w"}
+    model = gradients(network_model(network, loss=True), "loss", names)
+    return apply_sgd(model, momentum=MOMENTUM, weight_decay=decays)
+
+
+def session(model: ModelProto) -> ort.InferenceSession:
+    """Return an ONNX Runtime session on one thread: on matrices this small a second one saves nothing."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+class OnnxLearner:
+    """Stochastic gradient descent inside ONNX Runtime; a `softsign.learn.digits.Learner`.
+
+    Parameters
+    ----------
+    network : Network
+        Gets the parameters after each step.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.session = session(training_step(network))
+        self.outputs = [value.name for value in self.session.get_outputs()]
+        held = parameters(network)
+        self.state = held | {f"{name}_velocity": np.zeros_like(value) for name, value in held.items()}
+
+    def step(self, x: Array, label: Labels, rate: float) -> int:
+        """Take a step along the gradient of one batch and return how many scans were classified correctly."""
+        found = self._run(x, label, rate)
+        self.state = {name: found[f"{name}_next"] for name in self.state}
+        layers = range(1, len(self.network.weights) + 1)
+        self.network.weights = [self.state[f"w{i}"] for i in layers]
+        self.network.biases = [self.state[f"b{i}"] for i in layers]
+        return int(np.count_nonzero(found["scores"].argmax(axis=1) == label))
+
+    def accuracy(self, x: Array, label: Labels) -> float:
+        """Return the share of scans classified correctly, from 0 to 1."""
+        return float(np.mean(self._run(x, label, 0.0)["scores"].argmax(axis=1) == label))
+
+    def _run(self, x: Array, label: Labels, rate: float) -> Mapping[str, Array]:
+        feeds = {"x": x, "label": label, "learning_rate": np.array(rate, x.dtype), **self.state}
+        return dict(zip(self.outputs, self.session.run(None, feeds), strict=True))

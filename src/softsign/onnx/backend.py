@@ -1,0 +1,249 @@
+"""ONNX models computed: by onnx's reference implementation with softsign's kernels, or by ONNX Runtime."""
+
+import ctypes
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.backend.base
+from onnx import ModelProto, NodeProto, helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from softsign.onnx.functions import DOMAIN, operator_of
+from softsign.onnx.model import ModelError, graphs, type_of
+from softsign.operator.registry import Array, find
+
+__all__ = ["ENGINES", "Backend", "Softsign", "run"]
+
+
+class Softsign(OpRun):  # type: ignore[misc]
+    """ONNX's operator Softsign for `onnx.reference.ReferenceEvaluator`, computed by `softsign.softsign`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from onnx.reference import ReferenceEvaluator
+    >>> from softsign.onnx import Softsign, to_model
+    >>> from softsign.operator import Net
+    >>> net = Net("one")
+    >>> _ = net.add("Softsign", "X", "Y")
+    >>> evaluator = ReferenceEvaluator(to_model(net, {"X": ("float32", (2,))}), new_ops=[Softsign])
+    >>> evaluator.run(None, {"X": np.array([-np.inf, 1], np.float32)})
+    [array([-1. ,  0.5], dtype=float32)]
+    """
+
+    op_domain = ""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        return (_computed("Softsign", (x,), {}),)
+
+
+def _computed(op_type: str, inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    """Return what the kernel of a registered operator of one output gives."""
+    return np.asarray(find(op_type).kernel(*inputs, None, **attributes))
+
+
+def _implementation(name: str) -> type[OpRun]:
+    """Return a function of softsign's domain as an operator of the evaluator."""
+    op_type, attributes = operator_of(name)
+
+    def _run(self: OpRun, *inputs: Array) -> tuple[Array]:
+        return (_computed(op_type, inputs, attributes),)
+
+    return type(name, (OpRun,), {"op_domain": DOMAIN, "_run": _run})
+
+
+def _evaluator(proto: ModelProto | NodeProto) -> ReferenceEvaluator:
+    nodes = [proto] if isinstance(proto, NodeProto) else [n for graph in graphs(proto) for n in graph.node]
+    called = {node.op_type for node in nodes if node.domain == DOMAIN}
+    return ReferenceEvaluator(proto, new_ops=[Softsign, *map(_implementation, sorted(called))])
+
+
+class _Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]
+    def __init__(self, proto: ModelProto | NodeProto) -> None:
+        self.evaluator = _evaluator(proto)
+
+    def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
+        if isinstance(inputs, np.ndarray):
+            inputs = [inputs]
+        named = isinstance(inputs, Mapping)
+        feeds = inputs if named else dict(zip(self.evaluator.input_names, inputs, strict=False))
+        return tuple(self.evaluator.run(None, feeds))
+
+
+class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
+    """An ONNX backend on the CPU: onnx's reference implementation with softsign's own kernels.
+
+    It computes ONNX's Softsign and the functions of softsign's domain by the ufuncs, correctly rounded or within their
+    bounds, and is made to check models, not for speed. ONNX's backend tests run on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from onnx import helper
+    >>> from softsign.onnx import Backend
+    >>> node = helper.make_node("Softsign", ["x"], ["y"])
+    >>> Backend.run_node(node, [np.array([-np.inf, 3], np.float32)])
+    (array([-1.  ,  0.75], dtype=float32),)
+    """
+
+    @classmethod
+    def prepare(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> onnx.backend.base.BackendRep:
+        """Return a handle that runs a model with ``run(inputs)``: arrays in order, or a mapping by name.
+
+        Raises
+        ------
+        onnx.checker.ValidationError
+            When the model breaks ONNX's rules.
+        ValueError
+            When the device is not a CPU.
+        """
+        cls._check_device(device)
+        onnx.checker.check_model(model)
+        return _Prepared(model)
+
+    @classmethod
+    def run_node(
+        cls, node: NodeProto, inputs: Any, device: str = "CPU", outputs_info: Any = None, **kwargs: Any
+    ) -> tuple[Any, ...]:
+        """Run one node and return its outputs."""
+        cls._check_device(device)
+        super().run_node(node, inputs, device, outputs_info, **kwargs)
+        return _Prepared(node).run(inputs)
+
+    @classmethod
+    def supports_device(cls, device: str) -> bool:
+        """Whether `device` is a CPU."""
+        wanted: bool = onnx.backend.base.Device(device).type == onnx.backend.base.DeviceType.CPU
+        return wanted
+
+    @classmethod
+    def _check_device(cls, device: str) -> None:
+        if not cls.supports_device(device):
+            raise ValueError(f"device is {device!r}; this backend computes on the CPU")
+
+
+def run(model: ModelProto, inputs: Mapping[str, Any], *, engine: str = "onnxruntime") -> dict[str, Array]:
+    """Compute the outputs of a model.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    inputs : mapping of str to array_like
+        One for each input of the model.
+    engine : {"onnxruntime", "softsign"}
+        ONNX Runtime on the CPU, or `Backend`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The outputs by name, in the model's order.
+
+    Raises
+    ------
+    ModelError
+        When an input is missing, unknown, or of another dtype or shape than the model says; when the engine cannot run
+        the model.
+    ValueError
+        When there is no such engine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.onnx import run, to_model
+    >>> from softsign.operator import Net
+    >>> net = Net("one")
+    >>> _ = net.add("Softsign", "X", "Y")
+    >>> x = np.array([-1, 3], np.float32)
+    >>> run(to_model(net, {"X": x}), {"X": x})
+    {'Y': array([-0.5 ,  0.75], dtype=float32)}
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}")
+    feeds = {name: np.asarray(value) for name, value in inputs.items()}
+    _check_feeds(model, feeds)
+    return ENGINES[engine](model, feeds)
+
+
+def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
+    defaults = {tensor.name for tensor in model.graph.initializer}
+    declared = {value.name: type_of(value) for value in model.graph.input}
+    for name in feeds:
+        if name not in declared:
+            raise ModelError(
+                f"the model has no input {name!r}; its inputs are {', '.join(declared) or 'none'}"
+            )
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, known in declared.items():
+        if name not in feeds:
+            if name not in defaults:
+                raise ModelError(f"input {name!r} of the model is missing")
+            continue
+        array = feeds[name]
+        if known is None:
+            continue
+        if array.dtype != known.dtype:
+            raise ModelError(f"input {name!r} is {array.dtype}; the model takes {known.dtype}")
+        if known.shape is None:
+            continue
+        fits = len(known.shape) == array.ndim and all(
+            size == sizes.setdefault(str(wanted), (size, name))[0]
+            if isinstance(wanted, str)
+            else size == wanted
+            for wanted, size in zip(known.shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join("?" if str(size)[0] == "?" else str(size) for size in known.shape)
+            raise ModelError(f"input {name!r} has the shape {array.shape}; the model takes ({wanted})")
+
+
+def _run_reference(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    try:
+        results = Backend.prepare(model).run(feeds)
+    except (RuntimeError, NotImplementedError, TypeError, IndexError) as error:
+        raise ModelError(
+            f"the engine softsign cannot run the model: {' '.join(str(error).split())}"
+        ) from error
+    names = [value.name for value in model.graph.output]
+    return {name: np.asarray(result) for name, result in zip(names, results, strict=True)}
+
+
+def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # its warnings are about the model's style; errors are raised
+    values = {
+        name: ort.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            np.asarray(array, order="C"), helper.np_dtype_to_tensor_dtype(array.dtype)
+        )
+        for name, array in feeds.items()
+    }
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        results = session.run_with_ort_values(None, values)
+    except Exception as error:  # of several classes, which it does not export
+        raise ModelError(f"ONNX Runtime cannot run the model: {' '.join(str(error).split())}") from error
+    names = [value.name for value in session.get_outputs()]
+    return {name: _array(result) for name, result in zip(names, results, strict=True)}
+
+
+def _array(value: Any) -> Array:
+    """Return a tensor of ONNX Runtime, whose own `numpy` does not know bfloat16."""
+    dtype = helper.tensor_dtype_to_np_dtype(value.element_type())
+    if dtype.name != "bfloat16":
+        array: Array = value.numpy()
+        return array
+    shape = value.shape()
+    data = ctypes.string_at(value.data_ptr(), math.prod(shape) * dtype.itemsize)
+    return np.frombuffer(data, dtype).reshape(shape).copy()
+
+
+#: What can compute a model, by name.
+ENGINES: Mapping[str, Callable[[ModelProto, Mapping[str, Array]], dict[str, Array]]] = {
+    "onnxruntime": _run_onnxruntime,
+    "softsign": _run_reference,
+}

@@ -1,0 +1,567 @@
+"""Gradient graphs: each maker against finite differences, whole networks against PyTorch, on ONNX Runtime and the backend."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, parser
+
+import softsign
+from softsign.learn import digits, digits_onnx
+from softsign.onnx import Backend, ModelError, apply_sgd, from_model, gradients, run, to_model
+from softsign.onnx.model import add_functions
+from softsign.operator import (
+    GradientMaker,
+    Net,
+    NoGradient,
+    OperatorDef,
+    OperatorSchema,
+    SchemaError,
+    Workspace,
+    operators,
+    register_cpu_operator,
+    register_gradient,
+    unregister_operator,
+)
+from softsign.operator.registry import gradient_maker
+
+Array = NDArray[Any]
+
+
+def model_of(body: str, inputs: str, output: str = "double L", opset: int = 18, more: str = "") -> ModelProto:
+    """Return a model from ONNX's text form."""
+    text = f'<ir_version: 10, opset_import: ["" : {opset}, "softsign" : 1]> test ({inputs}) => ({output}) {{ {body} }} {more}'
+    model = parser.parse_model(text)
+    add_functions(model, model.graph.node)
+    return model
+
+
+def declared(name: str, array: Array, known: str = "sizes") -> str:
+    """Return the declaration of an input of which the sizes, or the rank alone, are known."""
+    if array.ndim == 0:
+        return f"double {name}"
+    return f"double[{','.join(str(n) if known == 'sizes' else f'{name}{i}' for i, n in enumerate(array.shape))}] {name}"
+
+
+def differences(model: ModelProto, feeds: Mapping[str, Array], name: str, step: float = 1e-6) -> Array:
+    """Return the gradient of the model's output L by central differences."""
+    prepared = Backend.prepare(model)
+    found = np.empty_like(feeds[name])
+    for index in np.ndindex(found.shape):
+        losses = []
+        for sign in (1, -1):
+            moved = {key: value.copy() for key, value in feeds.items()}
+            moved[name][index] += sign * step
+            losses.append(float(np.sum(prepared.run(moved)[0])))
+        found[index] = (losses[0] - losses[1]) / (2 * step)
+    return found
+
+
+def assert_gradients(model: ModelProto, feeds: Mapping[str, Array], wrt: list[str]) -> None:
+    """Compare the gradient graph on both engines with finite differences."""
+    made = gradients(model, "L", wrt)
+    for engine in ("onnxruntime", "softsign"):
+        results = run(made, feeds, engine=engine)
+        for name in wrt:
+            numeric = differences(model, feeds, name)
+            assert results[f"{name}_grad"].shape == feeds[name].shape
+            np.testing.assert_allclose(
+                results[f"{name}_grad"], numeric, rtol=2e-6, atol=1e-8, err_msg=f"{engine} {name}"
+            )
+
+
+def away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal numbers, none within 0.1 of 0, where Relu has a corner and Softsign's second derivative jumps."""
+    x = rng.standard_normal(shape)
+    made: Array = np.where(x < 0, x - 0.1, x + 0.1)
+    return made
+
+
+sizes = st.integers(1, 3)
+seeds = st.integers(0, 2**32 - 1)
+
+#: What an expression may need beside x, of shape (A, B, C).
+PARTS = {
+    "axes": "axes = Constant <value_ints = [1, 2]> ()",
+    "last": "last = Constant <value_ints = [-1]> ()",
+    "t": "half = Constant <value = double {0.5}> () t0 = Tanh (x) t = Mul (t0, half)",
+    "row": "first = Constant <value_ints = [0]> () row = ReduceSum <keepdims = 0> (x, first)",
+    "two": "front = Constant <value_ints = [0]> () one = Unsqueeze (x, front) two = Concat <axis = 0> (one, one)",
+}
+UNARY = {
+    "Softsign": "softsign.Softsign (x)",
+    "Tanh": "Tanh (x)",
+    "Sigmoid": "Sigmoid (x)",
+    "Relu": "Relu (x)",
+    "Neg": "Neg (x)",
+    "Identity": "Identity (x)",
+    "Transpose": "Transpose (x)",
+    "Transpose perm": "Transpose <perm = [1, 2, 0]> (x)",
+    "Flatten": "Flatten <axis = 2> (x)",
+    "Softmax": "Softmax <axis = 1> (x)",
+    "Cast": "Cast <to = 11> (x)",
+    "CastLike": "CastLike (x, x)",
+    "SoftsignInverse": "softsign.SoftsignInverse (t)",
+    "SoftsignDerivative": "softsign.SoftsignDerivative (x)",
+    "SoftsignSecondDerivative": "softsign.SoftsignSecondDerivative (x)",
+    "SoftsignNthDerivative": "softsign.SoftsignNthDerivative_3 (x)",
+    "SoftsignDerivativeFromOutput": "softsign.SoftsignDerivativeFromOutput_0 (t)",
+    "SoftsignAntiderivative": "softsign.SoftsignAntiderivative (x)",
+    "SoftsignSecondAntiderivative": "softsign.SoftsignSecondAntiderivative (x)",
+    "SoftsignLogJacobian": "softsign.SoftsignLogJacobian (x)",
+    "SoftsignGradient": "softsign.SoftsignGradient (x, x)",
+    "SoftsignGradientFromOutput": "softsign.SoftsignGradientFromOutput (t, x)",
+    "SoftsignLogJacobianGradient": "softsign.SoftsignLogJacobianGradient (x, x)",
+    "ReduceSum": "ReduceSum <keepdims = 0> (x)",
+    "ReduceSum keepdims": "ReduceSum <keepdims = 1> (x)",
+    "ReduceSum axes": "ReduceSum <keepdims = 0> (x, axes)",
+    "ReduceSum axes keepdims": "ReduceSum <keepdims = 1> (x, axes)",
+    "ReduceSum of nothing": "ReduceSum <noop_with_empty_axes = 1> (x)",
+    "ReduceMean": "ReduceMean <keepdims = 0> (x)",
+    "ReduceMean axes": "ReduceMean <keepdims = 0> (x, axes)",
+    "ReduceMean axes keepdims": "ReduceMean <keepdims = 1> (x, axes)",
+    "Reshape": "Reshape (x, last)",
+    "Unsqueeze": "Unsqueeze (x, axes)",
+    "SumTo": "softsign.SumTo (x, row)",
+    "ExpandTo": "softsign.ExpandTo (x, two)",
+}
+BINARY = {
+    "Add": "Add (a, b)",
+    "Sub": "Sub (a, b)",
+    "Mul": "Mul (a, b)",
+    "Div": "Div (a, b)",
+    "Sum": "Sum (a, b, a)",
+}
+
+
+def loss_of(expression: str) -> str:
+    """Return the text of L, the sum of y^2 + y with y the expression, and of what y needs."""
+    parts = [text for name, text in PARTS.items() if re.search(rf"\b{name}\b", expression)]
+    return " ".join(
+        [*parts, f"y = {expression} p = Mul (y, y) q = Add (p, y) L = ReduceSum <keepdims = 0> (q)"]
+    )
+
+
+few = settings(max_examples=4)
+
+
+@pytest.mark.parametrize("expression", UNARY.values(), ids=UNARY)
+@pytest.mark.parametrize("known", ["sizes", "rank"])
+@few
+@given(shape=st.tuples(sizes, sizes, sizes), seed=seeds)
+def test_makers_of_one_input(expression: str, known: str, shape: tuple[int, int, int], seed: int) -> None:
+    x = away_from_zero(np.random.default_rng(seed), shape)
+    assert_gradients(model_of(loss_of(expression), declared("x", x, known)), {"x": x}, ["x"])
+
+
+def test_squeeze() -> None:
+    body = "s = Squeeze (x) p = Mul (s, s) L = ReduceSum <keepdims = 0> (p)"
+    x = np.random.default_rng(0).standard_normal((1, 3, 1))
+    assert_gradients(model_of(body, "double[1,3,1] x"), {"x": x}, ["x"])
+
+
+@st.composite
+def broadcast_shapes(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Draw two shapes that broadcast, of different ranks too."""
+    whole = draw(st.lists(sizes, min_size=0, max_size=3))
+    pair = []
+    for _ in range(2):
+        kept = whole[draw(st.integers(0, len(whole))) :]
+        pair.append(tuple(1 if draw(st.booleans()) else size for size in kept))
+    return pair[0], pair[1]
+
+
+@pytest.mark.parametrize("expression", BINARY.values(), ids=BINARY)
+@pytest.mark.parametrize("known", ["sizes", "rank"])
+@settings(max_examples=8)
+@given(shapes=broadcast_shapes(), seed=seeds)
+def test_makers_that_broadcast(
+    expression: str, known: str, shapes: tuple[tuple[int, ...], tuple[int, ...]], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = (away_from_zero(rng, shape) for shape in shapes)
+    inputs = f"{declared('a', a, known)}, {declared('b', b, known)}"
+    assert_gradients(model_of(loss_of(expression), inputs), {"a": a, "b": b}, ["a", "b"])
+
+
+SHAPES = [
+    ((2, 3), (3, 4)),
+    ((3,), (3, 4)),
+    ((2, 3), (3,)),
+    ((3,), (3,)),
+    ((5, 2, 3), (3, 4)),
+    ((2, 3), (5, 3, 4)),
+]
+SHAPES += [((5, 1, 2, 3), (6, 3, 4)), ((3,), (5, 3, 4)), ((5, 2, 3), (3,)), ((1, 2, 3), (5, 3, 4))]
+
+
+@pytest.mark.parametrize(("left", "right"), SHAPES)
+@pytest.mark.parametrize("known", ["sizes", "rank"])
+def test_matmul(left: tuple[int, ...], right: tuple[int, ...], known: str) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(left), rng.standard_normal(right)
+    inputs = f"{declared('a', a, known)}, {declared('b', b, known)}"
+    assert_gradients(model_of(loss_of("MatMul (a, b)"), inputs), {"a": a, "b": b}, ["a", "b"])
+
+
+@pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("bias", [(), (4,), (1, 4), (2, 1), (2, 4), None])
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (0.5, -2.0)])
+def test_gemm(transposed: tuple[int, int], bias: tuple[int, ...] | None, scale: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    feeds = {
+        "a": rng.standard_normal((3, 2) if transposed[0] else (2, 3)),
+        "b": rng.standard_normal((4, 3) if transposed[1] else (3, 4)),
+    }
+    if bias is not None:
+        feeds["c"] = rng.standard_normal(bias)
+    flags = f"<transA={transposed[0]}, transB={transposed[1]}, alpha={scale[0]}, beta={scale[1]}>"
+    inputs = ", ".join(declared(name, value) for name, value in feeds.items())
+    model = model_of(loss_of(f"Gemm {flags} ({', '.join(feeds)})"), inputs)
+    assert_gradients(model, feeds, list(feeds))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignore", [None, 1, -1])
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 2), (2, 3, 2, 2)])
+@pytest.mark.parametrize("log_too", [False, True])
+def test_cross_entropy(
+    reduction: str, weighted: bool, ignore: int | None, shape: tuple[int, ...], log_too: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    label = rng.integers(3, size=(shape[0], *shape[2:]))
+    label.flat[0] = 2  # one that counts
+    if ignore is not None:
+        label.flat[1] = ignore
+    dims = ",".join(map(str, shape))
+    inputs = f"double[{dims}] x, int64[{','.join(map(str, label.shape))}] label"
+    feeds = {"x": rng.standard_normal(shape), "label": label}
+    if weighted:
+        inputs += ", double[3] w"
+        feeds["w"] = np.array([0.5, 1.0, 2.0])
+    ignored = "" if ignore is None else f", ignore_index = {ignore}"
+    call = (
+        f'SoftmaxCrossEntropyLoss <reduction = "{reduction}"{ignored}> (x, label{", w" if weighted else ""})'
+    )
+    body = f"y{', logs' if log_too else ''} = {call} s = ReduceSum <keepdims = 0> (y) p = Mul (s, s)"
+    if log_too:
+        body += " l2 = Mul (logs, logs) r = ReduceSum <keepdims = 0> (l2) L = Add (p, r)"
+    else:
+        body += " L = Add (p, s)"
+    assert_gradients(model_of(body, inputs), feeds, ["x"])
+
+
+def test_every_operator_with_a_gradient_is_tested() -> None:
+    """The expressions above use each operator that has a gradient maker, but those that pass none."""
+    tested = " ".join([*UNARY.values(), *BINARY.values(), "MatMul Gemm SoftmaxCrossEntropyLoss Squeeze"])
+    for name in operators():
+        try:
+            maker = gradient_maker(OperatorDef(name, [], []))
+        except SchemaError:
+            assert name in ("Gather", "Where")
+            continue
+        if maker is not NoGradient:
+            assert re.search(rf"\b{name}(_\d)?\b", tested), name
+
+
+# ---------------------------------------------------------------- whole networks
+
+
+def torch_gradients(network: digits.Network, x: Array, label: Array) -> tuple[float, dict[str, Array]]:
+    """Return loss and gradients of the digits network by PyTorch, of which Softsign is written so that it is exact enough."""
+    parameters = {
+        name: torch.tensor(value, requires_grad=True)
+        for name, value in digits_onnx.parameters(network).items()
+    }
+    hidden = torch.tensor(x)
+    layers = len(network.weights)
+    for i in range(1, layers + 1):
+        hidden = hidden @ parameters[f"w{i}"] + parameters[f"b{i}"]
+        if i < layers:
+            hidden = torch.nn.functional.softsign(hidden)
+    loss = torch.nn.functional.cross_entropy(hidden, torch.tensor(label))
+    loss.backward()
+    return loss.item(), {name: np.asarray(value.grad) for name, value in parameters.items()}
+
+
+def wide_network(dtype: str, seed: int = 0) -> digits.Network:
+    network: Any = digits.Network((64, 32, 16, 10), np.random.default_rng(seed))
+    network.weights = [w.astype(dtype) for w in network.weights]
+    network.biases = [np.random.default_rng(1).standard_normal(b.shape).astype(dtype) for b in network.biases]
+    made: digits.Network = network
+    return made
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "softsign"])
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_gradients_of_the_digits_network_are_those_of_pytorch(engine: str, dtype: str, bound: float) -> None:
+    network = wide_network(dtype)
+    rng = np.random.default_rng(2)
+    x, label = rng.standard_normal((50, 64)).astype(dtype), rng.integers(10, size=50)
+    loss, exact = torch_gradients(wide_network("float64"), x.astype(np.float64), label)
+    if dtype == "float32":  # the same numbers in both, so that rounding the parameters is not counted
+        wide: Any = wide_network("float32")
+        wide.weights = [w.astype(np.float64) for w in wide.weights]
+        wide.biases = [b.astype(np.float64) for b in wide.biases]
+        loss, exact = torch_gradients(wide, x.astype(np.float64), label)
+    model = gradients(digits_onnx.network_model(network, loss=True), "loss", list(exact))
+    found = run(model, {"x": x, "label": label}, engine=engine)
+    assert found["loss"] == pytest.approx(loss, rel=bound)
+    for name, truth in exact.items():
+        error = np.abs(found[f"{name}_grad"] - truth).max() / np.abs(truth).max()
+        assert error <= bound, name
+
+
+def test_gradients_of_gradients() -> None:
+    """The derivative of order n of Softsign, from n reverse passes."""
+    model = model_of("L = softsign.Softsign (x)", "double x", "double L")
+    output = "L"
+    for order in range(1, 6):
+        model = gradients(model, output, "x")
+        output = f"d{order}"
+        rename(model, "x_grad", output)
+        for x in (-30.0, -1.5, 0.25, 4.0):
+            for engine in ("onnxruntime", "softsign"):
+                found = run(model, {"x": np.array(x)}, engine=engine)[output]
+                np.testing.assert_allclose(found, softsign.nth_derivative(order, x), rtol=1e-13)
+
+
+def rename(model: ModelProto, old: str, new: str) -> None:
+    for node in model.graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
+    for value in model.graph.output:
+        value.name = new if value.name == old else value.name
+
+
+@pytest.mark.parametrize("dtype", ["FLOAT16", "BFLOAT16", "FLOAT", "DOUBLE"])
+def test_the_gradient_is_right_at_infinity_and_in_half_precision(dtype: str) -> None:
+    element = TensorProto.DataType.Value(dtype)
+    numpy_dtype = helper.tensor_dtype_to_np_dtype(element)
+    net = Net("one")
+    net.add("Softsign", "x", "y")
+    net.add("ReduceSum", "y", "L", keepdims=0)
+    info = ml_dtypes.finfo(numpy_dtype)
+    largest = float(info.max)
+    x = np.array([0, -0.5, 3, 100, 300, 1e4, largest, -largest, np.inf, -np.inf], numpy_dtype)
+    if numpy_dtype.name in (
+        "float16",
+        "bfloat16",
+    ):  # ONNX Runtime sums neither: the loss is a product with ones
+        net = Net("one")
+        net.add("Softsign", "x", "y")
+        net.add("MatMul", ["y", "ones"], "L")
+        net.constants["ones"] = np.ones(len(x), numpy_dtype)
+    model = gradients(to_model(net, {"x": x}), "L", "x")
+    results = [run(model, {"x": x}, engine="softsign")["x_grad"]]
+    if numpy_dtype.name != "bfloat16":  # of which ONNX Runtime has no products
+        results.append(run(model, {"x": x})["x_grad"])
+    for found in results:
+        np.testing.assert_allclose(
+            found.astype(np.float64),
+            softsign.derivative(x).astype(np.float64),
+            rtol=2 * float(info.eps),
+            atol=0,
+        )
+
+
+def test_a_tensor_used_more_than_once_and_shared_gradients() -> None:
+    body = "s = Add (a, b) t = Mul (s, a) u = Add (t, a) L = ReduceSum <keepdims = 0> (u)"
+    rng = np.random.default_rng(0)
+    feeds = {"a": rng.standard_normal((2, 3)), "b": rng.standard_normal((2, 3))}
+    assert_gradients(model_of(body, "double[2,3] a, double[2,3] b"), feeds, ["a", "b"])
+    model = model_of("s = Add (a, b) L = ReduceSum <keepdims = 0> (s)", "double[2,3] a, double[2,3] b")
+    found = run(gradients(model, "L", ["a", "b"]), feeds)
+    for name in ("a_grad", "b_grad"):
+        np.testing.assert_array_equal(found[name], np.ones((2, 3)))
+
+
+def test_the_rest_of_the_model_is_as_it_was() -> None:
+    model = digits_onnx.network_model(wide_network("float32"), loss=True)
+    before = model.SerializeToString()
+    made = gradients(model, "loss", "w1")
+    assert model.SerializeToString() == before
+    assert [value.name for value in made.graph.output] == ["scores", "loss", "w1_grad"]
+    assert list(made.graph.input) == list(model.graph.input)
+    assert list(made.graph.initializer) == list(model.graph.initializer)
+    assert list(made.graph.node[: len(model.graph.node)]) == list(model.graph.node)
+
+
+def test_only_what_is_asked_for_is_computed() -> None:
+    model = digits_onnx.network_model(wide_network("float32"), loss=True)
+    last = {node.op_type for node in gradients(model, "loss", "b3").graph.node[len(model.graph.node) :]}
+    assert not {"Gemm", "SoftsignGradient"} & last
+
+
+def test_older_opsets_and_functions_of_the_model() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 13, "mine" : 1]>
+        old (double[2,3] x) => (double L) { y = mine.Layer (x) L = ReduceMean <keepdims = 0> (y) }
+        <domain: "mine", opset_import: ["" : 13]> Layer (a) => (b) { c = Tanh (a) b = Mul (c, a) }"""
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    assert_gradients(parser.parse_model(text), {"x": x}, ["x"])
+
+
+def test_a_net_from_a_gradient_model_runs_in_a_workspace() -> None:
+    network = wide_network("float64")
+    model = gradients(digits_onnx.network_model(network, loss=True), "loss", ["w1", "b2"])
+    rng = np.random.default_rng(3)
+    feeds = {"x": rng.standard_normal((5, 64)), "label": rng.integers(10, size=5)}
+    expected = run(model, feeds)
+    workspace = Workspace()
+    for name, value in feeds.items():
+        workspace.feed(name, value)
+    workspace.run(from_model(model))
+    for name, value in expected.items():
+        np.testing.assert_allclose(workspace.fetch(name), value, rtol=1e-12, atol=1e-15)
+
+
+def test_an_operator_of_the_user() -> None:
+    class GetCosGradient(GradientMaker):
+        def get_gradient_defs(self) -> list[OperatorDef]:
+            slope = self.emit("Neg", self.emit("Sin", self.input(0)))
+            self.emit("Mul", self.output_gradient(0), slope, output=self.input_gradient(0))
+            return self.defs
+
+    model = model_of("y = Cos (x) L = ReduceSum <keepdims = 0> (y)", "double[4] x")
+    with pytest.raises(
+        ModelError, match=r"no gradient is registered for Cos\(x\) -> \(y\); .*register_gradient\('Cos'"
+    ):
+        gradients(model, "L", "x")
+    shape = OperatorSchema(num_inputs=1, identical_type_and_shape=True, inherit_onnx_schema="Cos")
+    register_cpu_operator("Cos", np.cos, shape)
+    register_cpu_operator("Sin", np.sin, dataclasses.replace(shape, inherit_onnx_schema="Sin"))
+    register_gradient("Cos", GetCosGradient)
+    try:
+        assert_gradients(model, {"x": np.array([0.0, 1, 2, 3])}, ["x"])
+    finally:
+        unregister_operator("Cos")
+        unregister_operator("Sin")
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+NETWORK = "double[2,3] x, int64[2] label"
+SCORES = "y = Tanh (x) L = SoftmaxCrossEntropyLoss (y, label)"
+
+
+@pytest.mark.parametrize(
+    ("body", "loss", "wrt", "words"),
+    [
+        (SCORES, "loss", "x", "loss: no node of the model writes 'loss'; its outputs are L"),
+        (SCORES, "x", "x", "loss: no node of the model writes 'x'"),
+        (
+            SCORES,
+            "y",
+            "x",
+            r"loss: 'y', written by node 'y' \(Tanh\), must be a scalar and has the shape \(2, 3\)",
+        ),
+        (
+            SCORES,
+            "L",
+            "z",
+            "wrt: 'z' is neither an input nor an initialiser of the model; those are x, label",
+        ),
+        (SCORES, "L", "y", "wrt: 'y' is neither an input nor an initialiser"),
+        (SCORES, "L", "label", "wrt: 'label' is int64, and integers have no gradient"),
+        (SCORES, "L", (), "wrt must name inputs or initialisers, each once; given: none"),
+        (SCORES, "L", ("x", "x"), "wrt must name inputs or initialisers, each once; given: x, x"),
+        (
+            "y = Ceil (x) L = SoftmaxCrossEntropyLoss (y, label)",
+            "L",
+            "x",
+            r"no gradient is registered for Ceil\(x\) -> \(y\); softsign.operator.register_gradient\('Ceil', maker\)",
+        ),
+        (
+            "y = Sign (x) L = SoftmaxCrossEntropyLoss (y, label)",
+            "L",
+            "x",
+            "wrt: the loss 'L' does not depend on 'x'",
+        ),
+        (
+            "x_grad = Tanh (x) L = SoftmaxCrossEntropyLoss (x_grad, label)",
+            "L",
+            "x",
+            "wrt: the model has a tensor x_grad already, so that of 'x' has no name",
+        ),
+    ],
+)
+def test_refusals(body: str, loss: str, wrt: str | tuple[str, ...], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        gradients(model_of(body, NETWORK), loss, wrt)
+
+
+def test_a_loss_of_integers_or_unknown_shape() -> None:
+    with pytest.raises(ModelError, match="loss: 'L' is int64, and integers have no gradient"):
+        gradients(model_of("L = Size (x)", "double[3] x", "int64 L"), "L", "x")
+    body = "n = NonZero (x) m = Cast <to = 11> (n) s = Squeeze (m) t = Tanh (s) L = ReduceSum (t)"
+    with pytest.raises(
+        ModelError, match="loss: the shape of 't' cannot be inferred, and it must be a scalar"
+    ):
+        gradients(model_of(body, "double[3] x", "double[n] L"), "t", "x")
+
+
+# ---------------------------------------------------------------- the training step
+
+
+def test_sgd_is_the_step_that_its_docstring_says() -> None:
+    network = wide_network("float64")
+    rng = np.random.default_rng(0)
+    held = digits_onnx.parameters(network)
+    x, label = rng.standard_normal((7, 64)), rng.integers(10, size=7)
+    model = gradients(digits_onnx.network_model(network, loss=True), "loss", list(held))
+    slopes = run(model, {"x": x, "label": label})
+    velocity = {name: rng.standard_normal(value.shape) for name, value in held.items()}
+    rate = np.array(0.3)
+    feeds = {"x": x, "label": label, **held}
+
+    step = apply_sgd(model)
+    assert [value.name for value in step.graph.output] == [
+        "scores",
+        "loss",
+        *(f"{name}_next" for name in held),
+    ]
+    assert not step.graph.initializer
+    found = run(step, {**feeds, "learning_rate": rate})
+    for name, value in held.items():
+        np.testing.assert_allclose(found[f"{name}_next"], value - 0.3 * slopes[f"{name}_grad"], rtol=1e-13)
+
+    step = apply_sgd(model, momentum=0.9, weight_decay={"w1": 0.1}, learning_rate=0.3)
+    found = run(step, feeds | {f"{name}_velocity": v for name, v in velocity.items()})
+    for name, value in held.items():
+        slope = slopes[f"{name}_grad"] + (0.1 * value if name == "w1" else 0)
+        moved = 0.9 * velocity[name] - 0.3 * slope
+        np.testing.assert_allclose(found[f"{name}_velocity_next"], moved, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found[f"{name}_next"], value + moved, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"momentum": 1.0}, "momentum is 1.0; it must be at least 0 and less than 1"),
+        ({"momentum": -0.1}, "momentum is -0.1"),
+        ({"momentum": float("nan")}, "momentum is nan"),
+        ({"weight_decay": -1.0}, "weight_decay of 'w1' is -1.0; it must be a finite number, 0 or more"),
+        ({"weight_decay": {"w9": 0.1}}, "weight_decay: 'w9' is not a parameter; those are w1, w2"),
+        ({"learning_rate": "x"}, "the model has a tensor 'x' already"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf; it must be a finite number"),
+    ],
+)
+def test_sgd_refuses(options: dict[str, Any], words: str) -> None:
+    model = gradients(digits_onnx.network_model(wide_network("float32"), loss=True), "loss", ["w1", "w2"])
+    with pytest.raises(ModelError, match=words):
+        apply_sgd(model, **options)
+
+
+def test_sgd_needs_gradients() -> None:
+    with pytest.raises(ModelError, match="the model has no gradients: "):
+        apply_sgd(digits_onnx.network_model(wide_network("float32"), loss=True))
