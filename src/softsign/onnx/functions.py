@@ -1,130 +1,391 @@
-"""Softsign's family as ONNX functions: bodies of standard operators, which any ONNX engine runs.
+"""The softsign family as functions of an ONNX model: bodies of standard operators that any engine runs unchanged.
 
-Each is named after its operator in `softsign.operator`, with the attribute n behind it where there is one
-(``SoftsignNthDerivative_3``). The bodies suit float32 and float64. Those with ``_half`` behind the name, for float16 and
-bfloat16, compute in float32 and round once at the end.
+Each operator of `softsign.operator` that ONNX lacks, and Softsign itself, is a model-local function in the domain `DOMAIN`.
 
-They give what the ufuncs give at infinity, at the largest finite number, at nan and outside the domain. Their errors are those
-of a few rounded operations; `bound` tells them.
+What they promise, in an engine that rounds each + − * / and square root correctly:
+
+* One body serves float32 and float64: constants take the type of the input. float16 and bfloat16 have functions of their
+  own, whose names end in ``_half``; they compute in float32 and round once, so an engine needs no kernels of these types but
+  Cast.
+* Errors within `BOUNDS`; in the 16-bit types 0.51 ulp. Nothing overflows or underflows before the result does.
+* The special values of the ufuncs, as `softsign.operator` has them: ±inf, the largest numbers, subnormal numbers, nan, and the
+  signs of zeros.
+* Softsign is monotone and odd, and ±1 at ±inf; ONNX's own formula is nan there in many engines.
+
+The bodies use operators alone that ONNX Runtime has kernels for on the CPU in both types. Two habits come from engines: where
+the choice between two values may be −0, Where has it as its third operand, as ONNX Runtime turns the −0 of the second into 0;
+and nothing tells −0 from 0 by a sign bit, which ONNX cannot read.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import FunctionProto, parser
+import onnx.parser
+from onnx import FunctionProto
 
-__all__ = ["DOMAIN", "VERSION", "bound", "function_name", "is_function", "make_functions", "operator_of"]
+__all__ = ["BOUNDS", "DOMAIN", "VERSION", "function_name", "is_function", "make_functions", "operator_of"]
 
 DOMAIN = "softsign"
 VERSION = 1
 
-# t = 1 + |x|, rounded
-_T = "number = Constant <value_float = 1.0> () one = CastLike (number, x) a = Abs (x) t = Add (one, a)"
-# What rounding added to t: t - e is 1 + |x| exactly (Knuth's TwoSum).
-_E = "t1 = Sub (t, one) t2 = Sub (t, t1) e1 = Sub (t2, one) e2 = Sub (t1, a) e = Add (e1, e2)"
-# u = 1 - |y|, exact where it is small
-_U = "number = Constant <value_float = 1.0> () one = CastLike (number, y) a = Abs (y) u = Sub (one, a)"
+OLDEST_OPSET = 18
+MAX_ORDER = 170  # of SoftsignNthDerivative: 171! is beyond float64
 
 
-def _series(coefficients: Iterable[float]) -> str:
-    """Return Horner's scheme in z for the sum of c z^k, as `sum`."""
-    *rest, last = coefficients
-    lines = [
-        f"c{len(rest)} = Constant <value = double {{{last!r}}}> () s{len(rest)} = CastLike (c{len(rest)}, x)"
-    ]
-    for k in reversed(range(len(rest))):
-        lines.append(
-            f"c{k} = Constant <value = double {{{rest[k]!r}}}> () d{k} = CastLike (c{k}, x) "
-            f"p{k} = Mul (s{k + 1}, z) s{k} = Add (p{k}, d{k})"
-        )
-    return "\n".join([*lines, "sum = Identity (s0)"])
+class _Source(NamedTuple):
+    """A function in ONNX's text syntax, where operands that are numbers stand for constants of the first input's type."""
+
+    inputs: str
+    output: str
+    body: str
 
 
-def _logarithm(least: float) -> str:
-    """Return log(1 + b) as `l`, with b = max(|x|, least): log(v) b / (v - 1) makes up for the rounding of v = 1 + b."""
-    return f"""
-        low = Constant <value_float = {least}> () least = CastLike (low, x) b = Max (a, least)
-        v = Add (one, b) logv = Log (v) v1 = Sub (v, one) ratio = Div (b, v1) l = Mul (logv, ratio)"""
+# 1 + |x| is t, rounded. A quotient by t twice, rather than one by t^2, which overflows: dy / t / t.
+_DENOMINATOR = """
+    a = Abs (x)
+    t = Add (1, a)
+"""
+
+# For functions that are odd: ±0 at ±0, and elsewhere of the sign, or the opposite sign, of x.
+_SIGN = """
+    nonzero = Cast <to = 9> (x)
+    sign = Sign (x)
+    minus_sign = Neg (sign)
+"""
+
+# 1 + |x| = t (1 - c): what t has rounded away, exact by Fast2Sum for the larger and the smaller of 1 and |x|. At infinity it
+# would be nan; from 2^60 on nobody needs it.
+_CORRECTION = """
+    larger = Max (1, a)
+    smaller = Min (1, a)
+    kept = Sub (t, larger)
+    excess = Sub (kept, smaller)
+    near = Less (a, 1152921504606846976)
+    finite_excess = Where (near, excess, 0)
+    c = Div (finite_excess, t)
+"""
+
+# The quotient x / (1 + |x|) loses up to 1.5 ulp and is not monotone. Below 16 it is corrected by its residual: with
+# 1 + |x| = head + tail and the leading half of the quotient, both of at most half the digits (12 in float32, 26 in float64),
+# head * leading and its difference to x are exact. What is left of the error before the last rounding, 2^-7 ulp, is less than
+# half of what the function climbs from one number to the next. From 16 on 1 - 1/t is monotone because each of its operations is.
+#
+# wide is 1 in float64 and 0 in float32, where 2^27 + 1 rounds to 2^27; splitter is Veltkamp's 2^27 + 1 or 2^12 + 1. Adding and
+# subtracting grid, 24 splitters, rounds to a multiple of 2^-21 or 2^-7.
+_SOFTSIGN = (
+    _DENOMINATOR
+    + """
+    wide = Sub (134217729, 134217728)
+    more = Mul (wide, 134213632)
+    splitter = Add (4097, more)
+    grid = Mul (24, splitter)
+    shifted = Add (a, grid)
+    a_head = Sub (shifted, grid)
+    tail = Sub (a, a_head)
+    head = Add (1, a_head)
+    quotient = Div (x, t)
+    spread = Mul (splitter, quotient)
+    low = Sub (spread, quotient)
+    leading = Sub (spread, low)
+    product = Mul (leading, head)
+    difference = Sub (product, x)
+    rest = Mul (leading, tail)
+    residual = Add (difference, rest)
+    correction = Div (residual, t)
+    small = Sub (leading, correction)
+    sign = Sign (x)
+    gap = Div (sign, t)
+    large = Sub (sign, gap)
+    is_large = Less (16, a)
+    y = Where (is_large, large, small)
+"""
+)
+
+# With z = sqrt(1 + a) and b = z - 1, so a = b (2 + b), both antiderivatives F1, F2 at a follow from those at b in sums of
+# positive terms, so nothing cancels as it does in a - log(1 + a):
+#     F1(a) = b^2 + 2 F1(b)                F2(a) = b^3 (1 + b/2) + 2 z F2(b)
+# and those at b from the series of log(1 + b) = 2 artanh(r), r = b / (2 + b):
+#     F2(b) = r b^2 S                      F1(b) = (b^2/2 + F2(b)) / z
+#     S = sum of r^2k / ((2k + 1) (2k + 3))
+# Up to a = 8, where r = 1/2, 24 terms leave less than 2^-53. half_a (1 - r) is b again, with a third of the error of a / (1 + z),
+# which r can bear.
+_TERMS = 24
 
 
-# |x| - log(1 + |x|) = r (|x| - 2 S), S the sum of z^k / (2 k + 1) from k = 1, with r = |x| / (2 + |x|), z = r^2: without
-# cancellation. Up to |x| = 1 (z <= 1/9), 17 terms leave less than 2^-58.
-_SERIES_1 = _series([0.0, *(1 / (2 * k + 1) for k in range(1, 18))])
-# The second antiderivative is sgn(x) r |x|^2 times the sum of z^k / ((2 k + 1) (2 k + 3)), all terms positive. Up to
-# |x| = 2 (z <= 1/4), 25 terms leave less than 2^-60.
-_SERIES_2 = _series(1 / ((2 * k + 1) * (2 * k + 3)) for k in range(25))
-_R = "two = Add (one, one) a2 = Add (two, a) r = Div (a, a2) z = Mul (r, r)"
+def _series() -> str:
+    """Return the text that computes S from the square of r by Horner's rule."""
+    coefficients = [1 / ((2 * k + 1) * (2 * k + 3)) for k in range(_TERMS)]
+    lines = [f"sum_{_TERMS - 1} = Identity ({coefficients[-1]})"]
+    for k in range(_TERMS - 2, -1, -1):
+        lines += [f"term_{k} = Mul (sum_{k + 1}, square)", f"sum_{k} = Add (term_{k}, {coefficients[k]})"]
+    return "\n".join(lines)
 
-# 0 - x is 0 where -x would be -0. ONNX Runtime's Where returns a -0 of its third input, but makes 0 of one of its second.
-_BODIES = {
-    # Where t is infinite, and there alone, t = 2 t. Elsewhere x / (t - e) is x / t and its e / t-th part.
-    "Softsign": f"""(x) => (y) {{ {_T} {_E}
-        q = Div (x, t) part = Div (e, t) more = Mul (q, part) finite = Add (q, more)
-        twice = Add (t, t) infinite = Equal (t, twice) limit = Sign (x) y = Where (infinite, limit, finite) }}""",
-    # Two divisions: t^2 would overflow, in float32 from |x| = 1.8e19.
-    "SoftsignGradient": f"(x, dy) => (dx) {{ {_T} q = Div (dy, t) dx = Div (q, t) }}",
-    "SoftsignGradientFromOutput": f"(y, dy) => (dx) {{ {_U} p = Mul (dy, u) dx = Mul (p, u) }}",
-    "SoftsignInverse": f"""(y) => (x) {{ {_U} q = Div (y, u)
-        none = Constant <value_float = nan> () undefined = CastLike (none, y)
-        zero = Sub (one, one) outside = Less (u, zero) x = Where (outside, undefined, q) }}""",
-    "SoftsignDerivative": f"(x) => (y) {{ {_T} q = Div (one, t) y = Div (q, t) }}",
-    "SoftsignSecondDerivative": f"""(x) => (y) {{ {_T} sign = Sign (x) twice = Add (sign, sign)
-        zero = Sub (one, one) c = Sub (zero, twice) q1 = Div (c, t) q2 = Div (q1, t) y = Div (q2, t) }}""",
-    "SoftsignAntiderivative": f"""(x) => (y) {{ {_T} {_R} {_SERIES_1} {_logarithm(1.0)}
-        double = Add (sum, sum) rest = Sub (a, double) small = Mul (r, rest) large = Sub (b, l)
-        near = LessOrEqual (a, one) finite = Where (near, small, large)
-        twice = Add (a, a) itself = Equal (a, twice) y = Where (itself, a, finite) }}""",
-    "SoftsignSecondAntiderivative": f"""(x) => (y) {{ {_T} {_R} {_SERIES_2} {_logarithm(2.0)}
-        ra = Mul (r, a) raa = Mul (ra, a) small = Mul (raa, sum)
-        half = Div (b, two) part = Sub (half, l) factor = Add (part, one) product = Mul (b, factor)
-        large = Sub (product, l)
-        near = LessOrEqual (a, two) even = Where (near, small, large) sign = Sign (x) finite = Mul (sign, even)
-        twice = Add (a, a) itself = Equal (a, twice) other = Not (itself) y = Where (other, finite, x) }}""",
-    "SoftsignLogJacobian": f"""(x) => (y) {{ {_T}
-        d = Sub (t, one) zero = Sub (one, one) tiny = Equal (d, zero) safe = Where (tiny, one, d)
-        logt = Log (t) ratio = Div (a, safe) product = Mul (logt, ratio)
-        twice = Add (t, t) infinite = Equal (t, twice) limit = Or (tiny, infinite)
-        l = Where (limit, a, product) double = Add (l, l) y = Neg (double) }}""",
-    "SoftsignLogJacobianGradient": f"""(x, dy) => (dx) {{ {_T} sign = Sign (x) twice = Add (sign, sign) c = Neg (twice)
-        q = Div (dy, t) dx = Mul (c, q) }}""",
-    "OnesLike": """(x) => (y) { number = Constant <value_float = 1.0> () one = CastLike (number, x)
-        shape = Shape (x) y = Expand (one, shape) }""",
-    "ExpandTo": "(x, like) => (y) { shape = Shape (like) y = Expand (x, shape) }",
-    # The axes to sum over are those where the shape of `like`, with ones before it, is not that of x.
-    "SumTo": """(x, like) => (y) {
-        from = Shape (x) to = Shape (like) rank = Size (from) kept = Size (to) missing = Sub (rank, kept)
-        flat = Constant <value_ints = [-1]> () count = Reshape (missing, flat)
-        unit = Constant <value_ints = [1]> () ones = Expand (unit, count) aligned = Concat <axis = 0> (ones, to)
-        same = Equal (aligned, from) differs = Not (same) where = NonZero (differs) axes = Reshape (where, flat)
-        reduced = ReduceSum <keepdims = 1, noop_with_empty_axes = 1> (x, axes)
-        y = Reshape <allowzero = 1> (reduced, to) }""",
+
+_ROOT = (
+    _DENOMINATOR
+    + """
+    z = Sqrt (t)
+    one_z = Add (1, z)
+    rough_b = Div (a, one_z)
+    two_b = Add (2, rough_b)
+    r = Div (rough_b, two_b)
+    square = Mul (r, r)
+"""
+    + _series()
+    + """
+    rs = Mul (r, sum_0)
+    two_rs = Add (rs, rs)
+    half_a = Mul (0.5, a)
+    off = Mul (half_a, r)
+    b = Sub (half_a, off)
+    log = Log (t)
+    finite_log = Min (log, 1000)
+    is_large = Less (8, a)
+"""
+)
+
+
+def _filled(like: str, output: str, value: int) -> _Source:
+    """Return a function whose value is one number everywhere."""
+    return _Source(
+        like,
+        output,
+        f"""
+        shape = Shape ({like})
+        filled = ConstantOfShape <value = float[1] {{{value}}}> (shape)
+        {output} = CastLike (filled, {like})
+        """,
+    )
+
+
+_SOURCES: dict[str, _Source] = {
+    "Softsign": _Source("x", "y", _SOFTSIGN),
+    "SoftsignGradient": _Source(
+        "x, dy",
+        "dx",
+        _DENOMINATOR
+        + """
+        once = Div (dy, t)
+        dx = Div (once, t)
+        """,
+    ),
+    "SoftsignGradientFromOutput": _Source(
+        "y, dy",
+        "dx",
+        """
+        a = Abs (y)
+        d = Sub (1, a)
+        once = Mul (dy, d)
+        dx = Mul (once, d)
+        """,
+    ),
+    "SoftsignInverse": _Source(
+        "y",
+        "x",
+        """
+        a = Abs (y)
+        d = Sub (1, a)
+        outside = Less (d, 0)
+        d_or_nan = Where (outside, nan, d)
+        x = Div (y, d_or_nan)
+        """,
+    ),
+    "SoftsignDerivative": _Source(
+        "x",
+        "y",
+        _DENOMINATOR
+        + """
+        once = Div (1, t)
+        y = Div (once, t)
+        """,
+    ),
+    "SoftsignSecondDerivative": _Source(
+        "x",
+        "y",
+        _DENOMINATOR
+        + _SIGN
+        + """
+        odd = Where (nonzero, minus_sign, x)
+        numerator = Mul (2, odd)
+        once = Div (numerator, t)
+        twice = Div (once, t)
+        y = Div (twice, t)
+        """,
+    ),
+    "SoftsignAntiderivative": _Source(
+        "x",
+        "y",
+        _ROOT
+        + """
+        gap = Sub (b, two_rs)
+        relative_gap = Div (gap, z)
+        factor = Sub (2, relative_gap)
+        b_factor = Mul (b, factor)
+        small = Mul (b, b_factor)
+        large = Sub (a, finite_log)
+        y = Where (is_large, large, small)
+        """,
+    ),
+    "SoftsignSecondAntiderivative": _Source(
+        "x",
+        "y",
+        _ROOT
+        + _SIGN
+        + """
+        z_two_rs = Mul (z, two_rs)
+        factor = Add (half_a, z_two_rs)
+        b_factor = Mul (b, factor)
+        small = Mul (b, b_factor)
+        one_half_a = Add (1, half_a)
+        bracket = Sub (one_half_a, finite_log)
+        a_bracket = Mul (a, bracket)
+        large = Sub (a_bracket, finite_log)
+        magnitude = Where (is_large, large, small)
+        odd = Where (nonzero, sign, x)
+        y = Mul (odd, magnitude)
+        """,
+    ),
+    "SoftsignLogJacobian": _Source(
+        "x",
+        "y",
+        _DENOMINATOR
+        + _CORRECTION
+        + """
+        rough_log = Log (t)
+        log = Sub (rough_log, c)
+        y = Mul (-2, log)
+        """,
+    ),
+    "SoftsignLogJacobianGradient": _Source(
+        "x, dy",
+        "dx",
+        """
+        a = Abs (x)
+        half_a = Mul (0.5, a)
+        half_t = Add (0.5, half_a)
+        magnitude = Div (dy, half_t)
+        sign = Sign (x)
+        minus_sign = Neg (sign)
+        dx = Mul (magnitude, minus_sign)
+        """,
+    ),
+    "OnesLike": _filled("like", "y", 1),
+    # Axes of size 0 need allowzero; a difference in rank is bridged by ones in front of the smaller shape.
+    "SumTo": _Source(
+        "x, like",
+        "y",
+        """
+        shape = Shape (x)
+        wanted = Shape (like)
+        rank = Shape (shape)
+        wanted_rank = Shape (wanted)
+        missing = Sub (rank, wanted_rank)
+        ones = ConstantOfShape <value = int64[1] {1}> (missing)
+        padded = Concat <axis = 0> (ones, wanted)
+        same = Equal (shape, padded)
+        broadcast = Not (same)
+        index = NonZero (broadcast)
+        row = Constant <value = int64[1] {0}> ()
+        axes = Squeeze (index, row)
+        total = ReduceSum <keepdims = 1, noop_with_empty_axes = 1> (x, axes)
+        y = Reshape <allowzero = 1> (total, wanted)
+        """,
+    ),
+    "ExpandTo": _Source(
+        "x, like",
+        "y",
+        """
+        wanted = Shape (like)
+        y = Expand (x, wanted)
+        """,
+    ),
 }
-_NUMBERED = ("SoftsignNthDerivative", "SoftsignDerivativeFromOutput")
+
+
+def _nth_derivative(n: int) -> _Source:
+    """Return the function of order n, n! (-sign)^(n + 1) / (1 + |x|)^(n + 1) up to a sign, without overflow on the way.
+
+    The factors k (n + 1 - k) / t^2 grow with k, so the product first falls and then rises: it never exceeds the first or the
+    last of its values. The n + 1 errors of t are one, which the first factor corrects.
+    """
+    if n < 3:
+        named = ("Softsign", "SoftsignDerivative", "SoftsignSecondDerivative")[n]
+        return _Source("x", "y", f"y = {DOMAIN}.{named} (x)")
+    lines = [
+        "first = Div (1, t)" if n % 2 else "odd = Where (nonzero, minus_sign, x) \n first = Div (odd, t)",
+        f"relative = Mul ({n + 1}, c)",
+        "absolute = Mul (first, relative)",
+        "product_0 = Add (first, absolute)",
+    ]
+    for k in range(1, n // 2 + 1):
+        lines += [
+            f"once_{k} = Div ({k * (n + 1 - k)}, t)",
+            f"twice_{k} = Div (once_{k}, t)",
+            f"product_{k} = Mul (product_{k - 1}, twice_{k})",
+        ]
+    if n % 2:
+        lines += [f"middle = Div ({(n + 1) // 2}, t)", f"y = Mul (product_{n // 2}, middle)"]
+    else:
+        lines.append(f"y = Identity (product_{n // 2})")
+    sign = "" if n % 2 else _SIGN
+    return _Source("x", "y", _DENOMINATOR + sign + _CORRECTION + "\n".join(lines))
+
+
+def _derivative_from_output(n: int) -> _Source:
+    """Return the function of order n: (1 - |y|)^2, 2 sgn(y) (|y| - 1), 2, and then 0."""
+    if n == 0:
+        return _Source("y", "z", "a = Abs (y) \n d = Sub (1, a) \n z = Mul (d, d)")
+    if n == 1:
+        slope = "a = Abs (y) \n d = Sub (a, 1) \n twice = Add (d, d) \n sign = Sign (y) \n z = Mul (sign, twice)"
+        return _Source("y", "z", slope)
+    return _filled("y", "z", 2 if n == 2 else 0)
+
+
+_WITH_ORDER: dict[str, Callable[[int], _Source]] = {
+    "SoftsignNthDerivative": _nth_derivative,
+    "SoftsignDerivativeFromOutput": _derivative_from_output,
+}
+
 _HALF = "_half"
+_NAME = re.compile(rf"([A-Za-z]+)(?:_(0|[1-9][0-9]*))?(?:{_HALF})?")
+_OPERANDS = re.compile(r"\(([^()]+)\)")
+_NUMBER = re.compile(r"-?[0-9][0-9.e+-]*|nan")
 
 
 def is_function(type: str) -> bool:
-    """Whether an operator of `softsign.operator` is a function here."""
-    return type in _BODIES or type in _NUMBERED
+    """Whether an operator of `softsign.operator` is a function here.
+
+    Examples
+    --------
+    >>> from softsign.onnx.functions import is_function
+    >>> is_function("SoftsignGradient"), is_function("Add")
+    (True, False)
+    """
+    return type in _SOURCES or type in _WITH_ORDER
 
 
 def function_name(type: str, attributes: Mapping[str, Any], dtype: np.dtype[Any]) -> str:
-    """Return what the function of an operator is called for a dtype.
+    """Return the name that an operator's function has in the domain `DOMAIN`.
 
     Parameters
     ----------
     type : str
-        The operator.
+        An operator of `softsign.operator`.
     attributes : mapping
-        Of its use.
+        Its attributes: n, or none.
     dtype : numpy.dtype
         Of its first input.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    ValueError
+        When there is no such function.
 
     Examples
     --------
@@ -133,17 +394,19 @@ def function_name(type: str, attributes: Mapping[str, Any], dtype: np.dtype[Any]
     >>> function_name("SoftsignNthDerivative", {"n": 3}, np.dtype("float16"))
     'SoftsignNthDerivative_3_half'
     """
-    number = f"_{attributes['n']}" if type in _NUMBERED else ""
-    return f"{type}{number}{_HALF if dtype.name in ('float16', 'bfloat16') else ''}"
+    name = "_".join([type, *(str(attributes[key]) for key in attributes)])
+    if set(attributes) - {"n"} or operator_of(name)[0] != type:
+        raise ValueError(f"{type} with attributes {dict(attributes)} is no function of the domain {DOMAIN!r}")
+    return name + _HALF if dtype.name in ("float16", "bfloat16") else name
 
 
 def operator_of(name: str) -> tuple[str, dict[str, Any]]:
-    """Return the operator and the attributes of a function.
+    """Return the type and the attributes of the operator that a function computes.
 
     Parameters
     ----------
     name : str
-        What `function_name` returns.
+        As `function_name` returns it.
 
     Returns
     -------
@@ -161,141 +424,106 @@ def operator_of(name: str) -> tuple[str, dict[str, Any]]:
     >>> operator_of("SoftsignNthDerivative_3_half")
     ('SoftsignNthDerivative', {'n': 3})
     """
-    match = re.fullmatch(r"([A-Za-z]+)(?:_(\d+))?(?:_half)?", name)
-    if match is not None:
-        type, number = match.groups()
-        if number is None and type in _BODIES:
+    found = _NAME.fullmatch(name)
+    if found is not None:
+        type, order = found.groups()
+        if order is None and type in _SOURCES:
             return type, {}
-        if number is not None and type in _NUMBERED:
-            return type, {"n": int(number)}
-    raise ValueError(f"{DOMAIN} has no function {name!r}")
-
-
-def bound(name: str) -> float:
-    """Return the largest error of a function in ulp, as measured on ONNX Runtime and rounded up.
-
-    Parameters
-    ----------
-    name : str
-        What `function_name` returns.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> from softsign.onnx.functions import bound
-    >>> bound("Softsign"), bound("Softsign_half")
-    (1.01, 0.51)
-    """
-    type, attributes = operator_of(name)
-    if name.endswith(_HALF):
-        return 0.51  # of one rounding: float32's error is 2^-13 of that
-    if "n" in attributes:
-        return 2.0 * (attributes["n"] + 1)  # t, k / t and the product round in each of n + 1 steps
-    return _BOUNDS.get(type, 0.0)
-
-
-_BOUNDS = {
-    "Softsign": 1.01,
-    "SoftsignInverse": 1.5,
-    "SoftsignDerivative": 3.0,
-    "SoftsignGradient": 3.0,
-    "SoftsignGradientFromOutput": 3.0,
-    "SoftsignSecondDerivative": 4.5,
-    "SoftsignAntiderivative": 4.5,
-    "SoftsignSecondAntiderivative": 8.0,
-    "SoftsignLogJacobian": 4.5,  # float32: of ONNX Runtime's logarithm; float64 2.3
-    "SoftsignLogJacobianGradient": 2.5,
-}
+        if order is not None and type in _WITH_ORDER:
+            n = int(order)
+            if n <= MAX_ORDER or type != "SoftsignNthDerivative":
+                return type, {"n": n}
+    raise ValueError(f"{name!r} is no function of the domain {DOMAIN!r}")
 
 
 def make_functions(names: Iterable[str], opset: int) -> list[FunctionProto]:
-    """Return functions and those that they call.
+    """Return functions and all that they call.
 
     Parameters
     ----------
     names : iterable of str
-        What `function_name` returns.
+        As `function_name` returns them.
     opset : int
-        Of the model, 18 or newer: engines refuse a function of another one.
+        Version of ONNX's operators that the bodies are written in: the model's own, 18 or newer.
 
     Returns
     -------
     list of onnx.FunctionProto
-        Each once, behind those that it calls.
+        Each once, and after those that it calls.
 
     Raises
     ------
     ValueError
-        When there is no such function.
+        When there is no function of one of the names, or the opset is too old.
 
     Examples
     --------
     >>> from softsign.onnx.functions import make_functions
-    >>> [function.name for function in make_functions(["Softsign_half"], 18)]
-    ['Softsign', 'Softsign_half']
+    >>> [function.name for function in make_functions(["SoftsignInverse_half"], 18)]
+    ['SoftsignInverse', 'SoftsignInverse_half']
     """
-    wanted: dict[str, None] = {}
+    if opset < OLDEST_OPSET:
+        raise ValueError(f"opset is {opset}, but the functions need {OLDEST_OPSET} or newer")
+    made: dict[str, FunctionProto] = {}
     for name in names:
-        if name.endswith(_HALF):
-            wanted[name.removesuffix(_HALF)] = None
-        wanted[name] = None
-    return [_function(name, opset) for name in wanted]
+        _add(name, opset, made)
+    return list(made.values())
 
 
-def _function(name: str, opset: int) -> FunctionProto:
-    type, attributes = operator_of(name)
-    body = _body(type, **attributes)
-    imports = f'"" : {opset}'
-    if name.endswith(_HALF):
-        body = _half(name.removesuffix(_HALF), body)
-        imports += f', "{DOMAIN}" : {VERSION}'
-    return parser.parse_function(f'<domain: "{DOMAIN}", opset_import: [{imports}]> {name} {body}')
+def _add(name: str, opset: int, made: dict[str, FunctionProto]) -> None:
+    if name in made:
+        return
+    function = _parsed(name, opset)
+    called = [node.op_type for node in function.node if node.domain == DOMAIN]
+    for callee in called:
+        _add(callee, opset, made)
+    if called:
+        function.opset_import.add(domain=DOMAIN, version=VERSION)
+    made[name] = function
 
 
-def _half(name: str, body: str) -> str:
-    """Return the body that calls a function in float32. What `like` is for is its shape alone."""
-    head = re.match(r"\(([^)]*)\)", body)
-    assert head is not None
-    inputs = head[1].split(", ")
-    wide = [f"wide_{i}" if i != "like" else i for i in inputs]
-    casts = " ".join(f"{w} = Cast <to = 1> ({i})" for w, i in zip(wide, inputs, strict=True) if w != i)
-    call = f"result = {DOMAIN}.{name} ({', '.join(wide)}) half = CastLike (result, {inputs[0]})"
-    return f"({', '.join(inputs)}) => (half) {{ {casts} {call} }}"
-
-
-def _body(type: str, n: int = 0) -> str:
-    if type == "SoftsignNthDerivative":
-        return _BODIES["Softsign"] if n == 0 else _nth_derivative(n)
-    if type == "SoftsignDerivativeFromOutput":
-        return _derivative_from_output(n)
-    return _BODIES[type]
-
-
-def _nth_derivative(n: int) -> str:
-    """Return n! / t^(n + 1) as a product of k / t, which overflows and underflows only where the result does."""
-    lines = ["r0 = Div (one, t)"]
-    for k in range(1, n + 1):
-        lines.append(
-            f"c{k} = Constant <value_float = {k}.0> () k{k} = CastLike (c{k}, x) "
-            f"f{k} = Div (k{k}, t) r{k} = Mul (r{k - 1}, f{k})"
-        )
-    sign = (
-        f"y = Identity (r{n})"
-        if n % 2
-        else f"zero = Sub (one, one) sign = Sign (x) c = Sub (zero, sign) y = Mul (c, r{n})"
+def _parsed(name: str, opset: int) -> FunctionProto:
+    source = _source(name)
+    return onnx.parser.parse_function(
+        f'<domain: "{DOMAIN}", opset_import: ["" : {opset}]>\n'
+        f"{name} ({source.inputs}) => ({source.output}) {{\n{_with_constants(source)}\n}}"
     )
-    return "\n".join([f"(x) => (y) {{ {_T}", *lines, f"{sign} }}"])
 
 
-def _derivative_from_output(n: int) -> str:
-    """Return the derivative of order n of (1 - |y|)^2."""
-    if n == 0:
-        return f"(y) => (x) {{ {_U} x = Mul (u, u) }}"
-    if n == 1:
-        return f"(y) => (x) {{ {_U} sign = Sign (y) twice = Add (sign, sign) less = Neg (u) x = Mul (twice, less) }}"
-    value = 2.0 if n == 2 else 0.0
-    return f"""(y) => (x) {{ number = Constant <value_float = {value}> () value = CastLike (number, y)
-        shape = Shape (y) x = Expand (value, shape) }}"""
+def _source(name: str) -> _Source:
+    type, attributes = operator_of(name)
+    if name.endswith(_HALF):
+        return _in_float32(name.removesuffix(_HALF))
+    return _WITH_ORDER[type](attributes["n"]) if attributes else _SOURCES[type]
+
+
+def _in_float32(name: str) -> _Source:
+    """Return the function of a 16-bit type: that of float32 between casts. What is called like lends its shape alone."""
+    source = _source(name)
+    inputs = source.inputs.split(", ")
+    wide = [word if word == "like" else f"wide_{word}" for word in inputs]
+    casts = [f"{w} = Cast <to = 1> ({word})" for w, word in zip(wide, inputs, strict=True) if w != word]
+    call = f"wide_{source.output} = {DOMAIN}.{name} ({', '.join(wide)})"
+    back = f"{source.output} = CastLike (wide_{source.output}, {inputs[0]})"
+    return source._replace(body="\n".join([*casts, call, back]))
+
+
+def _with_constants(source: _Source) -> str:
+    """Return the body with its numbers replaced by names, after the nodes that make these."""
+    names: dict[str, str] = {}
+
+    def operands(call: re.Match[str]) -> str:
+        words = call[1].split(", ")
+        named = (
+            names.setdefault(word, f"constant_{len(names)}") if _NUMBER.fullmatch(word) else word
+            for word in words
+        )
+        return f"({', '.join(named)})"
+
+    body = _OPERANDS.sub(operands, source.body)
+    like = source.inputs.split(", ")[0]
+    constants = [
+        f"{name}_double = Constant <value = double {{{number}}}> ()\n{name} = CastLike ({name}_double, {like})"
+        for number, name in names.items()
+    ]
+    return "\n".join([*constants, body])
