@@ -28,8 +28,9 @@ DOCUMENTED_Y = np.array(
     ],
     np.float32,
 )
-# Caffe2's x / (1 + |x|) errs by up to 1.5 ulp and the operator here by up to 0.5, which makes 2 ulp; printing to eight
-# decimals moved X and Y by up to 0.5e-8 each.
+# Caffe2 computes x * (1 / (1 + |x|)). That rounds three times and was never more than 2 ulp away from the correctly
+# rounded value, which the operator here gives, in 12 million tries; printing to eight decimals moved X and Y by up to
+# 0.5e-8 each.
 TOLERANCE = 2 * np.spacing(np.abs(DOCUMENTED_Y)) + 1e-8
 
 workspace = Workspace()

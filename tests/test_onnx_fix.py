@@ -155,7 +155,7 @@ def test_dtypes_and_opsets(dtype: str, opset: int) -> None:
         numpy_dtype = onnx.helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
         x = np.array([[np.inf, -np.inf, 0], [1, -3, 7]], numpy_dtype)
         found = run(exact, {"x": x})["y"].astype(np.float64)
-        np.testing.assert_allclose(found, [[1, -1, 0], [0.5, -0.75, 0.875]], rtol=1e-15)
+        assert found.tolist() == [[1, -1, 0], [0.5, -0.75, 0.875]]
 
 
 def test_values_that_something_else_uses_are_kept() -> None:
@@ -249,7 +249,7 @@ def test_functions_of_unknown_type_are_left_alone() -> None:
 # ---------------------------------------------------------------- PyTorch
 
 
-class Network(torch.nn.Module):
+class Network(torch.nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second, self.third = (
@@ -294,17 +294,11 @@ def test_a_network_that_pytorch_exports(dynamic: bool, dtype: torch.dtype) -> No
         *([made] if dtype != torch.float64 else []),
     ):  # of which ONNX Runtime has no Softsign
         (found,) = run(candidate, {name: x.numpy()}).values()
-        np.testing.assert_allclose(
-            found,
-            expected,
-            rtol=16 * float(np.finfo(expected.dtype).eps),
-            atol=1e-3 * float(np.finfo(expected.dtype).eps ** 0.5),
-        )
+        eps = float(np.finfo(expected.dtype).eps)
+        np.testing.assert_allclose(found, expected, rtol=16 * eps, atol=2 * eps)
 
 
 # ---------------------------------------------------------------- a law
-
-PIECES = ("a{i} = Abs (h{p})", "a{i} = Neg (h{p})")
 
 
 @settings(max_examples=40)

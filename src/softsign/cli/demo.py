@@ -86,7 +86,7 @@ def demo(
     table.add_column()
     table.add_row("handwritten digits", "accuracy", f"{scans} test scans", style="bold")
     table.add_row(
-        "network of softsign units", f"{right / scans:.1%}", f"{right} right, trained in {seconds:.1f} s"
+        f"softsign network, by {engine}", f"{right / scans:.1%}", f"{right} right, trained in {seconds:.1f} s"
     )
     table.add_row("exported, in ONNX Runtime", f"{agree / scans:.1%}", f"{agree} predictions agree")
     table.add_section()

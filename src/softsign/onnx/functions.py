@@ -338,7 +338,9 @@ def _derivative_from_output(n: int) -> _Source:
     if n == 0:
         return _Source("y", "z", "a = Abs (y) \n d = Sub (1, a) \n z = Mul (d, d)")
     if n == 1:
-        slope = "a = Abs (y) \n d = Sub (a, 1) \n twice = Add (d, d) \n sign = Sign (y) \n z = Mul (sign, twice)"
+        slope = (
+            "a = Abs (y) \n d = Sub (a, 1) \n twice = Add (d, d) \n sign = Sign (y) \n z = Mul (sign, twice)"
+        )
         return _Source("y", "z", slope)
     return _filled("y", "z", 2 if n == 2 else 0)
 
