@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import softsign
@@ -97,7 +98,7 @@ def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
     result = run(Path(), *arguments)
     assert result.returncode == 0
     assert result.stderr == ""
-    for command in ("demo", "apply", "plot", "info"):
+    for command in ("demo", "apply", "plot", "run", "gradients", "fix", "info"):
         assert re.search(rf"\b{command}\b", result.stdout)
         assert run(Path(), command, "--help").returncode == 0
 
@@ -120,6 +121,7 @@ def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
         (("plot", "--range", "2", "3", "--functions", "inverse"), "between -1 and 1"),
         (("plot", "--functions", "softsign,"), "'' is not one of"),
         (("demo", "-o", "x.txt"), "does not end in"),
+        (("demo", "--engine", "torch"), "'torch' is not one of numpy, onnxruntime"),
         (("demo", "--seed", "-1"), "'--seed': Input should be greater than or equal to 0"),
     ],
 )
@@ -279,13 +281,19 @@ def test_info_imports_nothing_it_lists() -> None:
 def test_demo(tmp_path: Path) -> None:
     output, usage = measured(tmp_path, "demo", "--seed", "3")
     assert usage["seconds"] < 15  # processor time: the machine may be shared
-    accuracy = re.search(r"softsign units .* ([\d.]+)%", output)
+    accuracy = re.search(r"softsign network, by numpy .* ([\d.]+)%", output)
     assert accuracy is not None
     assert float(accuracy[1]) >= 97
     wrong = re.findall(r"(?:softsign|derivative|inverse), float(?:32|64) +. +(\d+) ", output)
     assert wrong == ["0"] * 6
-    for words in ("np.copyto(y, x)", "x / (1 + np.abs(x))", "picture: softsign-demo.png"):
+    for words in (
+        "np.copyto(y, x)",
+        "x / (1 + np.abs(x))",
+        "picture: softsign-demo.png",
+        "450 predictions agree",
+    ):
         assert words in output
+    onnx.checker.check_model(str(tmp_path / "softsign-demo.onnx"), full_check=True)
     assert (tmp_path / "softsign-demo.png").read_bytes().startswith(b"\x89PNG")
     assert "\x1b" not in output
     assert max(map(len, output.splitlines())) <= 80

@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 
 import softsign
+import softsign.onnx  # registers its operators, before the pages register theirs
+from softsign.operator import operators, unregister_operator
 
 PACKAGE = Path(softsign.__file__).parent
-MODULES = sorted(file.stem for file in PACKAGE.glob("*.py") if file.stem != "__init__")
+#: Those with examples.
+MODULES = sorted(
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for file in PACKAGE.rglob("*.py")
+    if ">>> " in file.read_text()
+)
 SECTIONS = {
     "get_num_threads": ["Returns", "Examples"],
     "set_num_threads": ["Parameters", "Raises", "Examples"],
@@ -73,14 +80,26 @@ def test_examples_of(name: str) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-@pytest.mark.parametrize("module", ["softsign", *(f"softsign.{stem}" for stem in MODULES)])
+@pytest.mark.parametrize("module", MODULES)
 def test_examples_of_module(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
     assert result.failed == 0
     assert result.attempted > 0
 
 
-def test_examples_of_the_readme() -> None:
-    results = doctest.testfile(str(Path(__file__).parents[1] / "README.md"), module_relative=False)
+@pytest.mark.parametrize("module", ["softsign.operator", "softsign.onnx"])
+def test_packages_export_what_they_list(module: str) -> None:
+    package = importlib.import_module(module)
+    assert package.__all__ == sorted(set(package.__all__), key=str)
+    for name in package.__all__:
+        assert getattr(package, name).__doc__, name
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operator.md", "docs/onnx.md"])
+def test_examples_of_the_pages(page: str) -> None:
+    registered = set(operators())
+    results = doctest.testfile(str(Path(__file__).parents[1] / page), module_relative=False)
+    for name in set(operators()) - registered:
+        unregister_operator(name)
     assert results.attempted > 0
     assert results.failed == 0

@@ -28,6 +28,10 @@ def test_its_use_imports_numpy_alone() -> None:
     assert foreign_imports("import softsign; softsign.softsign([1, 2.5]); softsign.cpu_features()") == []
 
 
+def test_the_operator_layer_imports_numpy_alone() -> None:
+    assert foreign_imports("import softsign.operator") == []
+
+
 def test_this_check_sees_foreign_modules() -> None:
     assert "mpmath" in foreign_imports("import softsign, mpmath")
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import softsign
-from softsign.learn import digits, plots
+from softsign.learn import digits, digits_onnx, plots
+from softsign.onnx import run
 from tests.helpers import UNARY, run_python, ufunc
 
 
@@ -165,9 +166,37 @@ def test_shifts_move_the_scan_by_one_pixel() -> None:
     np.testing.assert_array_equal(shifted[0, 1, 2, :, -1], -1)
 
 
+def trained(
+    seed: int, learner: type[digits.NumpyLearner | digits_onnx.OnnxLearner]
+) -> tuple[list[digits.Epoch], Any]:
+    data, rng = digits.load(), np.random.default_rng(seed)
+    network = digits.new_network(data, rng)
+    return list(digits.train(data, learner(network), rng, epochs=2)), network
+
+
 def test_training_depends_on_the_seed_alone() -> None:
-    data = digits.load()
-    first, again, other = (list(digits.train(data, seed=seed, epochs=2)) for seed in (5, 5, 6))
+    (first, _), (again, _), (other, _) = (trained(seed, digits.NumpyLearner) for seed in (5, 5, 6))
     assert first == again
     assert first != other
     assert first[1].test_accuracy > 0.7
+
+
+def test_onnx_runtime_trains_the_same_network() -> None:
+    (history, network), (by_onnx, other) = (
+        trained(5, digits.NumpyLearner),
+        trained(5, digits_onnx.OnnxLearner),
+    )
+    for one, another in zip(network.weights + network.biases, other.weights + other.biases, strict=True):
+        np.testing.assert_allclose(
+            another, one, rtol=1e-3, atol=1e-5
+        )  # 86 steps in float32, summed in another order
+    np.testing.assert_allclose(np.array(by_onnx), np.array(history), atol=0.005)
+
+
+def test_the_exported_network_gives_the_scores() -> None:
+    network = digits.new_network(digits.load(), np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((5, 64), np.float32)
+    model = digits_onnx.network_model(network)
+    assert [node.op_type for node in model.graph.node] == ["Gemm", "Softsign", "Gemm", "Softsign", "Gemm"]
+    scores = run(model, {"x": x})["scores"]
+    np.testing.assert_allclose(scores, network.forward(x)[0][-1], rtol=1e-5, atol=1e-6)
