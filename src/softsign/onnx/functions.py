@@ -342,7 +342,7 @@ def _derivative_from_output(n: int) -> _Source:
             "a = Abs (y) \n d = Sub (a, 1) \n twice = Add (d, d) \n sign = Sign (y) \n z = Mul (sign, twice)"
         )
         return _Source("y", "z", slope)
-    return _filled("y", "z", 2 if n == 2 else 0)
+    return _Source("y", "z", f"zero = Sub (y, y) \n z = Add (zero, {2 if n == 2 else 0})")  # and nan for nan
 
 
 _WITH_ORDER: dict[str, Callable[[int], _Source]] = {
@@ -488,7 +488,7 @@ def bound(name: str) -> float:
     if name.endswith(_HALF):
         return 0.51  # one rounding; an ulp of float32 is 2^-13 of one of float16
     if type == "SoftsignNthDerivative":
-        return 0.5 * (attributes["n"] + 7)
+        return 0.5 * (int(attributes["n"]) + 7)
     if type == "SoftsignDerivativeFromOutput":
         return (2.5, 0.5, 0.0)[min(attributes["n"], 2)]
     return _BOUNDS[type]

@@ -71,6 +71,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
     _check_loss(made, loss, types)
     _check_wrt(made, names, types)
     ops = [node_def(node) for node in made.graph.node]
+    written = {name for op in ops for name in op.outputs}
     taken = _names(made)
     for name in names:
         if f"{name}_grad" in taken:
@@ -78,7 +79,8 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
                 f"wrt: the model has a tensor {name}_grad already, so that of {name!r} has no name"
             )
     try:
-        appended, found, known = add_gradients(ops, {loss: None}, taken, wanted=names, types=types)
+        versions = {(name, int(name in written)): known for name, known in types.items()}
+        appended, found, known = add_gradients(ops, {loss: None}, taken, wanted=names, types=versions)
         _check_influence(names, found, loss)
         nodes = lowered(appended, infer_types(appended, types) | known, taken)
     except SchemaError as error:

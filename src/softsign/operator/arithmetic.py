@@ -107,8 +107,25 @@ def _broadcast(*types: TensorType) -> list[TensorType]:
     return [TensorType(types[0].dtype, np.broadcast_shapes(*shapes))]  # type: ignore[arg-type]
 
 
-def _like_second(x: TensorType, like: TensorType) -> list[TensorType]:
+def _summed(x: TensorType, like: TensorType) -> list[TensorType]:
+    _check_broadcast(like.shape, x.shape)
     return [TensorType(x.dtype, like.shape)]
+
+
+def _expanded(x: TensorType, like: TensorType) -> list[TensorType]:
+    _check_broadcast(x.shape, like.shape)
+    return [TensorType(x.dtype, like.shape)]
+
+
+def _check_broadcast(shape: tuple[int | str, ...] | None, to: tuple[int | str, ...] | None) -> None:
+    """Refuse a shape that does not broadcast to another, as far as their sizes are known."""
+    if shape is None or to is None:
+        return
+    pairs = list(zip(reversed(shape), reversed(to), strict=False))
+    if len(shape) > len(to) or any(
+        isinstance(a, int) and isinstance(b, int) and a not in (1, b) for a, b in pairs
+    ):
+        raise ValueError(f"shape {shape} does not broadcast to {to}")
 
 
 def _sum(*arrays: Array) -> Array:
@@ -123,14 +140,21 @@ def _sum(*arrays: Array) -> Array:
 
 def _sum_to(x: Array, like: Array, y: Array | None = None) -> Array:
     extra = x.ndim - like.ndim
-    if extra < 0 or np.broadcast_shapes(x.shape, like.shape) != x.shape:
-        raise ValueError(f"shape {like.shape} does not broadcast to {x.shape}")
     axes = tuple(i for i in range(x.ndim) if i < extra or like.shape[i - extra] != x.shape[i])
-    return np.array(x.sum(axes, keepdims=True).reshape(like.shape))
+    # In float16 and bfloat16 the sum of 4,096 ones would be 2,048 and 256.
+    wide = np.float32 if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x.dtype
+    return np.array(x.sum(axes, dtype=wide, keepdims=True).reshape(like.shape), x.dtype)
 
 
 def _expand_to(x: Array, like: Array, y: Array | None = None) -> Array:
     return np.array(np.broadcast_to(x, like.shape))
+
+
+def _divide(a: Array, b: Array, y: Array | None = None) -> Array:
+    """Divide; integers as ONNX does, towards zero."""
+    if a.dtype.kind in "iu":
+        return np.asarray(np.trunc(a / b), a.dtype)
+    return np.asarray(np.divide(a, b, y))
 
 
 def _ones_like(x: Array, y: Array | None = None) -> Array:
@@ -145,7 +169,7 @@ def _register() -> None:
         "Add": (np.add, _GetSumGradient, "The sum A + B."),
         "Sub": (np.subtract, _GetSubGradient, "The difference A - B."),
         "Mul": (np.multiply, _GetMulGradient, "The product A B."),
-        "Div": (np.divide, _GetDivGradient, "The quotient A / B."),
+        "Div": (_divide, _GetDivGradient, "The quotient A / B."),
     }
     for name, (kernel, maker, doc) in two.items():
         register_cpu_operator(
@@ -198,9 +222,15 @@ def _register() -> None:
         ),
     )
     register_gradient("OnesLike", NoGradient)
-    for name, kernel, maker, doc in (
-        ("SumTo", _sum_to, _GetSumToGradient, "X summed over the axes along which `like` was broadcast."),
-        ("ExpandTo", _expand_to, _GetExpandToGradient, "X broadcast to the shape of `like`."),
+    for name, kernel, maker, infer, doc in (
+        (
+            "SumTo",
+            _sum_to,
+            _GetSumToGradient,
+            _summed,
+            "X summed over the axes along which `like` was broadcast.",
+        ),
+        ("ExpandTo", _expand_to, _GetExpandToGradient, _expanded, "X broadcast to the shape of `like`."),
     ):
         register_cpu_gradient_operator(
             name,
@@ -209,7 +239,7 @@ def _register() -> None:
                 num_inputs=2,
                 inputs=[("X", "operand"), ("like", "gives the shape alone")],
                 outputs=[("Y", doc)],
-                infer=_like_second,
+                infer=infer,
                 doc=doc,
             ),
         )

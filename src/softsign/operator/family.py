@@ -203,24 +203,29 @@ def _nth_derivative(x: Array, y: Array | None = None, *, n: int) -> Array:
 
 def _derivative_from_output(y: Array, out: Array | None = None, *, n: int) -> Array:
     """Differentiate (1 - |y|)^2 n times."""
+    if not hasattr(n, "__index__") or n < 0:
+        raise ValueError(f"n must be an integer, 0 or more, not {n!r}")
     if n == 0:
         result: Array = softsign.gradient_from_output(y, y.dtype.type(1), out)
-    elif n == 1:  # 1 - |y| is exact where it is small
-        result = np.multiply(np.sign(y), 2 * (np.abs(y) - 1), out)
-    else:
-        result = np.full_like(y, 2 if n == 2 else 0) if out is None else out
-        result.fill(2 if n == 2 else 0)
-    return result
+        return result
+    if n == 1:  # 1 - |y| is exact where it is small
+        return np.asarray(np.multiply(np.sign(y), 2 * (np.abs(y) - 1), out))
+    constant = np.where(np.isfinite(y), y.dtype.type(2 if n == 2 else 0), y.dtype.type(np.nan))
+    return _into(out, constant)
 
 
 def _log_jacobian_gradient(x: Array, dy: Array, dx: Array | None = None) -> Array:
     """Return -2 dy sign(x) / (1 + |x|); the 16-bit types are rounded once, at the end."""
     wide = x.astype(np.result_type(x.dtype, np.float32), copy=False)
-    result = -2 * np.sign(wide) * dy / (1 + np.abs(wide))
-    if dx is None:
-        return np.asarray(result, x.dtype)
-    np.copyto(dx, result, casting="same_kind")
-    return dx
+    half = 0.5 + 0.5 * np.abs(wide)  # of the denominator: 2 dy could overflow
+    return _into(dx, np.asarray(-np.sign(wide) * (dy / half), x.dtype))
+
+
+def _into(out: Array | None, result: Array) -> Array:
+    if out is None:
+        return result
+    np.copyto(out, result)
+    return out
 
 
 _X = ("X", "input of Softsign")

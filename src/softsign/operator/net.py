@@ -13,6 +13,7 @@ from softsign.operator.registry import (
     TensorType,
     create_operator,
     gradient_maker,
+    revision,
     schema,
     unused,
 )
@@ -61,6 +62,7 @@ class Net:
         self.constants = {blob: np.array(value) for blob, value in (constants or {}).items()}
         self.types: dict[str, TensorType] = {}
         self._outputs: list[str] | None = None
+        self._revision = -1  # of the registry that the net has passed
         self._passed: tuple[list[OperatorDef], list[str], dict[str, TensorType] | None] | None = None
 
     def __repr__(self) -> str:
@@ -124,7 +126,7 @@ class Net:
         self.operators.append(op)
         return op
 
-    def add_gradient_operators(self, ys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    def add_gradient_operators(self, ys: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
         """Append the operators that compute the gradients of `ys` with respect to every blob before them.
 
         The net is walked backwards; each operator's gradient maker says what to append. The gradients of a blob that is
@@ -133,7 +135,7 @@ class Net:
 
         Parameters
         ----------
-        ys : sequence of str, or mapping of str to str
+        ys : str, sequence of str, or mapping of str to str
             Blobs to differentiate. Their own gradients are ones, or the blobs that the mapping names, which are then
             inputs of the net.
 
@@ -149,12 +151,14 @@ class Net:
             When the net does not compute one of `ys`, an operator has no gradient maker, or a value that a gradient needs
             has been overwritten. The net is then as it was.
         """
+        if isinstance(ys, str):
+            ys = [ys]
         missing = [y for y in ys if y not in self.blobs]
         if missing:
             raise SchemaError(f"net {self.name!r} has no blob {missing[0]!r} to differentiate")
         seeds: dict[str, str | None] = dict(ys) if isinstance(ys, Mapping) else dict.fromkeys(ys)
-        known = self.types | {name: TensorType(a.dtype, a.shape) for name, a in self.constants.items()}
-        types = infer_types(self.operators, known)
+        # Not those of the constants: whoever feeds other ones may feed another shape.
+        types = version_types(self.operators, self.types)
         appended, gradients, _ = add_gradients(self.operators, seeds, self.blobs, types=types)
         for op in appended:
             schema(op.type).check(op)
@@ -180,11 +184,11 @@ class Net:
         self.needed()
         assert self._passed is not None
         operators, names, passed = self._passed
-        if known != passed:
+        if known != passed or self._revision != revision():
             for op in operators:
                 schema(op.type).check(op)
             self.infer_types(known)
-            self._passed = operators, names, dict(known)
+            self._passed, self._revision = (operators, names, dict(known)), revision()
 
     def infer_types(self, known: Mapping[str, TensorType]) -> dict[str, TensorType]:
         """Return what can be told of every blob from `known`, and refuse a net that cannot run with those.
@@ -214,21 +218,40 @@ class Net:
 
 
 def infer_types(ops: Sequence[OperatorDef], known: Mapping[str, TensorType]) -> dict[str, TensorType]:
-    """Return what the schemas tell of the blobs that operators write, beside what is known.
+    """Return what the schemas tell of the last values of the blobs, beside what is known of the first ones.
 
     Raises
     ------
     SchemaError
         When the inputs of an operator do not fit it or each other.
     """
-    types: dict[str, TensorType] = dict(known)
-    for op in ops:
-        inferred = schema(op.type).infer_types(op, [types.get(name) for name in op.inputs])
-        for name, found in zip(op.outputs, inferred, strict=False):
-            types.pop(name, None)
-            if found is not None:
-                types[name] = found
+    found = version_types(ops, known)
+    last = _versions(ops)[2]
+    names = {*known, *last}
+    return {name: found[name, last.get(name, 0)] for name in names if (name, last.get(name, 0)) in found}
+
+
+def version_types(ops: Sequence[OperatorDef], known: Mapping[str, TensorType]) -> dict[Version, TensorType]:
+    """Return what the schemas tell of every value of the blobs; raises as `infer_types` does."""
+    types: dict[Version, TensorType] = {(name, 0): found for name, found in known.items()}
+    reads, writes, _ = _versions(ops)
+    for op, read, written in zip(ops, reads, writes, strict=True):
+        inferred = schema(op.type).infer_types(op, [types.get(version) for version in read])
+        types.update(
+            (version, found) for version, found in zip(written, inferred, strict=False) if found is not None
+        )
     return types
+
+
+def _versions(ops: Sequence[OperatorDef]) -> tuple[list[list[Version]], list[list[Version]], dict[str, int]]:
+    """Return the values that each operator reads and writes, and the number of the last one of each blob."""
+    latest: dict[str, int] = {}
+    reads, writes = [], []
+    for op in ops:
+        reads.append([(name, latest.get(name, 0)) for name in op.inputs])
+        writes.append([(name, latest.get(name, 0) + 1) for name in op.outputs])
+        latest.update(version for version in writes[-1] if version[0])
+    return reads, writes, latest
 
 
 def add_gradients(
@@ -237,7 +260,7 @@ def add_gradients(
     taken: Iterable[str],
     *,
     wanted: Iterable[str] | None = None,
-    types: Mapping[str, TensorType] | None = None,
+    types: Mapping[Version, TensorType] | None = None,
 ) -> tuple[list[OperatorDef], dict[str, str], dict[str, TensorType]]:
     """Differentiate a list of operators backwards.
 
@@ -251,8 +274,9 @@ def add_gradients(
         Names that new blobs must not have.
     wanted : iterable of str, optional
         Differentiate with respect to these blobs alone. Default: all.
-    types : mapping of str to TensorType, optional
-        What is known of the blobs, for gradient makers to look up.
+    types : mapping of (str, int) to TensorType, optional
+        What is known of the blobs before the first, second, ... operator that writes them (0, 1, ...), for gradient
+        makers to look up.
 
     Returns
     -------
@@ -296,7 +320,10 @@ class _OpScope:
         return self.graph.overwriter(self.graph.writes[self.index][i])
 
     def type_of(self, name: str) -> TensorType | None:
-        return self.graph.types.get(name)
+        for version in (*self.graph.writes[self.index], *self.graph.reads[self.index]):
+            if version[0] == name:
+                return self.graph.types.get(version)
+        return None
 
 
 class _Graph:
@@ -307,27 +334,21 @@ class _Graph:
         ops: Sequence[OperatorDef],
         taken: set[str],
         wanted: Iterable[str] | None,
-        types: Mapping[str, TensorType],
+        types: Mapping[Version, TensorType],
     ) -> None:
         self.ops = ops
         self.taken = taken
         self.types = types
-        self.latest: dict[str, int] = {}
-        self.reads: list[list[Version]] = []
-        self.writes: list[list[Version]] = []
-        self.writer: dict[Version, OperatorDef] = {}
+        self.reads, self.writes, self.latest = _versions(ops)
+        self.writer = {
+            version: op for op, written in zip(ops, self.writes, strict=True) for version in written
+        }
         self.relevant: set[Version] = {(name, 0) for name in wanted or ()}
-        for op in ops:
-            reads = [(name, self.latest.get(name, 0)) for name in op.inputs]
-            writes = [(name, self.latest.get(name, 0) + 1) for name in op.outputs]
-            self.reads.append(reads)
-            self.writes.append(writes)
-            self.latest.update(writes)
-            self.writer.update(dict.fromkeys(writes, op))
+        for read, written in zip(self.reads, self.writes, strict=True):
             if wanted is None:
-                self.relevant.update(reads)
-            if wanted is None or self.relevant.intersection(reads):
-                self.relevant.update(writes)
+                self.relevant.update(read)
+            if wanted is None or self.relevant.intersection(read):
+                self.relevant.update(written)
         self.made: list[OperatorDef] = []
         self.parts: dict[Version, list[str]] = {}  # gradients that add up to that of a version
         self.gradient_types: dict[str, TensorType] = {}
@@ -368,11 +389,17 @@ class _Graph:
                 f"the gradient maker of {op} writes blob {min(foreign)!r}; "
                 f"it may write what input_gradient and temporary return, and nothing else"
             )
+        written = {name for made in defs for name in made.outputs} | set(dys)
+        for i, dx in maker.input_gradients.items():
+            if dx not in written:
+                raise SchemaError(
+                    f"the gradient maker of {op} does not write {dx!r}, the gradient of input {i}"
+                )
         self.made += defs
         for i, dx in maker.input_gradients.items():
             self.parts.setdefault(self.reads[index][i], []).append(dx)
-            if op.inputs[i] in self.types:
-                self.gradient_types[dx] = self.types[op.inputs[i]]
+            if self.reads[index][i] in self.types:
+                self.gradient_types[dx] = self.types[self.reads[index][i]]
 
     def first_values(self) -> dict[str, str]:
         """Return the gradient of each blob with respect to the first value that it has."""

@@ -83,8 +83,19 @@ class OperatorDef:
 
     def __post_init__(self) -> None:
         for side in ("inputs", "outputs"):
-            names = getattr(self, side)
-            object.__setattr__(self, side, (names,) if isinstance(names, str) else tuple(names))
+            given = getattr(self, side)
+            names = (
+                (given,)
+                if isinstance(given, str)
+                else tuple(given)
+                if isinstance(given, Iterable)
+                else (given,)
+            )
+            if not all(isinstance(name, str) for name in names):
+                raise TypeError(
+                    f"{side} of {self.type!r} must be a string or a sequence of strings, not {given!r}"
+                )
+            object.__setattr__(self, side, names)
 
     def __str__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
@@ -169,8 +180,9 @@ class OperatorSchema:
                     raise SchemaError(
                         f"{op}: output {j} may not overwrite input {i}, blob {source!r}; {_inplace(op, self)}"
                     )
-        if len(set(filter(None, op.outputs))) < sum(map(bool, op.outputs)):
-            raise SchemaError(f"{op} writes a blob twice")
+        for name in filter(None, op.outputs):
+            if op.outputs.count(name) > 1:
+                raise SchemaError(f"{op} writes blob {name!r} twice")
         if self.attributes is not None and set(op.attributes) != set(self.attributes):
             wanted = ", ".join(self.attributes) or "none"
             raise SchemaError(
@@ -463,6 +475,12 @@ class _Operator:
 
 
 _OPERATORS: dict[str, _Operator] = {}
+_removed = 0
+
+
+def revision() -> int:
+    """Return a number that changes when what has been registered may no longer be."""
+    return _removed
 
 
 def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> None:
@@ -474,7 +492,8 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
     kernel : callable
         Called as ``kernel(*inputs, *outputs, **attributes)`` with arrays, as many as the schema allows at most; an
         optional one that is left out is None. Each of `outputs` is an array of the right dtype and shape to write to, in place the input itself, or None:
-        then the kernel makes one. It may always return an array of its own. Returns the output, or a tuple of them.
+        then the kernel makes one. It may always return an array of its own. Returns the output, or a tuple
+        of them, in which those of optional outputs that are left out may be.
     schema : OperatorSchema
 
     Raises
@@ -482,7 +501,7 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
     ValueError
         When the name is taken.
     TypeError
-        When `kernel` is not callable.
+        When `kernel` is not callable, or `schema` not an OperatorSchema.
 
     Examples
     --------
@@ -511,6 +530,8 @@ def register_cpu_gradient_operator(name: str, kernel: Kernel, schema: OperatorSc
 def _register(name: str, kernel: Kernel, schema: OperatorSchema, *, is_gradient: bool) -> None:
     if not callable(kernel):
         raise TypeError(f"kernel of {name!r} must be callable, not {type(kernel).__name__}")
+    if not isinstance(schema, OperatorSchema):
+        raise TypeError(f"schema of {name!r} must be an OperatorSchema, not {type(schema).__name__}")
     if name in _OPERATORS:
         raise ValueError(f"operator {name!r} is registered already; unregister_operator({name!r}) removes it")
     _OPERATORS[name] = _Operator(schema, kernel, is_gradient)
@@ -529,6 +550,8 @@ def register_gradient(name: str, maker: type[GradientMaker]) -> None:
     ------
     ValueError
         When the operator is unknown, or has a gradient maker.
+    TypeError
+        When `maker` is not a subclass of GradientMaker.
 
     Examples
     --------
@@ -537,6 +560,8 @@ def register_gradient(name: str, maker: type[GradientMaker]) -> None:
     ...     def get_gradient_defs(self):
     ...         return [OperatorDef("Neg", [self.output_gradient(0)], [self.input_gradient(0)])]
     """
+    if GradientMaker not in getattr(maker, "__mro__", ()):
+        raise TypeError(f"gradient maker of {name!r} must be a subclass of GradientMaker, not {maker!r}")
     found = find(name)
     if found.maker is not None:
         raise ValueError(f"operator {name!r} has a gradient maker already, {found.maker.__name__}")
@@ -551,8 +576,10 @@ def unregister_operator(name: str) -> None:
     SchemaError
         When there is none of that name.
     """
+    global _removed
     find(name)
     del _OPERATORS[name]
+    _removed += 1
 
 
 def operators(*, gradients: bool = True) -> list[str]:

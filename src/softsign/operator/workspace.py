@@ -63,11 +63,12 @@ class Workspace:
         array = np.asarray(value)
         if array.dtype.hasobject:
             raise TypeError(f"value of blob {name!r} must be an array, not {type(value).__name__}")
+        native = array.dtype.newbyteorder("=") if array.dtype.isbuiltin != 2 else array.dtype  # 2: bfloat16
         held = self._blobs.get(name)
-        if held is not None and held.dtype == array.dtype and held.shape == array.shape:
+        if held is not None and held.dtype == native and held.shape == array.shape:
             np.copyto(held, array)
         else:
-            self._blobs[name] = np.array(array, order="C")
+            self._blobs[name] = np.array(array, native, order="C")
 
     def fetch(self, name: str) -> Array:
         """Return a copy of a blob.
@@ -117,11 +118,11 @@ class Workspace:
             raise TypeError(f"a workspace runs an OperatorDef or a Net, not {type(what).__name__}")
 
     def _run_net(self, net: Net) -> None:
+        held = ((name, self._blobs.get(name, net.constants.get(name))) for name in net.needed())
+        net.check({name: TensorType(a.dtype, a.shape) for name, a in held if a is not None})
         for name, value in net.constants.items():
             if name not in self._blobs:
                 self.feed(name, value)
-        held = ((name, self._blobs.get(name)) for name in net.needed())
-        net.check({name: TensorType(a.dtype, a.shape) for name, a in held if a is not None})
         for op in net.operators:
             self._run(op)
 
@@ -142,15 +143,15 @@ class Workspace:
             types = [None if a is None else TensorType(a.dtype, a.shape) for a in inputs]
             inferred = found.schema.infer_types(op, types)
             targets = [
-                blobs[name] if name in op.inputs else known and self._memory(name, *known)
+                blobs[name] if name and name in op.inputs else known and self._memory(name, *known)
                 for name, known in zip(op.outputs, inferred, strict=False)
             ]
         try:
-            results = found.kernel(*found.schema.arguments(inputs, targets), **op.attributes)
+            results: Any = found.kernel(*found.schema.arguments(inputs, targets), **op.attributes)
         except Exception as error:
             error.add_note(f"in {op}")
             raise
-        if results is not targets[0]:
+        if len(targets) != 1 or results is None or results is not targets[0]:
             self._store(op, targets, results if isinstance(results, (tuple, list)) else (results,))
 
     def _memory(self, name: str, dtype: np.dtype[Any], shape: tuple[int | str, ...] | None) -> Array | None:
@@ -159,12 +160,15 @@ class Workspace:
         return held if held is not None and held.shape == shape and held.dtype == dtype else None
 
     def _store(self, op: OperatorDef, targets: Sequence[Array | None], results: Sequence[Array]) -> None:
-        most = max(find(op.type).schema.most[1], len(op.outputs))
-        if not len(op.outputs) <= len(results) <= most:
+        wanted = results[: len(op.outputs)]
+        whole = len(results) in (len(op.outputs), find(op.type).schema.most[1])
+        if not whole or len(wanted) < len(op.outputs) or any(result is None for result in wanted):
+            found = sum(result is not None for result in results)
+            plural = "" if found == 1 else "s"
             raise SchemaError(
-                f"{op}: its kernel returned {len(results)} arrays for {len(op.outputs)} outputs"
+                f"{op}: its kernel returned {found} array{plural} for {len(op.outputs)} outputs"
             )
-        for name, target, result in zip(op.outputs, targets, results, strict=False):
+        for name, target, result in zip(op.outputs, targets, wanted, strict=True):
             if result is target or not name:
                 continue
             made = np.asarray(result)
