@@ -4,10 +4,11 @@ import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import numpy as np
 import typer
+from numpy.lib import format as npy
 
 from softsign import stream
 from softsign.cli._common import Array, refusals
@@ -49,15 +50,19 @@ def run(
         try:
             with contextlib.ExitStack() as stack:
                 for name, array in results.items():
-                    np.save(
-                        stack.enter_context(stream.written_beside(files[name])), array, allow_pickle=False
-                    )
+                    _save(stack.enter_context(stream.written_beside(files[name])), array)
         except BaseException:
             if made:
                 output_dir.rmdir()
             raise
     for name, array in results.items():
         typer.echo(f"{typer.format_filename(files[name])}: {name}, {array.dtype}, shape {array.shape}")
+
+
+def _save(file: BinaryIO, array: Array) -> None:
+    """Write what `numpy.save` does; its own way to write to files does not say why it fails."""
+    npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
+    file.write(array.tobytes("A"))
 
 
 def _files(folder: Path, names: Iterable[str], force: bool) -> dict[str, Path]:

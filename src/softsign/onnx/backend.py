@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from softsign.onnx.functions import DOMAIN, operator_of
-from softsign.onnx.model import ModelError, graphs, type_of
+from softsign.onnx.model import ModelError, bodies, inlined, type_of
 from softsign.operator.registry import Array, find
 
 __all__ = ["ENGINES", "Backend", "Softsign", "run"]
@@ -46,9 +46,12 @@ def _computed(op_type: str, inputs: Sequence[Array], attributes: Mapping[str, An
     return np.asarray(find(op_type).kernel(*inputs, None, **attributes))
 
 
-def _implementation(name: str) -> type[OpRun]:
-    """Return a function of softsign's domain as an operator of the evaluator."""
-    op_type, attributes = operator_of(name)
+def _implementation(name: str) -> type[OpRun] | None:
+    """Return a function of softsign's domain as an operator of the evaluator; None if it is somebody else's."""
+    try:
+        op_type, attributes = operator_of(name)
+    except ValueError:
+        return None
 
     def _run(self: OpRun, *inputs: Array) -> tuple[Array]:
         return (_computed(op_type, inputs, attributes),)
@@ -57,9 +60,12 @@ def _implementation(name: str) -> type[OpRun]:
 
 
 def _evaluator(proto: ModelProto | NodeProto) -> ReferenceEvaluator:
-    nodes = [proto] if isinstance(proto, NodeProto) else [n for graph in graphs(proto) for n in graph.node]
+    if isinstance(proto, ModelProto):
+        proto = inlined(proto)  # the evaluator does not hand its operators on to functions
+    nodes = [proto] if isinstance(proto, NodeProto) else [n for body in bodies(proto) for n in body.node]
     called = {node.op_type for node in nodes if node.domain == DOMAIN}
-    return ReferenceEvaluator(proto, new_ops=[Softsign, *map(_implementation, sorted(called))])
+    own = [made for name in sorted(called) if (made := _implementation(name)) is not None]
+    return ReferenceEvaluator(proto, new_ops=[Softsign, *own])
 
 
 class _Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]
@@ -71,7 +77,8 @@ class _Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]
             inputs = [inputs]
         named = isinstance(inputs, Mapping)
         feeds = inputs if named else dict(zip(self.evaluator.input_names, inputs, strict=False))
-        return tuple(self.evaluator.run(None, feeds))
+        with np.errstate(all="ignore"):  # infinity and nan are values to ONNX
+            return tuple(self.evaluator.run(None, feeds))
 
 
 class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
@@ -117,8 +124,7 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
     @classmethod
     def supports_device(cls, device: str) -> bool:
         """Whether `device` is a CPU."""
-        wanted: bool = onnx.backend.base.Device(device).type == onnx.backend.base.DeviceType.CPU
-        return wanted
+        return device.partition(":")[0] == "CPU"
 
     @classmethod
     def _check_device(cls, device: str) -> None:
@@ -170,6 +176,9 @@ def run(model: ModelProto, inputs: Mapping[str, Any], *, engine: str = "onnxrunt
 
 def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
     defaults = {tensor.name for tensor in model.graph.initializer}
+    for value in (*model.graph.input, *model.graph.output):
+        if not value.type.HasField("tensor_type"):
+            raise ModelError(f"{value.name!r} is an input or output of the model that is not a tensor")
     declared = {value.name: type_of(value) for value in model.graph.input}
     for name in feeds:
         if name not in declared:
@@ -203,7 +212,15 @@ def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
 def _run_reference(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
     try:
         results = Backend.prepare(model).run(feeds)
-    except (RuntimeError, NotImplementedError, TypeError, IndexError) as error:
+    except (
+        onnx.checker.ValidationError,
+        RuntimeError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+        IndexError,
+        KeyError,
+    ) as error:
         raise ModelError(
             f"the engine softsign cannot run the model: {' '.join(str(error).split())}"
         ) from error
@@ -215,7 +232,7 @@ def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str,
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about the model's style; errors are raised
+    options.log_severity_level = 4  # what goes wrong is raised
     values = {
         name: ort.OrtValue.ortvalue_from_numpy_with_onnx_type(
             np.asarray(array, order="C"), helper.np_dtype_to_tensor_dtype(array.dtype)

@@ -18,7 +18,7 @@ from onnx import (
     numpy_helper,
 )
 
-from softsign.onnx.functions import DOMAIN, function_name, operator_of
+from softsign.onnx.functions import DOMAIN, function_name
 from softsign.onnx.model import (
     ModelError,
     add_functions,
@@ -102,7 +102,7 @@ def count_softsign(model: ModelProto) -> int:
 
 def _is_softsign(node: NodeProto) -> bool:
     if node.domain == DOMAIN:
-        return operator_of(node.op_type)[0] == "Softsign"
+        return node.op_type in ("Softsign", "Softsign_half")
     return node.op_type == "Softsign" and node.domain in ("", "ai.onnx")
 
 

@@ -10,9 +10,9 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from softsign.onnx.model import (
     ModelError,
     add_functions,
+    bodies,
     check_model,
     describe,
-    graphs,
     lowered,
     node_def,
     normalised,
@@ -139,8 +139,8 @@ def _check_influence(names: Sequence[str], found: Mapping[str, str], loss: str) 
 def _names(model: ModelProto) -> set[str]:
     """Return every name of a tensor in a model."""
     names = {tensor.name for tensor in model.graph.initializer} | {value.name for value in model.graph.input}
-    for graph in graphs(model):
-        names.update(name for node in graph.node for name in (*node.input, *node.output))
+    for body in bodies(model):
+        names.update(name for node in body.node for name in (*node.input, *node.output))
     return names
 
 

@@ -68,19 +68,30 @@ def load_model(path: str | os.PathLike[str], *, foreign: bool = False) -> ModelP
         raise ModelError(f"{path} is not an ONNX model, or is truncated") from error
     if not model.HasField("graph") or not model.ir_version:
         raise ModelError(f"{path} is not an ONNX model: it holds no graph")
-    for tensor in _external(model):
-        _check_external(tensor, path)
-    onnx.load_external_data_for_model(model, str(path.parent))
-    check_model(model, str(path), foreign=foreign)
+    try:
+        for imported in model.opset_import:
+            imported.domain = _domain(imported.domain)
+        for tensor in _external(model):
+            _check_external(tensor, path)
+        onnx.load_external_data_for_model(model, str(path.parent))
+        check_model(model, str(path), foreign=foreign)
+    except (onnx.checker.ValidationError, UnicodeDecodeError, TypeError, ValueError, RuntimeError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{path} is damaged: {' '.join(str(error).split())}") from error
     return model
 
 
 def _external(model: ModelProto) -> Iterator[TensorProto]:
     """Yield the tensors whose data are in files of their own."""
-    for graph in graphs(model):
-        nodes = graph.node
-        tensors = [*graph.initializer, *(s.values for s in graph.sparse_initializer)]
-        tensors += [a.t for node in nodes for a in node.attribute if a.type == AttributeProto.TENSOR]
+    for body in bodies(model):
+        tensors: list[TensorProto] = []
+        if isinstance(body, onnx.GraphProto):
+            sparse = [part for s in body.sparse_initializer for part in (s.values, s.indices)]
+            tensors += [*body.initializer, *sparse]
+        for attribute in (a for node in body.node for a in node.attribute):
+            tensors += [attribute.t, attribute.sparse_tensor.values, attribute.sparse_tensor.indices]
+            tensors += [*attribute.tensors, *(s.values for s in attribute.sparse_tensors)]
         yield from (tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL)
 
 
@@ -88,30 +99,34 @@ def _check_external(tensor: TensorProto, path: Path) -> None:
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
     folder = path.parent.resolve()
-    file = (folder / location).resolve()  # follows links: one may not lead out of the folder either
     what = f"{path}: the data of tensor {tensor.name!r} are in {location!r}"
+    if "\0" in location:
+        raise ModelError(f"{what}, which cannot be the name of a file")
+    file = (folder / location).resolve()  # follows links: one may not lead out of the folder either
     if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
         raise ModelError(f"{what}, which is not in the model's folder")
     if not file.is_file():
         raise ModelError(f"{what}, which does not exist")
     try:
-        end = int(facts.get("offset", 0)) + int(facts.get("length", 0))
+        numbers = [int(facts.get(key, 0)) for key in ("offset", "length")]
     except ValueError:
         raise ModelError(f"{what} at an offset that is not a number") from None
+    if min(numbers) < 0:
+        raise ModelError(f"{what} at an offset or of a length that is negative")
+    end = sum(numbers)
     if end > file.stat().st_size:
         raise ModelError(
             f"{what}, which is truncated: {end:,} bytes are needed and it holds {file.stat().st_size:,}"
         )
 
 
-def graphs(model: ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
-    """Yield the graph of a model, its functions, and the bodies of their control flow."""
+def bodies(model: ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
+    """Yield the graph of a model, its functions, and the graphs of their control flow."""
     pending: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
     while pending:
-        graph = pending.pop()
-        if isinstance(graph, onnx.GraphProto):
-            yield graph
-        for node in graph.node:
+        body = pending.pop()
+        yield body
+        for node in body.node:
             for attribute in node.attribute:
                 pending += [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
 
@@ -155,8 +170,7 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
                 f"{source}: {value.name!r} is an input or output without a shape; ONNX wants its rank"
             )
     _check_order(model.graph, source)
-    if not foreign:
-        _check_operators(model, source)
+    _check_operators(model, source, foreign)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -166,9 +180,14 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
 
 def _check_order(graph: onnx.GraphProto, source: str) -> None:
     """Tell dangling names, cycles and wrong order apart, which onnx.checker does not."""
-    writer = {name: node for node in graph.node for name in node.output}
+    writer: dict[str, NodeProto] = {}
     given = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
     given |= {tensor.values.name for tensor in graph.sparse_initializer}
+    for node in graph.node:
+        for name in filter(None, node.output):
+            if name in writer or name in given:
+                raise ModelError(f"{source}: {describe(node)} writes {name!r}, which is there already")
+            writer[name] = node
     for node in graph.node:
         for name in node.input:
             if name not in writer and name not in given:
@@ -188,22 +207,36 @@ def _check_order(graph: onnx.GraphProto, source: str) -> None:
         raise ModelError(f"{source}: nothing writes the output {written[0]!r}")
 
 
-def _check_operators(model: ModelProto, source: str) -> None:
-    versions = {imported.domain: imported.version for imported in model.opset_import}
+def _check_operators(model: ModelProto, source: str, foreign: bool) -> None:
     local = {(function.domain, function.name) for function in model.functions}
-    for graph in graphs(model):
-        for node in graph.node:
-            if (node.domain, node.op_type) in local:
+    for body in [model.graph, *model.functions]:
+        imports = model.opset_import if isinstance(body, onnx.GraphProto) else body.opset_import
+        versions = {_domain(imported.domain): imported.version for imported in imports}
+        for node in _all_nodes(body):
+            domain = _domain(node.domain)
+            if (node.domain, node.op_type) in local or (foreign and domain not in ("", DOMAIN)):
                 continue
-            domain = "" if node.domain == "ai.onnx" else node.domain
-            version = versions.get(domain, versions.get(node.domain, 0))
-            if not version:
+            if not versions.get(domain):
                 raise ModelError(f"{source}: {describe(node)} is of a domain that the model does not import")
-            if not onnx.defs.has(node.op_type, version, domain):
+            if not onnx.defs.has(node.op_type, versions[domain], domain):
                 raise ModelError(
                     f"{source}: {describe(node)} is of an operator that neither ONNX nor the model defines "
-                    f"at version {version} of the domain"
+                    f"at version {versions[domain]} of the domain"
                 )
+
+
+def _domain(name: str) -> str:
+    """Return the name of a domain, of which ONNX's own has two."""
+    return "" if name == "ai.onnx" else name
+
+
+def _all_nodes(body: onnx.GraphProto | onnx.FunctionProto) -> Iterator[NodeProto]:
+    """Yield the nodes of a body and of its control flow."""
+    for node in body.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs:
+                yield from _all_nodes(inner)
 
 
 def normalised(model: ModelProto) -> ModelProto:
@@ -224,19 +257,39 @@ def normalised(model: ModelProto) -> ModelProto:
     ModelError
         When onnx cannot convert it.
     """
-    foreign = [(f.domain, f.name) for f in model.functions if f.domain != DOMAIN]
-    made = ModelProto()
-    made.CopyFrom(model)
+    made = inlined(model)
     try:
-        if foreign:
-            made = onnx.inliner.inline_selected_functions(made, foreign)
         if opset_of(made) < OPSET:
             made = onnx.version_converter.convert_version(made, OPSET)
-    except (RuntimeError, onnx.checker.ValidationError) as error:
+    except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"onnx cannot convert the model to opset {OPSET}: {reason}") from error
     made.ir_version = max(made.ir_version, IR_VERSION)
     return made
+
+
+def inlined(model: ModelProto) -> ModelProto:
+    """Return a copy of a model with the bodies of its functions, softsign's excepted, in place of their calls."""
+    made = ModelProto()
+    made.CopyFrom(model)
+    foreign = [(f.domain, f.name) for f in model.functions if f.domain != DOMAIN or not _is_own(f.name)]
+    if not foreign:
+        return made
+    try:
+        return onnx.inliner.inline_selected_functions(made, foreign)
+    except (RuntimeError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            f"onnx cannot inline the model's functions: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _is_own(name: str) -> bool:
+    """Whether a function of the domain softsign is one that this package makes."""
+    try:
+        operator_of(name)
+    except ValueError:
+        return False
+    return True
 
 
 def add_functions(model: ModelProto, nodes: Iterable[NodeProto]) -> None:
@@ -289,7 +342,10 @@ def node_def(node: NodeProto) -> OperatorDef:
     """Return a node as an operator. Its type is that of the registry: ``domain::type`` for foreign domains."""
     attributes = {a.name: _attribute(a) for a in node.attribute}
     if node.domain == DOMAIN:
-        op_type, fixed = operator_of(node.op_type)
+        try:
+            op_type, fixed = operator_of(node.op_type)
+        except ValueError as error:
+            raise ModelError(f"{describe(node)}: {error}") from error
         attributes |= fixed
     else:
         op_type = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
@@ -436,7 +492,8 @@ def to_model(
                 f"types: the net {net.name!r} has no input {name!r}; it has {', '.join(net.inputs)}"
             )
     for name in net.inputs:
-        if name not in known or known[name].shape is None:
+        shape = known[name].shape if name in known else None
+        if shape is None or any(isinstance(size, int) and size < 0 for size in shape):
             raise ModelError(
                 f"types: the input {name!r} of net {net.name!r} needs a dtype and a shape of known rank"
             )
@@ -529,12 +586,11 @@ def from_model(model: ModelProto) -> Net:
     Net('one')
       Softsign 'activation'(X) -> (Y)
     """
+    if model.graph.sparse_initializer:
+        name = model.graph.sparse_initializer[0].values.name
+        raise ModelError(f"initialiser {name!r} is sparse; a net takes dense ones")
     check_model(model)
     graph = normalised(model).graph
-    if graph.sparse_initializer:
-        raise ModelError(
-            f"initialiser {graph.sparse_initializer[0].values.name!r} is sparse; a net takes dense ones"
-        )
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     net = Net(graph.name)
     for node in graph.node:

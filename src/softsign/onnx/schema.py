@@ -3,7 +3,8 @@
 import numpy as np
 import onnx
 
-from softsign.onnx.standard import onnx_inference
+from softsign.onnx.model import OPSET
+from softsign.onnx.standard import counts, onnx_inference
 from softsign.operator import OperatorSchema, TensorType, schema
 
 __all__ = ["disagreements", "inherited_schema", "since_versions"]
@@ -85,14 +86,16 @@ def inherited_schema(name: str, opset: int | None = None) -> OperatorSchema:
         inputs=[(value.name, value.description.strip()) for value in official.inputs],
         outputs=[(value.name, value.description.strip()) for value in official.outputs],
         attributes=own.attributes,
-        dtypes=_dtypes(official, official.inputs[0].type_str),
+        dtypes=_dtypes(official),
         infer=onnx_inference(official),
         doc=official.doc.strip(),
     )
 
 
 def disagreements(name: str) -> list[str]:
-    """Return what the schema of an operator and the one that it inherits from ONNX disagree on, at any opset.
+    """Return what the schema of an operator and the one that it inherits from ONNX disagree on, from opset 18 on.
+
+    Of Softsign these are all versions: that of opset 1 is still in force at 18.
 
     Parameters
     ----------
@@ -112,7 +115,8 @@ def disagreements(name: str) -> list[str]:
     """
     own = schema(name)
     found = []
-    versions = since_versions(str(own.inherit_onnx_schema))
+    every = since_versions(str(own.inherit_onnx_schema))
+    versions = [max(v for v in every if v <= OPSET), *(v for v in every if v > OPSET)]
     for opset in versions:
         theirs = inherited_schema(name, opset)
         pairs = [
@@ -151,17 +155,13 @@ def _official(name: str, opset: int | None) -> onnx.defs.OpSchema:
         raise ValueError(f"ONNX has no operator {name!r} at opset {opset}") from error
 
 
-def counts(least: int, most: int) -> tuple[int, int | None] | int:
-    """Return numbers of inputs or outputs as `OperatorSchema` has them."""
-    if least == most:
-        return least
-    return least, None if most > 1000 else most  # ONNX writes "any number" as the largest int
-
-
-def _dtypes(official: onnx.defs.OpSchema, type_str: str) -> tuple[str, ...]:
-    """Return the names of the dtypes that a type variable of a schema admits."""
-    allowed = next(c.allowed_type_strs for c in official.type_constraints if c.type_param_str == type_str)
-    elements = [name.removeprefix("tensor(").removesuffix(")") for name in allowed]
+def _dtypes(official: onnx.defs.OpSchema) -> tuple[str, ...] | None:
+    """Return the names of the dtypes that the inputs may have, or None if not all may have the same ones."""
+    variables = {value.type_str for value in official.inputs}
+    allowed = [c.allowed_type_strs for c in official.type_constraints if {c.type_param_str} == variables]
+    if not allowed:
+        return None
+    elements = [name.removeprefix("tensor(").removesuffix(")") for name in allowed[0]]
     return tuple(sorted(_NUMPY.get(element, element) for element in elements))
 
 

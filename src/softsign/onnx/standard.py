@@ -57,7 +57,7 @@ class _Maker(GradientMaker):
         known = self.type_of(self.op.inputs[i])
         if known is None or known.shape is None:
             raise SchemaError(
-                f"the gradient of {self.op} needs the rank of {self.op.inputs[i]!r}, which is unknown"
+                f"the gradient of {self.op} needs the rank of {self.op.inputs[i]!r}; the net's types can tell it"
             )
         return len(known.shape)
 
@@ -319,6 +319,13 @@ def onnx_inference(official: onnx.defs.OpSchema) -> Infer:
     return infer
 
 
+def counts(least: int, most: int) -> tuple[int, int | None] | int:
+    """Return numbers of inputs or outputs as `OperatorSchema` has them."""
+    if least == most:
+        return least
+    return least, None if most > 1000 else most  # ONNX writes "any number" as the largest int
+
+
 def _register() -> None:
     for name in (*_MAKERS, *_WITHOUT_GRADIENT):
         official = onnx.defs.get_schema(name)
@@ -326,8 +333,8 @@ def _register() -> None:
             name,
             _kernel(name, official.max_output),
             OperatorSchema(
-                num_inputs=(official.min_input, official.max_input),
-                num_outputs=(official.min_output, official.max_output),
+                num_inputs=counts(official.min_input, official.max_input),
+                num_outputs=counts(official.min_output, official.max_output),
                 inherit_onnx_schema=name,
                 inputs=[(value.name, value.description.strip()) for value in official.inputs],
                 outputs=[(value.name, value.description.strip()) for value in official.outputs],

@@ -204,6 +204,7 @@ def _register() -> None:
         OperatorSchema(
             num_inputs=(1, None),
             inherit_onnx_schema="Sum",
+            inputs=[("data_0", "the terms")],
             outputs=[("sum", "the sum of all inputs")],
             infer=_broadcast,
             doc="The sum of any number of inputs, which are broadcast.",

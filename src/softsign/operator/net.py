@@ -157,8 +157,12 @@ class Net:
         if missing:
             raise SchemaError(f"net {self.name!r} has no blob {missing[0]!r} to differentiate")
         seeds: dict[str, str | None] = dict(ys) if isinstance(ys, Mapping) else dict.fromkeys(ys)
-        # Not those of the constants: whoever feeds other ones may feed another shape.
-        types = version_types(self.operators, self.types)
+        # Of the constants the ranks alone: whoever feeds other ones may feed other sizes.
+        constants = {
+            name: TensorType(a.dtype, tuple(f"?{name}:{i}" for i in range(a.ndim)))
+            for name, a in self.constants.items()
+        }
+        types = version_types(self.operators, constants | self.types)
         appended, gradients, _ = add_gradients(self.operators, seeds, self.blobs, types=types)
         for op in appended:
             schema(op.type).check(op)
