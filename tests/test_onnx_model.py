@@ -934,6 +934,6 @@ def test_a_function_that_onnx_cannot_convert() -> None:
     more = '<domain: "mine", opset_import: ["" : 17]> D (a) => (b) { b = Neg (a) }'
     model = model_of("y = mine.D (x)", opset=MINE, more=more)
     with pytest.raises(
-        ModelError, match="onnx cannot inline the model.s functions: Model has functions with incompatible"
+        ModelError, match=r"onnx cannot inline the model.s functions: Model has functions with incompatible"
     ):
         normalised(model)
