@@ -102,6 +102,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("bench")
 
 
+@pytest.mark.filterwarnings("ignore")  # of what PyTorch imports to compile
 def test_installed_peers_compute_softsign(module: ModuleType) -> None:
     x = np.linspace(-50, 50, 1001, dtype=np.float32)
     expected = x.astype(np.float64) / (1 + np.abs(x.astype(np.float64)))

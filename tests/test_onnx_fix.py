@@ -333,4 +333,5 @@ def test_values_never_change(steps: list[tuple[str, str, bool, str, bool]]) -> N
     with np.errstate(all="ignore"):
         expected = run(model, {"x": x}, engine="softsign")["y"]
         found = run(made, {"x": x}, engine="softsign")["y"]
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    known = np.isfinite(expected)  # x / (1 + |x|) is nan at infinity, where Softsign is 1
+    np.testing.assert_allclose(found[known], expected[known], rtol=1e-10)

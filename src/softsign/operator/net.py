@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -219,6 +220,11 @@ class Net:
             existing.update(op.outputs)
         constants = {name: TensorType(a.dtype, a.shape) for name, a in self.constants.items()}
         return infer_types(self.operators, constants | dict(known))
+
+
+def _same(one: Sequence[OperatorDef], other: Sequence[OperatorDef]) -> bool:
+    """Whether two lists hold the same objects."""
+    return len(one) == len(other) and all(map(is_, one, other))
 
 
 def infer_types(ops: Sequence[OperatorDef], known: Mapping[str, TensorType]) -> dict[str, TensorType]:
