@@ -1,9 +1,9 @@
-"""Softsign found again in models whose exporter split it into Abs, Add and Div."""
+"""Exporters split Softsign into Abs, Add and Div: here it is put together again and, on request, made accurate."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+import math
+from collections import ChainMap, Counter
+from collections.abc import Container, Iterable, Iterator, MutableSequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import onnx
@@ -19,73 +19,107 @@ from onnx import (
 )
 
 from softsign.onnx.functions import DOMAIN, function_name
-from softsign.onnx.model import (
-    ModelError,
-    add_functions,
-    constant_value,
-    node_def,
-    normalised,
-    opset_of,
-    type_of,
-)
-from softsign.operator import TensorType
+from softsign.onnx.model import ModelError, add_functions, check_model, normalised
 
 __all__ = ["count_softsign", "fix_softsign"]
 
-Body: TypeAlias = GraphProto | FunctionProto
+_Graph: TypeAlias = GraphProto | FunctionProto
+
+_ONNX = ("", "ai.onnx")
+
+#: What holds every value of a dtype, so that a Cast to it loses nothing: torch computes |x| of float16 in float32.
+_HOLDERS: dict[int, tuple[int, ...]] = {
+    TensorProto.FLOAT16: (TensorProto.FLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
+    TensorProto.BFLOAT16: (TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
+    TensorProto.FLOAT: (TensorProto.FLOAT, TensorProto.DOUBLE),
+    TensorProto.DOUBLE: (TensorProto.DOUBLE,),
+}
+_CONSTANTS: dict[str, int] = {
+    "value_float": TensorProto.FLOAT,
+    "value_floats": TensorProto.FLOAT,
+    "value_int": TensorProto.INT64,
+    "value_ints": TensorProto.INT64,
+}
+_FUNCTIONS = ("Softsign", "Softsign_half")
+
+
+class _Value(NamedTuple):
+    """What is known of a value: its dtype (0: unknown), its shape (a size may be unknown), and whether it is constant 1."""
+
+    dtype: int = TensorProto.UNDEFINED
+    shape: tuple[int | None, ...] | None = None
+    one: bool = False
 
 
 def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
-    """Turn what exporters make of softsign, x / (1 + |x|), into Softsign nodes.
+    """Put each Softsign that an exporter has split up together again.
 
-    Found are Div (x, t) and Mul (x, Reciprocal (t)) with t the sum of Abs (x) and a constant one, in graphs, in bodies of
-    control flow and in model-local functions. Values that something else uses stay; what nothing uses any more goes.
+    x / (1 + |x|) and x * Reciprocal(1 + |x|), with operands in either order, become one Softsign node, which takes the
+    name of the last node and writes its output. Between the nodes there may be Identity, and Cast to a wider dtype and
+    back. What only they have used is removed. Left alone are expressions whose result has another shape than x, that
+    divide integers, or whose dtype is unknown or one that the Softsign of the model's opset does not take (bfloat16
+    before 22).
 
     Parameters
     ----------
     model : onnx.ModelProto
         Not changed.
     accurate : bool
-        Let a function compute every Softsign of the model that is right at ±inf, in float64 and in bfloat16 too, where engines'
-        own kernels are not, or do not exist. The model is raised to opset 18, and its functions are inlined.
+        Whether every Softsign whose dtype can be inferred, new or old, shall call the model-local function of that name,
+        which is right everywhere and takes every floating dtype. ONNX Runtime 1.32 gives nan at ±inf, and runs float64
+        Softsign in models of opset 18 alone. The model is raised to opset 18, and other functions are inlined, since
+        their bodies do not tell dtypes.
 
     Returns
     -------
     onnx.ModelProto
-        With the names of inputs and outputs as they were.
 
     Raises
     ------
     ModelError
-        When types cannot be inferred, or onnx cannot raise the model to opset 18.
+        When the model breaks ONNX's rules, or cannot be raised to opset 18.
 
     Examples
     --------
     >>> from onnx import parser
     >>> from softsign.onnx import fix_softsign
-    >>> model = parser.parse_model('''<ir_version: 8, opset_import: ["" : 18]>
-    ...     exported (float[n] x) => (float[n] y) <float one = {1}> { a = Abs (x) t = Add (a, one) y = Div (x, t) }''')
-    >>> [node.op_type for node in fix_softsign(model).graph.node]
-    ['Softsign']
+    >>> model = parser.parse_model('''
+    ...     <ir_version: 8, opset_import: ["": 18]>
+    ...     main (float[n] x) => (float[n] y) <float one = {1.0}> {
+    ...         a = Abs(x)
+    ...         b = Add(one, a)
+    ...         y = Div(x, b)
+    ...     }''')
+    >>> fixed = fix_softsign(model)
+    >>> [node.op_type for node in fixed.graph.node], len(fixed.graph.initializer)
+    (['Softsign'], 0)
+    >>> fix_softsign(model, accurate=True).graph.node[0].domain
+    'softsign'
     """
+    check_model(model, foreign=True)
     if accurate:
         made = normalised(model)
     else:
         made = ModelProto()
         made.CopyFrom(model)
-    inferred = _inferred(made)
-    _Fixer(made.graph, inferred.graph, opset_of(made), overridable=made.ir_version >= 4).fix()
-    for function, known in zip(made.functions, inferred.functions, strict=True):
-        versions = {imported.domain: imported.version for imported in function.opset_import}
+    try:
+        typed = onnx.shape_inference.infer_shapes(made)
+    except onnx.shape_inference.InferenceError as error:
+        raise ModelError(f"ONNX's shape inference fails: {' '.join(str(error).split())}") from error
+    # Before IR version 4 every initializer is an input too, and constant for all that.
+    initializers_are_inputs = model.ir_version < 4
+    scope = _Scope(made.graph, typed.graph, ChainMap(), made.opset_import, accurate, initializers_are_inputs)
+    rewritten = scope.fix()
+    for function, typed_function in zip(made.functions, typed.functions, strict=True):
         if function.domain != DOMAIN:
-            _Fixer(function, known, versions.get("", 0), overridable=True).fix()
+            _Scope(function, typed_function, ChainMap(), function.opset_import, accurate).fix()
     if accurate:
-        _use_function(made)
+        add_functions(made, rewritten)
     return made
 
 
 def count_softsign(model: ModelProto) -> int:
-    """Return the number of Softsign nodes in a model, its control flow and its functions.
+    """Count the nodes that compute Softsign: ONNX's own, and calls of the accurate function.
 
     Parameters
     ----------
@@ -94,256 +128,243 @@ def count_softsign(model: ModelProto) -> int:
     Returns
     -------
     int
-        ONNX's own ones and calls of softsign's function.
+        Of the graph, the bodies of its control flow, and the functions; those in functions count once, however often
+        these are called.
+
+    Examples
+    --------
+    >>> from onnx import parser
+    >>> from softsign.onnx import count_softsign
+    >>> count_softsign(
+    ...     parser.parse_model('''
+    ...     <ir_version: 8, opset_import: ["": 18]>
+    ...     main (float[n] x) => (float[n] z) {
+    ...         y = Softsign(x)
+    ...         z = Softsign(y)
+    ...     }''')
+    ... )
+    2
     """
-    bodies: list[Body] = [model.graph, *(f for f in model.functions if f.domain != DOMAIN)]
-    return sum(_is_softsign(node) for body in bodies for node in _nodes(body))
+    pending: list[_Graph] = [model.graph, *(f for f in model.functions if f.domain != DOMAIN)]
+    count = 0
+    while pending:
+        for node in pending.pop().node:
+            count += _is(node, "Softsign") or (node.domain == DOMAIN and node.op_type in _FUNCTIONS)
+            pending += _bodies(node)
+    return count
 
 
-def _is_softsign(node: NodeProto) -> bool:
-    if node.domain == DOMAIN:
-        return node.op_type in ("Softsign", "Softsign_half")
-    return node.op_type == "Softsign" and node.domain in ("", "ai.onnx")
-
-
-def _nodes(body: Body) -> Iterator[NodeProto]:
-    for node in body.node:
-        yield node
-        for inner in _bodies(node):
-            yield from _nodes(inner)
-
-
-def _bodies(node: NodeProto) -> list[GraphProto]:
-    """Return the graphs of control flow."""
-    found: list[GraphProto] = []
-    for attribute in node.attribute:
-        found += [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
-    return found
-
-
-def _inferred(model: ModelProto) -> ModelProto:
-    try:
-        return onnx.shape_inference.infer_shapes(model)
-    except onnx.shape_inference.InferenceError as error:
-        raise ModelError(f"ONNX's shape inference fails: {' '.join(str(error).split())}") from error
-
-
-def _use_function(model: ModelProto) -> None:
-    """Let the function of the domain softsign compute every Softsign."""
-    _call(model.graph, _inferred(model).graph, {})
-    add_functions(model, _nodes(model.graph))
-
-
-def _call(graph: GraphProto, inferred: GraphProto, outer: Mapping[str, TensorType]) -> None:
-    types = {**outer, **_types(inferred)}
-    for node, known in zip(graph.node, inferred.node, strict=True):
-        for inner, inner_known in zip(_bodies(node), _bodies(known), strict=True):
-            _call(inner, inner_known, types)
-        if _is_softsign(node) and node.domain != DOMAIN:
-            found = types.get(node.input[0])
-            dtype = np.dtype(np.float32) if found is None else found.dtype
-            node.op_type, node.domain = function_name("Softsign", {}, dtype), DOMAIN
-
-
-def _types(body: Body) -> dict[str, TensorType]:
-    values = list(body.value_info)
-    found = {}
-    if isinstance(body, GraphProto):
-        values += [*body.input, *body.output]
-        for tensor in body.initializer:
-            dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-            found[tensor.name] = TensorType(dtype, tuple(int(size) for size in tensor.dims))
-    found |= {value.name: known for value in values if (known := type_of(value)) is not None}
-    return found
-
-
-@dataclass
 class _Scope:
-    """What names mean in a body: constants and types, those of the bodies around it included."""
-
-    constants: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
-    types: dict[str, TensorType] = field(default_factory=dict)
-    freed: set[str] = field(default_factory=set)  # names of the bodies around that fewer nodes read now
-
-
-class _Fixer:
-    """One body, while its patterns are replaced."""
+    """A graph or a function's body, with what is known of each name that it sees."""
 
     def __init__(
-        self, body: Body, inferred: Body, opset: int, *, overridable: bool, outer: _Scope | None = None
+        self,
+        graph: _Graph,
+        typed: _Graph,
+        outer: ChainMap[str, _Value],
+        imports: Iterable[onnx.OperatorSetIdProto],
+        accurate: bool,
+        initializers_are_inputs: bool = False,
     ) -> None:
-        self.body = body
-        self.inferred = inferred
-        self.opset = opset
-        self.overridable = overridable
-        outer = outer or _Scope()
-        self.producer = {name: node for node in body.node for name in node.output if name}
-        own = set(self.producer)
-        if isinstance(body, GraphProto):
-            own |= {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
-        else:
-            own |= set(body.input)
-        self.scope = _Scope(
-            {name: value for name, value in outer.constants.items() if name not in own} | self._constants(),
-            {name: known for name, known in outer.types.items() if name not in own} | _types(inferred),
-            outer.freed,
-        )
-        self.freed: set[str] = set()
+        self.graph, self.typed, self.imports, self.accurate = graph, typed, imports, accurate
+        self.initializers_are_inputs = initializers_are_inputs
+        self.writers = {name: node for node in graph.node for name in node.output}
+        self.known = outer.new_child(_declared(typed))
+        if isinstance(graph, GraphProto):
+            given = set() if initializers_are_inputs else {value.name for value in graph.input}
+            self.known.update((t.name, _of_tensor(t)) for t in graph.initializer if t.name not in given)
+        opset = next((i.version for i in imports if i.domain in _ONNX), 0)
+        self.dtypes = set(_HOLDERS) if accurate or opset >= 22 else set(_HOLDERS) - {TensorProto.BFLOAT16}
 
-    def _constants(self) -> dict[str, np.ndarray[Any, Any]]:
-        found = {}
-        if isinstance(self.body, GraphProto):
-            fed = {value.name for value in self.body.input} if self.overridable else set()
-            for tensor in self.body.initializer:
-                # Large ones are weights; those in other files may not have been read.
-                small = (
-                    tensor.data_location != TensorProto.EXTERNAL
-                    and np.prod(tensor.dims, dtype=int) <= 1 << 16
-                )
-                if tensor.name not in fed and small:
-                    found[tensor.name] = numpy_helper.to_array(tensor)
-        for node in self.body.node:
-            if node.op_type == "Constant" and not node.domain and not _refers(node):
-                value = constant_value(node_def(node))
-                if value.dtype.kind != "O":
-                    found[node.output[0]] = value
-        return found
+    def fix(self) -> list[NodeProto]:
+        """Rewrite this graph and those inside it, and return the nodes that became Softsign."""
+        before = _reads(self.graph)
+        rewritten = []
+        for node, typed in zip(self.graph.node, self.typed.node, strict=True):
+            for body, typed_body in zip(_bodies(node), _bodies(typed), strict=True):
+                rewritten += _Scope(body, typed_body, self.known, self.imports, self.accurate).fix()
+            self._note_one(node)
+            x, dtype = self._softsign_of(node)
+            if dtype in self.dtypes:
+                self._rewrite(node, x, dtype)
+                rewritten.append(node)
+        if rewritten:
+            _sweep(self.graph, before, self.initializers_are_inputs)
+        return rewritten
 
-    def fix(self) -> None:
-        """Replace every pattern, in the bodies of control flow too, and remove what nothing uses any more."""
-        for index, (node, known) in enumerate(zip(list(self.body.node), self.inferred.node, strict=True)):
-            for inner, inner_known in zip(_bodies(node), _bodies(known), strict=True):
-                fixer = _Fixer(inner, inner_known, self.opset, overridable=self.overridable, outer=self.scope)
-                fixer.scope.freed = self.freed
-                fixer.fix()
-            found = self.match(node)
-            if found is not None:
-                made = helper.make_node("Softsign", [found], list(node.output), node.name, node.doc_string)
-                self.freed.update(node.input)
-                self.body.node[index].CopyFrom(made)
-        self.remove_unused()
+    def _rewrite(self, node: NodeProto, x: str, dtype: int) -> None:
+        """Make a node Softsign; name, output and metadata stay."""
+        node.op_type = "Softsign"
+        if self.accurate:
+            node.op_type = function_name("Softsign", {}, helper.tensor_dtype_to_np_dtype(dtype))
+            node.domain = DOMAIN
+        del node.attribute[:]  # before opset 7 Div has some
+        node.input[:] = [x]
 
-    def match(self, node: NodeProto) -> str | None:
-        """Return x if the node computes x / (1 + |x|)."""
-        if node.domain not in ("", "ai.onnx"):
-            return None
-        if node.op_type == "Div" and self.is_sum(node.input[1], node.input[0]):
-            return str(node.input[0])
-        if node.op_type == "Mul":
-            for x, factor in (tuple(node.input), tuple(node.input)[::-1]):
-                reciprocal = self.made_by("Reciprocal", factor)
-                if reciprocal is not None and self.is_sum(reciprocal.input[0], x):
-                    return str(x)
-        return None
+    def _note_one(self, node: NodeProto) -> None:
+        """Note that a node's output is the constant 1, if it is."""
+        value = _Value()
+        if _is(node, "Constant"):
+            value = _of_constant(node.attribute[0])
+        elif _is(node, "Identity", "Cast", "CastLike"):
+            value = self._value(node.input[0])
+            if node.op_type == "Cast":
+                value = value._replace(dtype=_to(node))
+            elif node.op_type == "CastLike":
+                value = value._replace(dtype=self._value(node.input[1]).dtype)
+        if value.one:
+            self.known[node.output[0]] = value
 
-    def is_sum(self, name: str, x: str) -> bool:
-        """Whether a tensor is 1 + |x|, of x's own shape, and x of a type that Softsign takes."""
-        add = self.made_by("Add", name)
-        if add is None:
-            return False
-        for one, absolute in (tuple(add.input), tuple(add.input)[::-1]):
-            if self.absolute_of(absolute, x) == self.source(x) and self.is_one(one, x):
-                return True
-        return False
+    def _softsign_of(self, node: NodeProto) -> tuple[str, int]:
+        """Return of what a node is Softsign and in which dtype, which is 0 if it is none."""
+        if self.accurate and _is(node, "Softsign"):
+            return node.input[0], self._value(node.input[0]).dtype
+        for numerator, denominator in self._quotients(node):
+            x = self._origin(numerator)
+            known = self._value(x)
+            holders = _HOLDERS.get(known.dtype, ())
+            for absolute, one in _either_way(self._writer(denominator, "Add", holders)):
+                added = self._value(one)
+                if not added.one or not _fits(added.shape or (), known.shape or ()):
+                    continue
+                source = self._writer(absolute, "Abs", holders)
+                if source is not None and self._origin(source.input[0], holders, x) == x:
+                    return x, known.dtype or added.dtype
+        return "", TensorProto.UNDEFINED
 
-    def absolute_of(self, name: str, x: str) -> str | None:
-        """Return the tensor of which another is the absolute value, to and from a wider type perhaps."""
-        made = self.made_by("Abs", name)
-        if made is not None:
-            return self.source(made.input[0])
-        narrow = self.made_by("Cast", name)  # PyTorch writes Abs of float16 in this way
-        made = None if narrow is None else self.made_by("Abs", narrow.input[0])
-        wide = None if made is None else self.made_by("Cast", made.input[0])
-        known = self.scope.types.get(x)
-        if narrow is None or wide is None or known is None:
-            return None
-        between, back = (
-            helper.tensor_dtype_to_np_dtype(node_def(node).attributes["to"]) for node in (wide, narrow)
-        )
-        exact = between.name in ("float32", "float64") and between.itemsize > known.dtype.itemsize
-        return self.source(wide.input[0]) if exact and back == known.dtype else None
+    def _quotients(self, node: NodeProto) -> Iterator[tuple[str, str]]:
+        """Yield the numerators and denominators that a node's output is the quotient of."""
+        if _is(node, "Div"):
+            yield node.input[0], node.input[1]
+        elif _is(node, "Mul"):
+            for numerator, factor in _either_way(node):
+                reciprocal = self._writer(factor, "Reciprocal")
+                if reciprocal is not None:
+                    yield numerator, reciprocal.input[0]
 
-    def is_one(self, name: str, x: str) -> bool:
-        """Whether a tensor is a constant 1 that leaves the shape of x alone, both of a type that Softsign takes."""
-        dtype: np.dtype[Any] | None = None  # of the constant, where nothing casts it to an unknown one
-        source, cast = self.source(name), False
-        while (node := self.producer.get(source)) is not None and node.op_type in ("Cast", "CastLike"):
-            if node.op_type == "Cast" and not cast:
-                dtype = helper.tensor_dtype_to_np_dtype(node_def(node).attributes["to"])
-            source, cast = self.source(node.input[0]), True
-        value = self.scope.constants.get(source)
-        if value is None or not (value == 1).all() or not value.size:
-            return False
-        known = self.scope.types.get(x) or self.scope.types.get(self.source(x))
-        if not cast:
-            dtype = value.dtype
-        found = dtype if known is None else known.dtype
-        allowed = ("float16", "float32", "float64", "bfloat16" if self.opset >= 22 else "")
-        if found is None or found.name not in allowed:
-            return False
-        return _fits(value.shape, None if known is None else known.shape)
+    def _writer(self, name: str, op_type: str, holders: Container[int] = ()) -> NodeProto | None:
+        """Return the node that computes a value, if it is of that type."""
+        node = self.writers.get(self._origin(name, holders))
+        return node if node is not None and _is(node, op_type) else None
 
-    def source(self, name: str) -> str:
-        """Return the tensor that Identity nodes have copied to `name`."""
-        while (
-            (node := self.producer.get(name)) is not None and node.op_type == "Identity" and not node.domain
-        ):
+    def _origin(self, name: str, holders: Container[int] = (), end: str = "") -> str:
+        """Follow a value back through Identity, and Cast to one of some dtypes, not beyond `end`."""
+        while name != end and (node := self.writers.get(name)) is not None:
+            if not _is(node, "Identity") and not (_is(node, "Cast") and _to(node) in holders):
+                break
             name = node.input[0]
         return name
 
-    def made_by(self, op_type: str, name: str) -> NodeProto | None:
-        """Return the node that made a tensor if it is of that type."""
-        node = self.producer.get(self.source(name))
-        return node if node is not None and node.op_type == op_type and not node.domain else None
-
-    def remove_unused(self) -> None:
-        """Remove nodes and initialisers that the replacements have left without a reader, last ones first."""
-        uses = Counter(name for node in _nodes(self.body) for name in node.input)
-        uses.update(name if isinstance(name, str) else name.name for name in self.body.output)
-        uses.update(
-            v.name for node in self.body.node for b in _bodies(node) for g in _inside(b) for v in g.output
-        )
-        kept = []
-        for node in reversed(self.body.node):
-            if self.freed.intersection(node.output) and not any(uses[name] for name in node.output):
-                self.freed.update(node.input)
-                uses.subtract(node.input)
-            else:
-                kept.append(node)
-        if len(kept) < len(self.body.node):
-            _refill(self.body.node, kept[::-1])
-        gone = {name for name in self.freed if not uses[name]}
-        if isinstance(self.body, GraphProto):
-            inputs = {value.name for value in self.body.input}
-            _refill(self.body.initializer, [t for t in self.body.initializer if t.name not in gone - inputs])
-            _refill(self.body.value_info, [v for v in self.body.value_info if v.name not in gone])
-        self.scope.freed.update(self.freed - set(self.producer))
+    def _value(self, name: str) -> _Value:
+        return self.known.get(name, _Value())
 
 
-def _inside(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
+def _is(node: NodeProto, *op_types: str) -> bool:
+    """Whether a node is of one of ONNX's own types."""
+    return node.domain in _ONNX and node.op_type in op_types
+
+
+def _bodies(node: NodeProto) -> list[GraphProto]:
+    """Return the graphs inside a node."""
+    bodies: list[GraphProto] = []
+    for attribute in node.attribute:
+        bodies += [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
+    return bodies
+
+
+def _either_way(node: NodeProto | None) -> Iterator[tuple[str, str]]:
+    """Yield the two inputs of a node in both orders, and nothing without a node."""
+    if node is not None:
+        a, b = node.input
+        yield a, b
+        yield b, a
+
+
+def _to(node: NodeProto) -> int:
+    """Return the dtype that a Cast names, 0 if a function's attribute gives it."""
+    return next((int(a.i) for a in node.attribute if a.name == "to"), 0)
+
+
+def _own_names(graph: _Graph) -> set[str]:
+    """Return the names that a graph gives; they hide outer ones."""
+    names = {name for node in graph.node for name in node.output}
+    if isinstance(graph, FunctionProto):
+        return names.union(graph.input)
+    return names.union(value.name for value in (*graph.input, *graph.initializer))
+
+
+def _declared(graph: _Graph) -> dict[str, _Value]:
+    """Return what a graph says of its values; nothing of some, which are entered all the same to hide outer ones."""
+    known = dict.fromkeys(_own_names(graph), _Value())
+    values = list(graph.value_info)
+    if isinstance(graph, GraphProto):
+        values += [*graph.input, *graph.output]
+    for value in values:
+        tensor = value.type.tensor_type
+        sizes = (int(dim.dim_value) if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+        known[value.name] = _Value(tensor.elem_type, tuple(sizes) if tensor.HasField("shape") else None)
+    return known
+
+
+def _fits(one: tuple[int | None, ...], x: tuple[int | None, ...]) -> bool:
+    """Whether x, a scalar if nothing is known of it, keeps its shape when a constant of shape `one` is added."""
+    return len(one) <= len(x) and all(a in (1, b) for a, b in zip(reversed(one), reversed(x), strict=False))
+
+
+def _of_tensor(tensor: TensorProto) -> _Value:
+    small = math.prod(tensor.dims) <= 1 << 16  # larger ones are weights
+    one = small and bool(np.all(numpy_helper.to_array(tensor) == 1))
+    return _Value(tensor.data_type, tuple(tensor.dims), one)
+
+
+def _of_constant(attribute: AttributeProto) -> _Value:
+    """Return what is known of a Constant node's output by its attribute, which may be a function's."""
+    if attribute.name == "value" and not attribute.ref_attr_name:
+        return _of_tensor(attribute.t)
+    if attribute.name in _CONSTANTS and not attribute.ref_attr_name:
+        array = np.asarray(helper.get_attribute_value(attribute))
+        return _Value(_CONSTANTS[attribute.name], array.shape, array.size > 0 and bool((array == 1).all()))
+    return _Value()
+
+
+def _reads(graph: _Graph) -> Counter[str]:
+    """Count how often a graph reads or returns each value."""
+    reads = Counter(
+        graph.output if isinstance(graph, FunctionProto) else (value.name for value in graph.output)
+    )
     for node in graph.node:
-        for inner in _bodies(node):
-            yield from _inside(inner)
+        reads.update(_node_reads(node))
+    return reads
 
 
-def _refill(field: Any, values: Sequence[Any]) -> None:
-    """Replace the items of a repeated field; protobuf's own slices cannot hold messages."""
-    if len(values) != len(field):
-        copies = [type(value).FromString(value.SerializeToString()) for value in values]
-        del field[:]
-        field.extend(copies)
+def _node_reads(node: NodeProto) -> Counter[str]:
+    """Count how often a node, or a graph inside it, reads each value of the graph that the node is in."""
+    reads = Counter(node.input)
+    for body in _bodies(node):
+        hidden = _own_names(body)
+        reads.update({name: count for name, count in _reads(body).items() if name not in hidden})
+    return reads
 
 
-def _refers(node: NodeProto) -> bool:
-    """Whether an attribute is a function's parameter."""
-    return any(attribute.ref_attr_name for attribute in node.attribute)
+def _sweep(graph: _Graph, before: Container[str], initializers_are_inputs: bool) -> None:
+    """Remove what nothing reads any more but something did before."""
+    reads = _reads(graph)
+    gone = set()
+    for i, node in reversed(list(enumerate(graph.node))):
+        if not any(reads[name] for name in node.output) and any(name in before for name in node.output):
+            reads.subtract(_node_reads(node))
+            gone.update(node.output)
+            del graph.node[i]
+    if isinstance(graph, GraphProto):
+        inputs = set() if initializers_are_inputs else {value.name for value in graph.input}
+        unread = {t.name for t in graph.initializer if t.name in before and not reads[t.name]} - inputs
+        gone |= unread
+        _remove(graph.initializer, unread)
+        _remove(graph.input, unread)
+    _remove(graph.value_info, gone)
 
 
-def _fits(one: tuple[int, ...], x: tuple[int | str, ...] | None) -> bool:
-    """Whether x keeps its shape when a constant of shape `one` is added."""
-    if x is None:
-        return one == ()
-    if len(one) > len(x):
-        return False
-    return all(a in (1, b) for a, b in zip(reversed(one), reversed(x), strict=False))
+def _remove(entries: MutableSequence[Any], names: Container[str]) -> None:
+    for i in reversed(range(len(entries))):
+        if entries[i].name in names:
+            del entries[i]

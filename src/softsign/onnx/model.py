@@ -264,6 +264,13 @@ def normalised(model: ModelProto) -> ModelProto:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"onnx cannot convert the model to opset {OPSET}: {reason}") from error
+    if (
+        made.ir_version < 4
+    ):  # where initialisers had to be inputs too; from 4 on that lets the caller replace them
+        constant = {tensor.name for tensor in made.graph.initializer}
+        kept = [value for value in made.graph.input if value.name not in constant]
+        del made.graph.input[:]
+        made.graph.input.extend(kept)
     made.ir_version = max(made.ir_version, IR_VERSION)
     return made
 
