@@ -419,7 +419,7 @@ def _nodes(op: OperatorDef, types: Mapping[str, TensorType], taken: set[str]) ->
 def _static(
     op: OperatorDef, x: TensorType | None, types: Mapping[str, TensorType], taken: set[str]
 ) -> list[NodeProto] | None:
-    """Return nodes for shapes that are known in advance; as functions they find them out in each run, 20 us in ONNX Runtime."""
+    """Return nodes for shapes that are known in advance, which functions have to find out in each run."""
     if x is None or x.shape is None:
         return None
     sizes = [size for size in x.shape if isinstance(size, int)]

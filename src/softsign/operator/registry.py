@@ -160,7 +160,7 @@ class OperatorSchema:
         ------
         SchemaError
         """
-        if op.checked_by is not self:  # 3 us that a loop over one operator need not spend again
+        if op.checked_by is not self:  # an operator that runs again has passed
             self._check(op)
             object.__setattr__(op, "checked_by", self)
 
@@ -200,7 +200,7 @@ class OperatorSchema:
         return [*inputs, *absent * before, *targets, *absent * after]
 
     def uniform(self, inputs: Sequence[Array | None]) -> Array | None:
-        """Return the first input if all certainly fit a schema of one dtype and shape: `infer_types` takes 5 us longer."""
+        """Return the first input if all certainly fit a schema of one dtype and shape, told sooner than by `infer_types`."""
         first = inputs[0] if self.identical_type_and_shape else None
         if first is None or first.dtype not in self._passed:
             return None
