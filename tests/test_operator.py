@@ -1325,7 +1325,7 @@ def test_this_measure_sees_an_array() -> None:
     ids=str,
 )
 def test_overhead_over_the_bare_ufunc(op: OperatorDef, bare: Callable[[Array, Array], object]) -> None:
-    """At most 5 us of the thread's own time, which other work on the machine hardly changes."""
+    """Ten times the ufunc: 4 us where that takes 0.4 us, as much more where the machine is slower; both in thread time."""
     x, y = np.ones(64, np.float32), np.ones(64, np.float32)
     workspace = workspace_of(X=x, Y=y)
     workspace.run(op)
@@ -1336,5 +1336,5 @@ def test_overhead_over_the_bare_ufunc(op: OperatorDef, bare: Callable[[Array, Ar
             action()
         return (time.thread_time() - start) / 200
 
-    rounds = [seconds(lambda: workspace.run(op)) - seconds(lambda: bare(x, y)) for _ in range(51)]
-    assert statistics.median(rounds) <= 5e-6
+    rounds = [(seconds(lambda: workspace.run(op)), seconds(lambda: bare(x, y))) for _ in range(51)]
+    assert statistics.median((run - alone) / alone for run, alone in rounds) <= 10
