@@ -30,18 +30,6 @@ std::vector<const KernelSet *> detect() {
 
 std::atomic<const KernelSet *> in_use{nullptr};
 
-std::size_t item_size(Type type) {
-    switch (type) {
-        case Type::float16:
-        case Type::bfloat16: return 2;
-        case Type::float32: return 4;
-        case Type::float64:
-        case Type::complex64: return 8;
-        case Type::longdouble: return sizeof(long double);
-        default: return 16;
-    }
-}
-
 struct Operand {
     char *data;
     std::ptrdiff_t step;
@@ -147,7 +135,20 @@ std::size_t last_level_cache() {
     return bytes;
 }
 
-void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n) {
+std::size_t item_size(Type type) {
+    switch (type) {
+        case Type::float16:
+        case Type::bfloat16: return 2;
+        case Type::float32: return 4;
+        case Type::float64:
+        case Type::complex64: return 8;
+        case Type::longdouble: return sizeof(long double);
+        default: return 16;
+    }
+}
+
+void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
+           int threads) {
     if (n <= 0) return;
     Call call{kernels_in_use()->kernel[static_cast<int>(f)][static_cast<int>(type)], inputs, {}, Access::cached};
     for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
@@ -163,7 +164,7 @@ void apply(Function f, Type type, int inputs, char *const *args, const std::ptrd
     }
     if (n * out.size > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
     // Each thread has two pieces or more. Overlap other than in place needs the order of one thread.
-    int threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(get_num_threads(), n / (2 * piece))) : 1;
+    threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(threads, n / (2 * piece))) : 1;
     share(n, piece, threads, [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
 }
 

@@ -13,9 +13,11 @@ const KernelSet *kernels_in_use();
 bool use_kernels(const char *name);  // false if no available set has that name
 
 std::size_t last_level_cache();  // bytes
+std::size_t item_size(Type type);
 
-// y[i] = f(a[i]) or f(a[i], b[i]) over n elements. args and steps (bytes) in the order a, (b,) y. Inputs may overlap y
-// only as y itself or ahead of it.
-void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n);
+// y[i] = f(a[i]) or f(a[i], b[i]) over n elements, on so many threads at most. args and steps (bytes) in the order a, (b,)
+// y. Inputs may overlap y only as y itself or ahead of it.
+void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
+           int threads);
 
 }  // namespace softsign

@@ -340,6 +340,33 @@ Examples
 >>> softsign.set_num_threads(before)
 )";
 
+constexpr char compute[] = R"(_compute(function, type, n, threads, /, *addresses)
+--
+
+Run a function on contiguous memory: what the bindings to other libraries call.
+
+Nothing is known of the memory, so nothing is checked about it.
+
+Parameters
+----------
+function : int
+    Index into ``_functions``.
+type : int
+    Index into ``_types``.
+n : int
+    Number of elements.
+threads : int
+    The most threads to use, from 1 to 1024.
+*addresses : int
+    Of the inputs and the output, as numbers. An input may be the output itself. The order of ``nth_derivative`` is a
+    single int64 from 0 to 170.
+
+Raises
+------
+ValueError
+    If the function has no kernel for the type, or a number is out of its range.
+)";
+
 constexpr char use_kernels[] = R"(_use_kernels(name, /)
 --
 

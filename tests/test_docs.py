@@ -80,6 +80,7 @@ def test_examples_of(name: str) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec:FutureWarning")  # of PyTorch's exporter, by itself
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_of_module(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
@@ -87,7 +88,7 @@ def test_examples_of_module(module: str) -> None:
     assert result.attempted > 0
 
 
-@pytest.mark.parametrize("module", ["softsign.operator", "softsign.onnx"])
+@pytest.mark.parametrize("module", ["softsign.operator", "softsign.onnx", "softsign.torch"])
 def test_packages_export_what_they_list(module: str) -> None:
     package = importlib.import_module(module)
     assert package.__all__ == sorted(set(package.__all__), key=str)

@@ -12,6 +12,8 @@ import softsign
 _EXTRAS = {
     "reference": ("mpmath",),
     "onnx": ("onnx", "onnxruntime"),
+    "torch": ("torch",),
+    "jax": ("jax",),
     "learn": ("matplotlib", "scikit-learn"),
     "cli": ("typer", "rich"),
 }
@@ -19,8 +21,7 @@ _PEERS = (
     "ml_dtypes",
     "numexpr",
     "numba",
-    "torch",
-    "jax",
+    "triton",
     "tensorflow",
     "tensorflow-cpu",
     "openvino",

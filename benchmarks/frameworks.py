@@ -1,0 +1,156 @@
+"""Time softsign.torch beside PyTorch's softsign: `python benchmarks/bench.py --frameworks`.
+
+Each row is two statements that take turns, and the median over rounds of the ratio of their times. Inputs are normal(0, 3).
+Memory is the rise of a process's resident peak.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import timeit
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from bench import KI, MI, PAUSE_SECONDS, Verdict, measure, size_label
+
+import softsign.torch as sst
+
+SMALL, LARGE = (1, 16, 256, 4 * KI), (MI, 16 * MI)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two ways to do the same, and the largest ratio of ours to theirs that the project set out to reach."""
+
+    name: str
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    limit: float
+
+
+def without_grad(function: Callable[[Any], Any], x: Any) -> Callable[[], object]:
+    """Return a call of a function that autograd does not follow."""
+
+    def call() -> None:
+        with torch.no_grad():
+            function(x)
+
+    return call
+
+
+def with_backward(function: Callable[[Any], Any], x: Any) -> Callable[[], object]:
+    """Return a call of a function and of its backward pass."""
+    leaf, dy = x.clone().requires_grad_(), torch.randn_like(x)
+
+    def call() -> None:
+        leaf.grad = None
+        function(leaf).backward(dy)
+
+    return call
+
+
+def torch_pairs() -> Iterator[Pair]:
+    """Yield the rows in eager mode."""
+    theirs = torch.nn.functional.softsign
+    for size in (*SMALL, 64 * KI, *LARGE):
+        x = 3 * torch.randn(size)
+        forward_limit = 0.9 if size in SMALL else 0.7 if size == 64 * KI else 0.4
+        name = f"torch {size_label(size)}"
+        yield Pair(
+            f"{name} forward / F.softsign",
+            without_grad(sst.softsign, x),
+            without_grad(theirs, x),
+            forward_limit,
+        )
+        if size == 16 * MI:
+            buffer = x.clone()
+            in_place = without_grad(lambda y: sst.softsign(y, inplace=True), buffer)
+            yield Pair(f"{name} in place / F.softsign", in_place, without_grad(theirs, x), 0.06)
+        if size == 64 * KI:
+            continue
+        backward_limit = 0.35 if size in LARGE else 0.85
+        ours = with_backward(sst.softsign, x)
+        yield Pair(f"{name} with backward / F.softsign", ours, with_backward(theirs, x), backward_limit)
+        if size in LARGE:
+            yield Pair(f"{name} with backward / torch.tanh", ours, with_backward(torch.tanh, x), 0.8)
+
+
+def compiled_pairs() -> Iterator[Pair]:
+    """Yield the rows of a compiled network's training step, without the optimiser's part."""
+    x, label = torch.randn(256, 256), torch.randint(10, (256,))
+
+    def step(activation: Any) -> Callable[[], object]:
+        torch.manual_seed(0)
+        layers = [layer for _ in range(3) for layer in (torch.nn.Linear(256, 256), activation)]
+        model = torch.nn.Sequential(*layers, torch.nn.Linear(256, 10))
+        compiled = torch.compile(model)
+
+        def call() -> None:
+            model.zero_grad()
+            torch.nn.functional.cross_entropy(compiled(x), label).backward()
+
+        return call
+
+    yield Pair(
+        "torch compiled MLP step / with F.softsign", step(sst.nn.Softsign()), step(torch.nn.Softsign()), 1.03
+    )
+
+
+MEMORY_PROBE = r"""
+import re, torch, softsign.torch
+from pathlib import Path
+def memory(kind):  # VmRSS is what is resident now, VmHWM its peak; getrusage's peak may be the parent process's
+    return int(re.search(kind + r":\s*(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+n = 1 << 24
+x = torch.randn(n)
+{setup}
+y = softsign.torch.softsign(torch.ones(9, requires_grad=True) * 1, {inplace})
+y.backward(torch.ones(9))  # which imports 35 MB of PyTorch the first time
+before = memory("VmRSS")
+y = softsign.torch.softsign(x, {inplace})
+{backward}
+print((memory("VmHWM") - before) / n)
+"""
+
+
+def memory_verdicts() -> Iterator[Verdict]:
+    """Measure the bytes per element that forward and backward add to the process at their peak, in new processes."""
+    cases = {
+        "forward and backward": ("x.requires_grad_(); dy = torch.ones(n)", False, "y.backward(dy)", 8.0),
+        "in place, forward and backward": (
+            # the gradient arrives in dy and passes on: only the new one counts
+            "leaf = x.requires_grad_(); x = leaf.clone(); dy = torch.ones(n)",
+            True,
+            "torch.autograd.grad(y, leaf, dy)",
+            4.0,
+        ),
+    }
+    for name, (setup, inplace, backward, limit) in cases.items():
+        probe = MEMORY_PROBE.format(setup=setup, inplace=inplace, backward=backward)
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+        # Rounded to 160 KiB in all, for what else a process allocates in the meantime.
+        yield Verdict(f"torch 16Mi float32 {name}, bytes per element", round(float(done.stdout), 2), limit)
+
+
+def ratio(pair: Pair, rounds: int, pause: float) -> float:
+    """Measure a pair in turns."""
+    timers = [timeit.Timer(call) for call in (pair.ours, pair.theirs)]
+    ours, theirs = measure(timers, rounds, pause).T
+    return float(np.median(ours / theirs))
+
+
+def verdicts(threads: int, rounds: int) -> Iterator[Verdict]:
+    """Measure every row and judge it."""
+    torch.set_num_threads(threads)
+    pause = PAUSE_SECONDS if threads > 1 else 0.0
+    for pairs in (torch_pairs(), compiled_pairs()):
+        for pair in pairs:
+            print(f"measuring {pair.name}", file=sys.stderr)
+            yield Verdict(pair.name, ratio(pair, rounds, pause), pair.limit)
+    if threads == 1:
+        yield from memory_verdicts() if sys.platform == "linux" else [Verdict("memory", math.nan, 8.0)]

@@ -1,0 +1,107 @@
+"""Time the CUDA kernels beside a device copy and PyTorch's own softsign: `python benchmarks/gpu.py`, on a machine with a GPU.
+
+Contestants take turns; a time is the median over rounds of one call between two CUDA
+events. Bandwidth counts the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable, Mapping
+
+import torch
+from torch.nn import functional
+
+from softsign.torch import cuda, softsign
+
+MI = 2**20
+Call = Callable[[], object]
+
+
+def medians(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
+    """Return median milliseconds of each call, taken in turns after one call each that is not timed."""
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            call()
+            end.record()
+            end.synchronize()
+            samples[name].append(start.elapsed_time(end))
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+def peak(call: Call) -> int:
+    """Return the bytes that a call holds at its worst moment, beyond those held before."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    held: int = torch.cuda.max_memory_allocated() - before
+    return held
+
+
+def random(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return normal(0, 3) numbers on the GPU."""
+    return torch.empty(shape, dtype=dtype, device="cuda").normal_(0, 3)
+
+
+def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> None:
+    """Print the time of each kernel and its share of the copy's bandwidth."""
+    # dy, overwritten in place by its softsign, serves as an output too.
+    x, dy, out = random(shape, dtype), random(shape, dtype), torch.empty(shape, dtype=dtype, device="cuda")
+    calls: dict[str, tuple[int, Call]] = {  # with the number of tensors read and written
+        "copy": (2, lambda: out.copy_(x)),
+        "softsign": (2, lambda: cuda.softsign(x, out)),
+        "softsign in place": (2, lambda: cuda.softsign(dy, dy)),
+        "gradient": (3, lambda: cuda.gradient(x, dy, out)),
+        "gradient_from_output": (3, lambda: cuda.gradient_from_output(dy, x, out)),
+        "eager F.softsign": (2, lambda: functional.softsign(x)),
+    }
+    times = medians({name: call for name, (_, call) in calls.items()}, rounds)
+    copied = calls["copy"][0] / times["copy"]
+    print(f"{dtype} {shape}")
+    for name, (tensors, _) in calls.items():
+        moved = tensors * x.nbytes / times[name] / 1e6
+        share = tensors / times[name] / copied
+        print(f"  {name:22} {times[name]:9.4f} ms {moved:8,.0f} GB/s {share:7.1%} of copy")
+
+
+def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> None:
+    """Print time and peak memory of forward and backward, ours and PyTorch's."""
+    x, dy = random(shape, dtype).requires_grad_(), random(shape, dtype)
+    functions = {
+        "ours": softsign,
+        "eager F.softsign": functional.softsign,
+        "compiled F.softsign": torch.compile(functional.softsign),
+    }
+
+    def step(function: Callable[[torch.Tensor], torch.Tensor]) -> Call:
+        return lambda: torch.autograd.grad(function(x), x, dy)
+
+    steps = {name: step(function) for name, function in functions.items()}
+    times = medians(steps, rounds)
+    print(f"forward and backward, {dtype} {shape}")
+    for name, call in steps.items():
+        ratio, memory = times[name] / times["ours"], peak(call) / x.nbytes
+        print(f"  {name:22} {times[name]:9.4f} ms, {ratio:5.2f} of ours, peak {memory:.2f} tensors")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Time the CUDA kernels of softsign.")
+    parser.add_argument("--rounds", type=int, default=50, help="samples of each contestant (default 50)")
+    rounds = parser.parse_args().rounds
+    print(torch.cuda.get_device_name(), "PyTorch", torch.__version__)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
+        measure_kernels((64 * MI,), dtype, rounds)
+        measure_training((64 * MI,), dtype, rounds)
+    measure_kernels((4096, 393216), torch.float32, rounds)  # KernelBench, level 1, problem 30
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The functions in PyTorch's own operations: for devices without kernels of ours, and for compilers to fuse.
+
+float16 and bfloat16 are computed in float32 and rounded once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+
+#: softsign is 1 from here on, and 1 + abs(x) still finite: what turns inf / inf into 1.
+_LIMITS = {torch.float32: 2.0**30, torch.float64: 2.0**60}
+#: Terms of the antiderivative's series. For abs(x) <= 1 the 17th is below 3**-36, an eighth of float64's last place.
+TERMS = 17
+
+
+def _in_float32(formula: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """Compute in float32 what comes in float16 or bfloat16."""
+
+    @functools.wraps(formula)
+    def wide(*args: torch.Tensor) -> torch.Tensor:
+        dtype = args[0].dtype
+        if dtype not in (torch.float16, torch.bfloat16):
+            return formula(*args)
+        tensors = (arg.float() if isinstance(arg, torch.Tensor) else arg for arg in args)
+        return formula(*tensors).to(dtype)
+
+    return wide
+
+
+@_in_float32
+def softsign(x: torch.Tensor) -> torch.Tensor:
+    """Return x / (1 + abs(x))."""
+    if x.is_complex():
+        # abs(z) / (1 + abs(z)) has the limit 1, the direction of an infinite z its own: only finite ones divide.
+        return torch.where(torch.isinf(x), _direction(x), x / (1 + x.abs()))
+    limit = _LIMITS[x.dtype]
+    x = x.clamp(-limit, limit)
+    return x / (1 + x.abs())
+
+
+@_in_float32
+def gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+    """Return dy / (1 + abs(x))**2, without a square that overflows; of complex x, what autograd calls the gradient."""
+    if x.is_complex():
+        # dy df/dz + conj(dy) df/dconj(z), with r = 1 / (1 + abs(z)) and p = abs(z) r:
+        # df/dz = r (r + p / 2), which is real, and df/dconj(z) = -r u**2 p / 2, u = z / abs(z).
+        r = 1 / (1 + x.abs())
+        half = (1 - r) / 2
+        return r * (dy * (r + half) - dy.conj() * _direction(x) ** 2 * half)
+    r = 1 / (1 + x.abs())
+    return dy * r * r
+
+
+def _direction(x: torch.Tensor) -> torch.Tensor:
+    """Return x / abs(x) of complex numbers, 0 at 0; of infinite ones that of their infinite parts."""
+    parts = torch.view_as_real(x)
+    infinite = torch.isinf(parts)
+    parts = torch.where(infinite.any(-1, keepdim=True), infinite * parts.sign(), parts)
+    return torch.view_as_complex(parts).sgn()
+
+
+@_in_float32
+def gradient_from_output(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+    """Return dy (1 - abs(y))**2."""
+    rest = 1 - y.abs()
+    return dy * rest * rest
+
+
+@_in_float32
+def nth_derivative(x: torch.Tensor, n: int) -> torch.Tensor:
+    """Return the derivative of order n: (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1), for even n 0 at 0."""
+    if n == 0:
+        return softsign(x)
+    r = 1 / (1 + x.abs())
+    value = r if n % 2 else -x.sgn() * r
+    for k in range(1, n + 1):
+        value = value * (k * r)
+    return value
+
+
+@_in_float32
+def inverse(y: torch.Tensor) -> torch.Tensor:
+    """Return y / (1 - abs(y)), nan where abs(y) > 1."""
+    return torch.where(y.abs() > 1, torch.nan, y / (1 - y.abs()))
+
+
+@_in_float32
+def inverse_gradient(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+    """Return dy / (1 - abs(y))**2, nan where abs(y) > 1."""
+    rest = torch.where(y.abs() > 1, torch.nan, 1 - y.abs())
+    return dy / (rest * rest)
+
+
+@_in_float32
+def antiderivative(x: torch.Tensor) -> torch.Tensor:
+    """Return abs(x) - log(1 + abs(x)), by a series for abs(x) < 1 where these cancel."""
+    a = x.abs()
+    # log(1 + a) = 2 artanh(r) = 2 (r + r**3 / 3 + r**5 / 5 ...) with r = a / (2 + a), and a - 2 r = r a.
+    r = a.clamp(max=1) / (2 + a.clamp(max=1))
+    square = r * r
+    series = torch.zeros_like(r)
+    for k in range(TERMS, 0, -1):
+        series = (series + 1 / (2 * k + 1)) * square
+    # From 1e30 on the logarithm is lost in rounding; an infinite one would make nan of inf.
+    return torch.where(a < 1, r * (a - 2 * series), a - torch.log1p(a.clamp(max=1e30)))
+
+
+@_in_float32
+def log_jacobian(x: torch.Tensor) -> torch.Tensor:
+    """Return -2 log(1 + abs(x)), the logarithm of the derivative."""
+    return -2 * torch.log1p(x.abs())
+
+
+@_in_float32
+def log_jacobian_gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+    """Return -2 dy sgn(x) / (1 + abs(x))."""
+    return -2 * dy * x.sgn() / (1 + x.abs())

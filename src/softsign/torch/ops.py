@@ -1,0 +1,416 @@
+"""The operators of PyTorch's dispatcher: ``torch.ops.softsign.softsign`` and what its derivatives need.
+
+Every transformation of PyTorch (autograd, forward mode, vmap, fake tensors, tracing, compilation, sharding) is a key of the
+dispatcher, and finds its rule here. Each derivative is an operator with derivatives of its own, so that there are all orders.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd.forward_ad import _set_fwd_grad_enabled
+
+from softsign import _core
+from softsign.torch import formulas
+
+Kernel = Callable[..., Tensor]
+
+_SCHEMAS = (
+    "softsign(Tensor x) -> Tensor",
+    "softsign_saving_output(Tensor x) -> Tensor",  # the same, but its gradient comes from y: x may be overwritten
+    "gradient(Tensor x, Tensor dy) -> Tensor",
+    "gradient_from_output(Tensor y, Tensor dy) -> Tensor",
+    "nth_derivative(Tensor x, int n) -> Tensor",
+    "inverse(Tensor y) -> Tensor",
+    "antiderivative(Tensor x) -> Tensor",
+    "log_jacobian(Tensor x) -> Tensor",
+)
+NAMES = tuple(schema.partition("(")[0] for schema in _SCHEMAS)
+_BINARY = ("gradient", "gradient_from_output")
+
+_library = torch.library.Library("softsign", "DEF")
+for _schema in _SCHEMAS:
+    _library.define(_schema, tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag))
+
+softsign = torch.ops.softsign.softsign.default
+softsign_saving_output = torch.ops.softsign.softsign_saving_output.default
+gradient = torch.ops.softsign.gradient.default
+gradient_from_output = torch.ops.softsign.gradient_from_output.default
+nth_derivative = torch.ops.softsign.nth_derivative.default
+inverse = torch.ops.softsign.inverse.default
+antiderivative = torch.ops.softsign.antiderivative.default
+log_jacobian = torch.ops.softsign.log_jacobian.default
+
+
+def _overload(name: str) -> Any:
+    return getattr(torch.ops.softsign, name).default
+
+
+def _formula(name: str) -> Kernel:
+    formula: Kernel = getattr(formulas, name.removesuffix("_saving_output"))
+    return formula
+
+
+# On the CPU: the core's kernels on the tensors' memory.
+
+_TYPES = {getattr(torch, name): index for index, name in enumerate(_core._types) if name != "longdouble"}
+_MAX_ORDER = 170
+_ORDERS = array.array("q", range(_MAX_ORDER + 1))
+#: Below it the core uses one thread; asking PyTorch how many it may use takes 0.1 us.
+_THREADED = 2 * 65536
+
+
+def _run(function: int, name: str, x: Tensor, *addresses: int) -> None:
+    n = x.numel()
+    threads = min(torch.get_num_threads(), 1024) if n >= _THREADED else 1
+    try:
+        _core._compute(function, _TYPES[x.dtype], n, threads, *addresses)
+    except (KeyError, ValueError):
+        takes = "float16, bfloat16, float32, float64" + ", complex64, complex128" * name.startswith(
+            "softsign"
+        )
+        raise NotImplementedError(
+            f"softsign::{name}: {x.dtype} is not among the dtypes it takes, {takes}"
+        ) from None
+
+
+def is_dense(x: Tensor) -> bool:
+    """Whether the elements fill a stretch of memory, in whatever order of the axes."""
+    return bool(x.is_contiguous() or torch.ops.aten.is_non_overlapping_and_dense(x))
+
+
+def _unary_on_cpu(name: str) -> Kernel:
+    function = _core._functions.index(name.removesuffix("_saving_output"))
+
+    def kernel(x: Tensor) -> Tensor:
+        y = torch.empty_like(x)  # of dense tensors it keeps the order of the axes
+        if not is_dense(x):
+            x = y.copy_(x)
+        _run(function, name, x, x.data_ptr(), y.data_ptr())
+        return y
+
+    return kernel
+
+
+def _binary_on_cpu(name: str) -> Kernel:
+    function = _core._functions.index(name)
+
+    def kernel(x: Tensor, dy: Tensor) -> Tensor:
+        if x.is_complex():
+            return _formula(name)(x, dy)
+        x, dy, dx = same_layout(name, x, dy)
+        _run(function, name, x, x.data_ptr(), dy.data_ptr(), dx.data_ptr())
+        return dx
+
+    return kernel
+
+
+def same_layout(name: str, x: Tensor, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x, dy and a new tensor for the result, all dense with the same order of the axes."""
+    _check_alike(name, x, dy)
+    dx = torch.empty_like(x)
+    if not is_dense(x):
+        x = torch.empty_like(dx).copy_(x)
+    if dy.stride() != dx.stride():
+        dy = dx.copy_(dy)  # where dy is one number expanded, as after sum(), this takes no memory of its own
+    return x, dy, dx
+
+
+def _check_alike(name: str, x: Tensor, dy: Tensor) -> None:
+    for what in ("shape", "dtype", "device"):
+        one, other = getattr(x, what), getattr(dy, what)
+        if one != other:
+            raise RuntimeError(
+                f"softsign::{name}: both tensors must have the same {what}, got {one} and {other}"
+            )
+
+
+def _nth_derivative_on_cpu(x: Tensor, n: int) -> Tensor:
+    _check_order(n)
+    y = torch.empty_like(x)
+    if not is_dense(x):
+        x = y.copy_(x)
+    order = _ORDERS.buffer_info()[0] + n * _ORDERS.itemsize
+    _run(_core._functions.index("nth_derivative"), "nth_derivative", x, order, x.data_ptr(), y.data_ptr())
+    return y
+
+
+def _check_order(n: int) -> None:
+    if not 0 <= n <= _MAX_ORDER:
+        raise ValueError(f"softsign::nth_derivative: n must be an integer from 0 to {_MAX_ORDER}, got {n}")
+
+
+def softsign_in_place(x: Tensor) -> None:
+    """Overwrite a CPU tensor, without a word to autograd."""
+    if is_dense(x):
+        _run(_SOFTSIGN, "softsign", x, x.data_ptr(), x.data_ptr())
+    else:
+        x.copy_(softsign_on_cpu(x))
+
+
+_SOFTSIGN = _core._functions.index("softsign")
+softsign_on_cpu = _unary_on_cpu("softsign")
+gradient_on_cpu = _binary_on_cpu("gradient")
+gradient_from_output_on_cpu = _binary_on_cpu("gradient_from_output")
+
+
+def _on_cpu(name: str) -> Kernel:
+    if name == "nth_derivative":
+        return _nth_derivative_on_cpu
+    return _binary_on_cpu(name) if name in _BINARY else _unary_on_cpu(name)
+
+
+# On CUDA: Triton kernels for what training needs, PyTorch's operations for the rest.
+
+
+def _on_cuda(name: str) -> Kernel:
+    formula = _formula(name)
+
+    def unary(x: Tensor) -> Tensor:
+        kernels = _triton_kernels(x)
+        if kernels is None:
+            return formula(x)
+        y = torch.empty_like(x)
+        if not is_dense(x):
+            x = y.copy_(x)
+        kernels.softsign(x, y)
+        return y
+
+    def binary(x: Tensor, dy: Tensor) -> Tensor:
+        kernels = _triton_kernels(x)
+        if kernels is None:
+            return formula(x, dy)
+        x, dy, dx = same_layout(name, x, dy)
+        getattr(kernels, name)(x, dy, dx)
+        return dx
+
+    if name in _BINARY:
+        return binary
+    return unary if name.startswith("softsign") else formula
+
+
+def _triton_kernels(x: Tensor) -> Any:
+    """Return softsign.torch.cuda, or None where there is no Triton or it has no kernel for the dtype."""
+    if x.is_complex():
+        return None
+    try:
+        from softsign.torch import cuda
+    except ImportError:
+        return None
+    return cuda
+
+
+# Without memory: meta and fake tensors.
+
+
+def _on_meta(name: str) -> Kernel:
+    def kernel(x: Tensor, other: Tensor | int | None = None) -> Tensor:
+        offer_decompositions()
+        if isinstance(other, Tensor):
+            _check_alike(name, x, other)
+        return torch.empty_like(x)
+
+    return kernel
+
+
+def offer_decompositions() -> None:
+    """Tell Inductor, if it is about to compile, the formulas, which it fuses with their neighbours.
+
+    Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
+    """
+    if "torch._inductor" not in sys.modules:
+        return
+    from torch._inductor.decomposition import decompositions, register_decomposition
+
+    if softsign not in decompositions:
+        for name in NAMES:
+            register_decomposition([_overload(name)])(_formula(name))
+
+
+# Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v) is v times the
+# derivative. So it is for complex softsign, whose df/dz is real.
+
+
+def _softsign_slope(x: Tensor, v: Tensor) -> Tensor:
+    return formulas.gradient(x, v) if x.is_complex() else gradient(x, v)
+
+
+def _nth_derivative_slope(x: Tensor, v: Tensor, n: int) -> Tensor:
+    return v * nth_derivative(x, n + 1)
+
+
+def _antiderivative_slope(x: Tensor, v: Tensor) -> Tensor:
+    return v * softsign(x)
+
+
+_SLOPES: dict[str, Callable[..., Tensor]] = {
+    "softsign": _softsign_slope,
+    "softsign_saving_output": gradient_from_output,
+    "nth_derivative": _nth_derivative_slope,
+    "inverse": formulas.inverse_gradient,
+    "antiderivative": _antiderivative_slope,
+    "log_jacobian": formulas.log_jacobian_gradient,
+}
+
+
+def _gradient_slope(x: Tensor, dy: Tensor, v: Tensor) -> Tensor:
+    return v * dy * nth_derivative(x, 2)
+
+
+def _gradient_from_output_slope(y: Tensor, dy: Tensor, v: Tensor) -> Tensor:
+    return -2 * v * dy * y.sgn() * (1 - y.abs())
+
+
+@contextlib.contextmanager
+def _below_autograd() -> Iterator[None]:
+    """Dispatch to what comes below this level of autograd; the levels of torch.func below it still take part."""
+    with torch._C._AutoDispatchBelowAutograd(), torch.enable_grad(), _set_fwd_grad_enabled(True):
+        yield
+
+
+def _in_jvp() -> contextlib.AbstractContextManager[None]:
+    """Compute a tangent under this: a level of torch.func hides the levels below it from forward mode otherwise."""
+    return _below_autograd() if torch._C._are_functorch_transforms_active() else contextlib.nullcontext()
+
+
+class _Differentiable(torch.autograd.Function):
+    """An operator with its derivatives; made for each by `_unary` and `_binary`."""
+
+    @classmethod
+    def kernel(cls, *args: Any) -> Any:
+        """Apply, at one level of torch.func: the dispatcher sees to the others."""
+        with enable_single_level_autograd_function():
+            return super(torch.autograd.Function, cls).apply(*args)
+
+
+def _unary(name: str) -> type[_Differentiable]:
+    op, slope = _overload(name), _SLOPES[name]
+    from_output = name == "softsign_saving_output"
+
+    class Unary(_Differentiable):
+        @staticmethod
+        def forward(x: Tensor, *n: int) -> Any:
+            with _below_autograd():
+                return op(x, *n)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            x, *ctx.n = inputs
+            saved = output if from_output else x
+            ctx.save_for_backward(saved)
+            ctx.save_for_forward(saved)
+
+        @staticmethod
+        def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+            return (slope(*ctx.saved_tensors, dy, *ctx.n), *(None for _ in ctx.n))
+
+        @staticmethod
+        def jvp(ctx: Any, t: Tensor, *_: None) -> Tensor:
+            with _in_jvp():
+                if from_output:
+                    t = t.clone()  # for it is overwritten with x, when the result is copied there
+                return slope(*ctx.saved_tensors, t, *ctx.n)
+
+    return Unary
+
+
+def _binary(name: str) -> type[_Differentiable]:
+    op = _overload(name)
+    slope = _gradient_slope if name == "gradient" else _gradient_from_output_slope
+
+    class Binary(_Differentiable):
+        @staticmethod
+        def forward(x: Tensor, dy: Tensor) -> Any:
+            with _below_autograd():
+                return op(x, dy)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, Tensor | None]:
+            x, dy = ctx.saved_tensors
+            of_x, of_dy = ctx.needs_input_grad
+            return slope(x, dy, v) if of_x else None, op(x, v) if of_dy else None
+
+        @staticmethod
+        def jvp(ctx: Any, tx: Tensor | None, tdy: Tensor | None) -> Tensor:
+            x, dy = ctx.saved_tensors
+            with _in_jvp():
+                parts = [slope(x, dy, tx)] if tx is not None else []
+                parts += [op(x, tdy)] if tdy is not None else []
+                return sum(parts[1:], parts[0])
+
+    return Binary
+
+
+# vmap: one call for the whole batch.
+
+
+def _unary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
+    op = _overload(name)
+
+    def rule(info: Any, in_dims: tuple[Any, ...], x: Tensor, *n: int) -> tuple[Tensor, int]:
+        return op(x, *n), in_dims[0]
+
+    return rule
+
+
+def _binary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
+    op = _overload(name)
+
+    def rule(info: Any, in_dims: tuple[Any, ...], *args: Tensor) -> tuple[Tensor, int]:
+        batches = (
+            arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
+            for arg, dim in zip(args, in_dims, strict=True)
+        )
+        return op(*batches), 0
+
+    return rule
+
+
+for _name in NAMES:
+    _is_binary = _name in _BINARY
+    _library.impl(_name, _on_cpu(_name), "CPU")
+    _library.impl(_name, _on_cuda(_name), "CUDA")
+    for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):
+        _library.impl(_name, _formula(_name), _key)
+    _library.impl(_name, _on_meta(_name), "Meta")
+    _library.impl(_name, (_binary if _is_binary else _unary)(_name).kernel, "Autograd")
+    torch.library.register_vmap(
+        f"softsign::{_name}", (_binary_vmap if _is_binary else _unary_vmap)(_name), lib=_library
+    )
+
+
+# Sharded tensors: any axis may be split among the devices, as the functions take each element by itself.
+
+
+def offer_sharding() -> None:
+    """Tell DTensor, once it is imported, how the operators are sharded."""
+    global _sharding_offered
+    if _sharding_offered:
+        return
+    _sharding_offered = True
+    from torch.distributed.tensor import Replicate, Shard
+    from torch.distributed.tensor.experimental import register_sharding
+
+    def placements(x: Any, *others: Any) -> list[Any]:
+        tensors = sum(1 for other in others if not isinstance(other, int)) + 1
+        rest = [None] * (len(others) + 1 - tensors)
+        axes = [Replicate(), *(Shard(axis) for axis in range(x.ndim))]
+        return [([axis], [axis] * tensors + rest) for axis in axes]
+
+    for name in NAMES:
+        register_sharding(_overload(name))(placements)
+
+
+_sharding_offered = False

@@ -1,0 +1,388 @@
+"""softsign.torch under PyTorch's transformations: torch.func, compilers, exporters, sharding."""
+
+import logging
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+import softsign as core
+import softsign.torch as sst
+from softsign.torch import formulas, ops
+from tests.helpers import exact, run_python, ulps
+
+pytestmark = [
+    # What PyTorch warns of in modules of its own, imported when first needed.
+    pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec:FutureWarning"),
+]
+
+POINTS = torch.tensor([-0.8, -0.3, 0.2, 0.7], dtype=torch.float64)
+PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
+    "softsign": lambda x: x / (1 + x.abs()),
+    "inverse": lambda y: y / (1 - y.abs()),
+    "antiderivative": lambda x: x.abs() - torch.log1p(x.abs()),
+    "log_jacobian": lambda x: -2 * torch.log1p(x.abs()),
+    "in place": lambda x: 2 * x / (1 + (2 * x).abs()),
+}
+
+
+def function(name: str) -> Callable[[Tensor], Tensor]:
+    if name == "in place":
+        return lambda x: sst.softsign(2 * x, inplace=True)
+    found: Callable[[Tensor], Tensor] = getattr(sst, name)
+    return found
+
+
+def forward_mode(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+        return torch.autograd.forward_ad.unpack_dual(f(dual)).tangent
+
+
+def reverse_over_forward(f: Callable[[Tensor], Tensor], x: Tensor) -> Any:
+    leaf = x.clone().requires_grad_()
+    return torch.autograd.grad(forward_mode(f, leaf).sum(), leaf)[0]
+
+
+def total(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: f(x).sum()
+
+
+func = torch.func
+TRANSFORMS: dict[str, Callable[[Any, Tensor], Any]] = {
+    "grad": lambda f, x: func.grad(total(f))(x),
+    "vmap": lambda f, x: func.vmap(f)(x),
+    "vmap of grad": lambda f, x: func.vmap(func.grad(f))(x),
+    "vmap of vmap": lambda f, x: func.vmap(func.vmap(f), in_dims=1, out_dims=1)(x.view(2, 2)),
+    "jvp": lambda f, x: func.jvp(f, (x,), (x,))[1],
+    "jvp of jvp": lambda f, x: func.jvp(lambda u: func.jvp(f, (u,), (u,))[1], (x,), (x,))[1],
+    "jvp of grad": lambda f, x: func.jvp(func.grad(total(f)), (x,), (x,))[1],
+    "jacrev": lambda f, x: func.jacrev(f)(x),
+    "jacfwd": lambda f, x: func.jacfwd(f)(x),
+    "hessian": lambda f, x: func.hessian(total(f))(x),
+    "jacrev of jacfwd": lambda f, x: func.jacrev(func.jacfwd(total(f)))(x),
+    "third derivative": lambda f, x: func.vmap(func.grad(func.grad(func.grad(f))))(x),
+}
+EAGER = {"forward mode": forward_mode, "reverse over forward": reverse_over_forward}
+
+
+@pytest.mark.parametrize("transform", [*TRANSFORMS, *EAGER])
+@pytest.mark.parametrize("name", PLAIN)
+def test_transformations(name: str, transform: str) -> None:
+    apply = (TRANSFORMS | EAGER)[transform]
+    torch.testing.assert_close(apply(function(name), POINTS.clone()), apply(PLAIN[name], POINTS))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("name", ["softsign", "antiderivative"])
+def test_compiled_transformations(name: str, transform: str) -> None:
+    torch._dynamo.reset()
+    apply = TRANSFORMS[transform]
+    compiled = torch.compile(lambda x: apply(function(name), x), backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(POINTS), apply(PLAIN[name], POINTS))
+
+
+def test_vmap_of_a_gradient_with_one_batched_argument() -> None:
+    x, dy = POINTS, torch.randn(3, 4, dtype=torch.float64)
+    expected = dy / (1 + x.abs()) ** 2
+    torch.testing.assert_close(func.vmap(ops.gradient, in_dims=(None, 0))(x, dy), expected)
+    torch.testing.assert_close(func.vmap(ops.gradient, in_dims=(None, 1), out_dims=1)(x, dy.T), expected.T)
+
+
+@pytest.mark.parametrize("name", ops.NAMES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_opcheck(name: str, dtype: torch.dtype) -> None:
+    x, other = ((torch.rand(3, 4) * 1.8 - 0.9).to(dtype).requires_grad_() for _ in range(2))
+    arguments = {"gradient": (x, other), "gradient_from_output": (x, other), "nth_derivative": (x, 3)}.get(
+        name, (x,)
+    )
+    result = torch.library.opcheck(getattr(torch.ops.softsign, name).default, arguments, atol=1e-2, rtol=1e-2)
+    assert set(result.values()) == {"SUCCESS"}
+    torch.library.opcheck(
+        getattr(torch.ops.softsign, name).default,
+        tuple(a.detach().to_dense().T if isinstance(a, Tensor) else a for a in arguments),
+        test_utils=("test_schema", "test_faketensor"),
+    )
+
+
+# The formulas, which compilers fuse and devices without kernels run
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bound"),
+    [(torch.float32, 3.5), (torch.float64, 3.5), (torch.float16, 0.51), (torch.bfloat16, 0.51)],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "name", ["softsign", "inverse", "gradient", "gradient_from_output", "nth_derivative"]
+)
+def test_formulas_against_exact_arithmetic(name: str, dtype: torch.dtype, bound: float) -> None:
+    narrow = dtype == torch.float16
+    magnitude = torch.exp2(
+        torch.linspace(-10 if narrow else -60, 7 if narrow else 60, 400, dtype=torch.float64)
+    )
+    x = torch.cat([magnitude, -magnitude]).to(dtype)
+    if name in ("inverse", "gradient_from_output"):
+        x = core_softsign(x)
+    other: tuple[Any, ...] = {"gradient": (x.flip(0),), "gradient_from_output": (x.flip(0),)}.get(name, ())
+    if name == "nth_derivative":
+        other, bound = (5,), 12 if bound > 1 else bound  # 6 factors r of 1 ulp each, and 10 roundings
+    result = getattr(formulas, name)(x, *other)
+    assert result.dtype == dtype
+    seconds = other[0].tolist() if name.startswith("gradient") else [5] * x.numel()
+    for value, second, y in zip(x.tolist(), seconds, as_numpy_scalars(result), strict=True):
+        if abs(value) < 1 or name != "inverse":
+            assert ulps(y, exact(name, Fraction(value), Fraction(second))) <= bound
+
+
+def core_softsign(x: Tensor) -> Tensor:
+    return ops.softsign(x)
+
+
+def as_numpy_scalars(x: Tensor) -> Iterator[Any]:
+    from tests.test_torch import array
+
+    return iter(array(x))
+
+
+@pytest.mark.parametrize("name", ["antiderivative", "log_jacobian"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_formulas_with_logarithms(name: str, dtype: torch.dtype) -> None:
+    x = torch.exp2(torch.linspace(-40, 40, 2001, dtype=dtype))
+    truth = torch.from_numpy(getattr(core, name)(x.double().numpy()))
+    relative = ((getattr(formulas, name)(x).double() - truth) / truth).abs().max()
+    assert relative <= 4 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("name", ops.NAMES)
+def test_formulas_at_the_ends(name: str) -> None:
+    x = torch.tensor([-torch.inf, -1.0, -0.0, 0.0, 1.0, torch.inf, torch.nan])
+    arguments = (x, 2) if name == "nth_derivative" else (x, torch.ones(7)) if "gradient" in name else (x,)
+    kernel = getattr(ops, name)(*arguments)
+    formula = getattr(formulas, name.removesuffix("_saving_output"))(*arguments)
+    torch.testing.assert_close(formula, kernel, rtol=1e-6, atol=0, equal_nan=True)
+
+
+def test_complex_formulas() -> None:
+    z = torch.tensor([0, 3 + 4j, -1e3j, complex(np.inf, 2), complex(-np.inf, np.inf)], dtype=torch.complex128)
+    torch.testing.assert_close(formulas.softsign(z), ops.softsign(z))
+
+
+# torch.compile
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def neighbours(x: Tensor) -> Tensor:
+    return sst.softsign(2 * x + 1) * 3
+
+
+@pytest.mark.usefixtures("fresh")
+def test_inductor_fuses_it_with_its_neighbours() -> None:
+    from torch._inductor.utils import run_and_get_code
+
+    x = torch.randn(1000, requires_grad=True)
+
+    def step() -> Tensor:
+        y: Tensor = torch.compile(neighbours, fullgraph=True)(x)
+        y.sum().backward()
+        return y
+
+    y, sources = run_and_get_code(step)
+    torch.testing.assert_close(y, neighbours(x))
+    expected = torch.autograd.grad(neighbours(x).sum(), x)[0]
+    torch.testing.assert_close(x.grad, expected)
+    assert len(sources) == 2  # forward and backward
+    for source in sources:
+        assert source.count("async_compile.cpp_pybinding(") == 1  # one loop
+        assert "torch.ops.softsign" not in source
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_compiled_values_at_the_ends(dtype: torch.dtype) -> None:
+    x = torch.tensor([-torch.inf, -300, -0.0, 0, 300, torch.inf, torch.nan], dtype=dtype, requires_grad=True)
+    y = torch.compile(sst.softsign, fullgraph=True)(x)
+    torch.testing.assert_close(y, sst.softsign(x), equal_nan=True)
+    (dx,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    (expected,) = torch.autograd.grad(sst.softsign(x), x, torch.ones_like(x))
+    torch.testing.assert_close(dx, expected, atol=0, rtol=4 * torch.finfo(dtype).eps, equal_nan=True)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_compiled_in_place() -> None:
+    def f(x: Tensor) -> Tensor:
+        hidden = 2 * x
+        sst.softsign(hidden, inplace=True)
+        return hidden
+
+    x = torch.randn(100, requires_grad=True)
+    y = torch.compile(f, fullgraph=True)(x)
+    torch.testing.assert_close(y, f(x))
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), x)[0], torch.autograd.grad(f(x).sum(), x)[0])
+    buffer = torch.randn(10)
+    expected = sst.softsign(buffer)
+    torch.compile(lambda x: sst.softsign(x, inplace=True), fullgraph=True)(buffer)
+    torch.testing.assert_close(buffer, expected)
+
+
+@pytest.mark.usefixtures("fresh")
+def test_compiled_with_any_size_and_kind() -> None:
+    compiled = torch.compile(sst.softsign, dynamic=True, fullgraph=True)
+    for x in (
+        torch.randn(7),
+        torch.randn(9),
+        torch.randn(2, 3).T,
+        torch.arange(-3, 3),
+        torch.randn(3).bool(),
+    ):
+        torch.testing.assert_close(compiled(x), sst.softsign(x))
+
+
+@pytest.mark.usefixtures("fresh")
+def test_compiled_swapped_model_has_no_graph_break() -> None:
+    model = sst.swap(
+        torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softsign(), torch.nn.Linear(4, 2)), inplace=True
+    )
+    x = torch.randn(5, 3)
+    explanation = torch._dynamo.explain(model)(x)
+    assert explanation.graph_break_count == 0
+    torch.testing.assert_close(torch.compile(model, fullgraph=True)(x), model(x))
+
+
+def test_importing_does_not_import_the_compiler() -> None:
+    done = run_python(
+        "import sys, torch; before = set(sys.modules); import softsign.torch as s; s.softsign(torch.ones(2));"
+        "print([m for m in set(sys.modules) - before if m.startswith(('torch._inductor', 'triton', 'onnx'))])"
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+# Tracing and exporting
+
+
+def test_fake_and_meta_tensors_hold_no_memory() -> None:
+    from torch._subclasses import FakeTensorMode
+
+    with FakeTensorMode() as mode:
+        x = mode.from_tensor(torch.randn(2, 3, 4).permute(2, 0, 1))
+        y = sst.softsign(x)
+        assert type(y) is type(x)
+        assert y.stride() == x.stride()
+    meta = torch.empty(3, 4, device="meta", dtype=torch.bfloat16, requires_grad=True)
+    sst.softsign(meta).sum().backward()
+    assert meta.grad is not None
+    assert meta.grad.device.type == "meta"
+
+
+def test_make_fx_records_the_operator() -> None:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    graph = make_fx(lambda x: sst.softsign(x))(torch.randn(3)).graph
+    assert ops.softsign in [node.target for node in graph.nodes]
+
+
+def test_export_keeps_the_operator() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), sst.nn.Softsign(), sst.nn.ParametricSoftsign(3))
+    program = torch.export.export(model, (torch.randn(4, 2),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    targets = [node.target for node in program.graph.nodes]
+    assert targets.count(ops.softsign) == 2
+    x = torch.randn(9, 2)
+    torch.testing.assert_close(program.module()(x), model(x))
+
+
+def test_jit_trace_records_the_operator() -> None:
+    traced = torch.jit.trace(sst.softsign, torch.randn(3))
+    assert "softsign::softsign" in str(traced.graph)
+    assert traced(torch.tensor([3.0])).tolist() == [0.75]
+
+
+@pytest.fixture
+def quiet_exporter() -> Iterator[None]:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # that torchvision is not installed
+    yield
+    logger.setLevel(level)
+
+
+def exported(model: torch.nn.Module, x: Tensor) -> Any:
+    return torch.onnx.export(
+        model.eval(), (x,), custom_translation_table=sst.onnx_translation_table(), verbose=False
+    ).model_proto
+
+
+@pytest.mark.usefixtures("quiet_exporter")
+@pytest.mark.parametrize("inplace", [False, True])
+def test_onnx_export_writes_softsign_nodes(inplace: bool) -> None:
+    model = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), sst.nn.Softsign(inplace), torch.nn.Linear(4, 2), sst.nn.Softsign()
+    )
+    x = torch.randn(5, 3)
+    proto = exported(model, x)
+    assert [node.op_type for node in proto.graph.node] == ["Gemm", "Softsign", "Gemm", "Softsign"]
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("quiet_exporter")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_onnx_export_of_the_other_functions(dtype: torch.dtype) -> None:
+    class All(torch.nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+            return sst.inverse(x), sst.antiderivative(x), sst.log_jacobian(x)
+
+    x = torch.cat(
+        [
+            torch.exp2(torch.linspace(-40, 0, 300, dtype=dtype)),
+            torch.tensor([1.5, 40, -0.5, torch.inf, torch.nan], dtype=dtype),
+        ]
+    )
+    session = onnxruntime.InferenceSession(exported(All(), x).SerializeToString())
+    results = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    for name, result in zip(("inverse", "antiderivative", "log_jacobian"), results, strict=True):
+        with np.errstate(all="ignore"):
+            expected = getattr(core, name)(x.numpy())
+        np.testing.assert_allclose(result, expected, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+# Sharding
+
+
+@pytest.fixture
+def mesh() -> Iterator[Any]:
+    import torch.distributed
+    from torch.distributed.tensor import init_device_mesh
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield init_device_mesh("cpu", (2,))
+    torch.distributed.destroy_process_group()
+
+
+def test_sharded_tensors_stay_sharded(mesh: Any) -> None:
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    for placement in (Shard(0), Shard(1), Replicate()):
+        x = distribute_tensor(torch.randn(4, 6), mesh, [placement]).requires_grad_()
+        for y in (sst.softsign(x), sst.softsign(x * 1, inplace=True), sst.nth_derivative(2, x)):
+            assert y.placements == (placement,)
+        y = sst.softsign(x)
+        assert torch.equal(y.to_local(), sst.softsign(x.to_local()))
+        (dx,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        assert dx.placements == (placement,)
+        local = x.to_local().detach()
+        assert torch.equal(dx.to_local(), ops.gradient(local, torch.ones_like(local)))
+        assert torch.autograd.grad(dx.sum(), x)[0].placements == (placement,)
