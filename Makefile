@@ -12,7 +12,7 @@ NATIVE := $(wildcard csrc/*.cpp csrc/*.h)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint format accuracy bench bench-training peers clean help
+.PHONY: run test lint format accuracy bench bench-frameworks bench-training peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo $(ARGS)
@@ -38,6 +38,9 @@ accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every promise about th
 bench: .venv/softsign.stamp .venv/bench.stamp  ## time every function beside np.copyto and the peers installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
+bench-frameworks: .venv/softsign.stamp .venv/test.stamp  ## time softsign.torch and softsign.jax beside PyTorch's and JAX's
+	$(BIN)/python benchmarks/frameworks.py $(ARGS)
+
 bench-training: .venv/softsign.stamp .venv/test.stamp  ## time the operator layer and a training step beside PyTorch's
 	$(BIN)/python benchmarks/training_step.py $(ARGS)
 
@@ -49,7 +52,7 @@ clean:  ## remove the environment, builds and caches
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
-	@echo 'Variables: ARGS (more arguments for run, test, accuracy, bench, bench-training), PYTHON, CXX'
+	@echo 'Variables: ARGS (more arguments for run, test, accuracy and the benchmarks), PYTHON, CXX'
 
 # $(call need,COMMAND,THING): stop with one line if COMMAND fails, before the recipe does anything.
 need = $(if $(shell { $1; } >/dev/null 2>&1 || echo missing),$(error softsign needs $2))

@@ -411,9 +411,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few sizes and rounds")
     parser.add_argument("--bars", action="store_true", help="measure and judge what the project promises")
     parser.add_argument(
-        "--frameworks", action="store_true", help="softsign.torch beside PyTorch's, judged likewise"
-    )
-    parser.add_argument(
         "--results", type=Path, default=Path(__file__).parent / "results", help="folder for the CSV"
     )
     arguments = parser.parse_args(argv)
@@ -455,11 +452,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     threads, rounds = arguments.threads, arguments.rounds
     limit_threads(threads)
-    if arguments.frameworks:
-        import frameworks
-
-        print(f"{cpu_model()}, {softsign.cpu_features()['kernels']} kernels, threads: {threads}")
-        return judge(list(frameworks.verdicts(threads, rounds)))
     peers, missing = split_missing(arguments.peers)
     if importlib.util.find_spec("ml_dtypes") is None:
         missing["bfloat16"] = "needs ml_dtypes"
@@ -496,11 +488,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"\nstored in {path}")
     if not arguments.bars:
         return 0
-    return judge(list(verdicts(rows, threads)))
-
-
-def judge(results: Sequence[Verdict]) -> int:
-    """Print promises; return 1 if one is broken."""
+    results = list(verdicts(rows, threads))
     print_verdicts(results)
     return int(any(v.measured > v.limit for v in results))
 

@@ -1,23 +1,34 @@
-"""Time softsign.torch beside PyTorch's softsign: `python benchmarks/bench.py --frameworks`.
+"""Time softsign.torch and softsign.jax beside PyTorch's and JAX's softsign: `python benchmarks/frameworks.py --help`.
 
-Each row is two statements that take turns, and the median over rounds of the ratio of their times. Inputs are normal(0, 3).
-Memory is the rise of a process's resident peak.
+Each row is two calls that take turns, and the median over rounds of the ratio of their times. Inputs are normal(0, 3).
+Memory is the rise of a process's resident peak. The exit code tells whether what the project set out to reach is reached.
 """
 
 from __future__ import annotations
 
-import math
+import argparse
 import subprocess
 import sys
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from bench import KI, MI, PAUSE_SECONDS, Verdict, measure, size_label
+from bench import (
+    KI,
+    MI,
+    PAUSE_SECONDS,
+    Verdict,
+    cpu_model,
+    limit_threads,
+    measure,
+    print_verdicts,
+    size_label,
+)
 
+import softsign
 import softsign.torch as sst
 
 SMALL, LARGE = (1, 16, 256, 4 * KI), (MI, 16 * MI)
@@ -101,6 +112,33 @@ def compiled_pairs() -> Iterator[Pair]:
     )
 
 
+def jax_pairs() -> Iterator[Pair]:
+    """Yield the rows of jitted functions."""
+    import jax
+
+    from softsign.jax import softsign as ours
+
+    def value_and_gradient(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        both: Callable[[Any], Any] = jax.value_and_grad(lambda x: f(x).sum())
+        return both
+
+    def call(f: Callable[[Any], Any], x: Any) -> Callable[[], object]:
+        compiled = jax.jit(f)
+        return lambda: jax.block_until_ready(compiled(x))
+
+    theirs = jax.nn.soft_sign
+    for size in (4 * KI, *LARGE):
+        name = f"jax {size_label(size)}"
+        x = jax.device_put(3 * np.random.default_rng(0).standard_normal(size, dtype=np.float32))
+        yield Pair(f"{name} forward / jax.nn.soft_sign", call(ours, x), call(theirs, x), 1.05)
+        yield Pair(
+            f"{name} value and gradient / jax.nn.soft_sign",
+            call(value_and_gradient(ours), x),
+            call(value_and_gradient(theirs), x),
+            1.05,
+        )
+
+
 MEMORY_PROBE = r"""
 import re, torch, softsign.torch
 from pathlib import Path
@@ -148,9 +186,25 @@ def verdicts(threads: int, rounds: int) -> Iterator[Verdict]:
     """Measure every row and judge it."""
     torch.set_num_threads(threads)
     pause = PAUSE_SECONDS if threads > 1 else 0.0
-    for pairs in (torch_pairs(), compiled_pairs()):
+    for pairs in (torch_pairs(), compiled_pairs(), jax_pairs()):
         for pair in pairs:
             print(f"measuring {pair.name}", file=sys.stderr)
             yield Verdict(pair.name, ratio(pair, rounds, pause), pair.limit)
-    if threads == 1:
-        yield from memory_verdicts() if sys.platform == "linux" else [Verdict("memory", math.nan, 8.0)]
+    yield from memory_verdicts()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and return 1 if a row is above its limit."""
+    parser = argparse.ArgumentParser(description="Time softsign.torch and softsign.jax beside theirs.")
+    parser.add_argument("--rounds", type=int, default=15, help="samples of each contestant (default 15)")
+    parser.add_argument("--threads", type=int, default=1, help="threads for all of them (default 1)")
+    arguments = parser.parse_args(argv)
+    limit_threads(arguments.threads)
+    print(f"{cpu_model()}, {softsign.cpu_features()['kernels']} kernels, threads: {arguments.threads}")
+    results = list(verdicts(arguments.threads, arguments.rounds))
+    print_verdicts(results)
+    return int(not all(verdict.kept for verdict in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

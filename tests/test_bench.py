@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import timeit
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import jax
 import numpy as np
 import pytest
 
@@ -102,6 +104,14 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("bench")
 
 
+@pytest.fixture
+def jax_settings() -> Iterator[None]:
+    before = jax.config.jax_enable_x64  # a peer's setup enables it for the process
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.mark.usefixtures("jax_settings")
 @pytest.mark.filterwarnings("ignore")  # of what PyTorch imports to compile
 def test_installed_peers_compute_softsign(module: ModuleType) -> None:
     x = np.linspace(-50, 50, 1001, dtype=np.float32)
@@ -155,3 +165,15 @@ def test_import_cost_is_a_time_and_a_size(module: ModuleType) -> None:
     assert set(cost) == {"ms", "MB"}
     assert 0 < cost["ms"] < 10_000
     assert 0 < cost["MB"] < 1_000
+
+
+def test_the_frameworks_benchmark_measures_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    frameworks = importlib.import_module("frameworks")
+    pair = frameworks.Pair("slow / fast", lambda: sum(range(3000)), lambda: sum(range(1000)), 1.0)
+    assert 2 < frameworks.ratio(pair, rounds=5, pause=0.0) < 5
+    names = [pair.name for pair in (*frameworks.torch_pairs(), *frameworks.jax_pairs())]
+    assert len(names) == len(set(names)) == 22
+    forward_and_backward, in_place = frameworks.memory_verdicts()
+    assert forward_and_backward.kept
+    assert in_place.kept

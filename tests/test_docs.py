@@ -80,7 +80,13 @@ def test_examples_of(name: str) -> None:
     assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-@pytest.mark.filterwarnings("ignore:.isinstance.treespec:FutureWarning")  # of PyTorch's exporter, by itself
+#: What PyTorch warns of in modules of its own.
+of_pytorch = pytest.mark.filterwarnings(
+    "ignore:.isinstance.treespec:FutureWarning", "ignore:`torch.jit:DeprecationWarning"
+)
+
+
+@of_pytorch
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_of_module(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module))
@@ -96,7 +102,18 @@ def test_packages_export_what_they_list(module: str) -> None:
         assert getattr(package, name).__doc__, name
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operator.md", "docs/onnx.md"])
+@of_pytorch
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/initialisation.md",
+        "docs/jax.md",
+        "docs/onnx.md",
+        "docs/operator.md",
+        "docs/torch.md",
+    ],
+)
 def test_examples_of_the_pages(page: str) -> None:
     registered = set(operators())
     results = doctest.testfile(str(Path(__file__).parents[1] / page), module_relative=False)

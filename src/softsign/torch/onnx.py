@@ -24,7 +24,7 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
     >>> import torch
     >>> from softsign.torch import nn, onnx_translation_table
     >>> program = torch.onnx.export(
-    ...     nn.Softsign(), (torch.ones(2),), custom_translation_table=onnx_translation_table(), verbose=False
+    ...     nn.Softsign().eval(), (torch.ones(2),), custom_translation_table=onnx_translation_table(), verbose=False
     ... )
     >>> [node.op_type for node in program.model.graph]
     ['Softsign']

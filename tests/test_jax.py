@@ -1,0 +1,399 @@
+"""`softsign.jax`: exact values, every order and mode of differentiation, JAX's rules for dtypes, what XLA makes of it."""
+
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from math import factorial, inf, nan
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.experimental import sparse
+
+from softsign import accuracy
+from softsign import jax as ours
+from tests.helpers import BFLOAT16, Array, assert_same_bits, exact, run_python, ulps
+
+NAMES = ("softsign", "derivative", "inverse", "log_jacobian")
+HALVES = (np.dtype(np.float16), BFLOAT16)
+WIDE = (np.dtype(np.float32), np.dtype(np.float64))
+BOUNDS = {"softsign": 1.5, "derivative": 0.51, "inverse": 1.5, "log_jacobian": 3}
+
+by_name = pytest.mark.parametrize("name", NAMES)
+by_wide = pytest.mark.parametrize("dtype", WIDE, ids=str)
+by_half = pytest.mark.parametrize("dtype", HALVES, ids=str)
+
+
+@pytest.fixture(autouse=True)
+def x64(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Enable float64 for the tests that run in it, whatever other tests have set."""
+    wanted = getattr(request.node, "callspec", None)
+    with jax.enable_x64(wanted is not None and wanted.params.get("dtype") == np.float64):
+        yield
+
+
+def function(name: str) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = getattr(ours, name)
+    return found
+
+
+def repeated(operator: Callable[..., Any], times: int, start: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    for _ in range(times):
+        start = operator(start)
+    return start
+
+
+def nth(name: str, n: int) -> Callable[[Any], Any]:
+    """The n-th derivative, element by element: the first in reverse mode, forward mode over it."""
+    f = function(name) if n == 0 else repeated(jax.jacfwd, n - 1, jax.grad(function(name)))
+    mapped: Callable[[Any], Any] = jax.jit(jax.vmap(f))
+    return mapped
+
+
+def in_range(name: str, x: Array) -> Array:
+    """Those numbers that are normal in float32 (float64) and have a finite result that is; XLA's CPU flushes others."""
+    a = np.abs(x.astype(np.float64))
+    least, large = (2.0**-1022, 2.0**510) if x.dtype == np.float64 else (2.0**-126, 2.0**62)
+    above = {"derivative": large, "inverse": np.nextafter(1, 0)}.get(name, np.finfo(np.float64).max)
+    kept: Array = x[((a == 0) | (a >= least)) & (a <= above)]
+    return kept
+
+
+def every(name: str, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(invalid="ignore"):  # signalling nans
+        x: Array = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+        return in_range(name, x)
+
+
+def sampled(name: str, dtype: np.dtype[Any]) -> Array:
+    rng = np.random.default_rng(11)
+    large = np.exp2(rng.uniform(20, 62, 1 << 14))
+    with np.errstate(invalid="ignore"):
+        edges = np.array([2.0**-126, 1, 2.0**24, 2.0**25, np.finfo(np.float32).max], dtype)
+        x = np.concatenate([edges, -edges, np.nextafter(edges, dtype.type(0)), large.astype(dtype)])
+        return in_range(name, np.concatenate([x, accuracy.sample(name, dtype, 1 << 17, rng)[0]]))
+
+
+def gradient_of_softsign(x: Any) -> Any:
+    return jax.vjp(ours.softsign, x)[1](jnp.ones_like(x))[0]
+
+
+@by_half
+@by_name
+def test_every_half_precision_number(name: str, dtype: np.dtype[Any]) -> None:
+    x = every(name, dtype)
+    measured = accuracy.measure(name, np.asarray(function(name)(x)), x)
+    assert measured.worst <= 0.51
+    assert measured.wrong == 0 or name == "inverse"  # correctly rounded, all but a few of the inverse's
+
+
+@by_wide
+@by_name
+def test_bounds(name: str, dtype: np.dtype[Any]) -> None:
+    x = sampled(name, dtype)
+    y = np.asarray(function(name)(x))
+    assert accuracy.measure(name, y, x).worst <= BOUNDS[name]
+    if name == "softsign":
+        assert np.all(np.abs(y) <= 1)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, *WIDE], ids=str)
+def test_gradient_bound(dtype: np.dtype[Any]) -> None:
+    x = every("derivative", dtype) if dtype in HALVES else sampled("derivative", dtype)
+    for compiled in (gradient_of_softsign, jax.jit(gradient_of_softsign)):
+        assert accuracy.measure("derivative", np.asarray(compiled(jnp.asarray(x))), x).worst <= 0.51
+
+
+@by_wide
+def test_gradient_beyond_the_normal_numbers_is_none_of_them(dtype: np.dtype[Any]) -> None:
+    x = np.array([2.0**64, 2.0**70, 2.0**100, np.finfo(np.float32).max, inf], dtype)
+    if dtype == np.float64:
+        x = np.array([2.0**512, 2.0**1000, np.finfo(np.float64).max, inf], dtype)
+    dx = np.asarray(gradient_of_softsign(jnp.asarray(x)))
+    assert np.all((dx >= 0) & (dx < np.finfo(dtype).tiny) & ~np.signbit(dx))
+
+
+@by_half
+def test_a_cotangent_costs_no_rounding_in_half_precision(dtype: np.dtype[Any]) -> None:
+    x, dy = (np.random.default_rng(seed).uniform(0.5, 8, 4096).astype(dtype) for seed in (1, 2))
+    dx = jax.vjp(ours.softsign, jnp.asarray(x))[1](jnp.asarray(dy))[0]
+    assert accuracy.measure("gradient", np.asarray(dx), x, dy).worst <= 0.51
+
+
+@by_name
+@given(x=st.floats(width=32, allow_subnormal=False))
+def test_parity_to_the_bit(name: str, x: float) -> None:
+    with jax.enable_x64(False):
+        y, mirrored = (np.asarray(function(name)(np.float32(v))) for v in (x, -x))
+    assert_same_bits(mirrored, -y if name in ("softsign", "inverse") else y)
+
+
+#: What the functions and their first three derivatives are at the ends, the zeros and nan.
+SPECIAL = {
+    "softsign": (
+        [-inf, -0.0, 0.0, inf, nan],
+        ([-1, -0.0, 0.0, 1, nan], [0, 1, 1, 0, nan], [0, 0, 0, 0, nan], [0, 6, 6, 0, nan]),
+    ),
+    "inverse": (
+        [-2, -1, -0.0, 0.0, 1, inf, nan],
+        (
+            [nan, -inf, -0.0, 0.0, inf, nan, nan],
+            [nan, inf, 1, 1, inf, nan, nan],
+            [nan, -inf, 0, 0, inf, nan, nan],
+            [nan, inf, 6, 6, inf, nan, nan],
+        ),
+    ),
+    "log_jacobian": (
+        [-inf, -0.0, 0.0, inf, nan],
+        ([-inf, 0, 0, -inf, nan], [0, 0, 0, 0, nan], [0, 2, 2, 0, nan], [0, 0, 0, 0, nan]),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, *WIDE], ids=str)
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_values(name: str, dtype: np.dtype[Any]) -> None:
+    x, expected = SPECIAL[name]
+    for n, values in enumerate(expected):
+        y = np.asarray(nth(name, n)(jnp.array(x, dtype)))
+        assert y.dtype == dtype
+        y = y.astype(np.float64)
+        np.testing.assert_array_equal(y, values)
+        if n == 0 and name != "log_jacobian":
+            assert np.array_equal(np.signbit(y)[:-1], np.signbit(np.array(values))[:-1])
+        if n == 1 and name == "softsign":
+            assert not np.signbit(y[:-1]).any()
+
+
+def derivative_of_inverse(n: int, y: Fraction) -> Fraction:
+    sign = 1 if n % 2 else (y > 0) - (y < 0)
+    return Fraction(sign * factorial(n)) / (1 - abs(y)) ** (n + 1)
+
+
+def derivative_of_log_jacobian(n: int, x: Fraction) -> Fraction:
+    if n % 2:
+        return -2 * ((x > 0) - (x < 0)) * Fraction(factorial(n - 1)) / (1 + abs(x)) ** n
+    return 2 * Fraction(factorial(n - 1)) / (1 + abs(x)) ** n
+
+
+TRUTH: dict[str, Callable[[int, Fraction], Fraction]] = {
+    "softsign": lambda n, x: exact("nth_derivative", x, n),
+    "inverse": derivative_of_inverse,
+    "log_jacobian": derivative_of_log_jacobian,
+}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [*HALVES, *WIDE], ids=str)
+@pytest.mark.parametrize("name", TRUTH)
+def test_nth_derivative(name: str, dtype: np.dtype[Any], n: int) -> None:
+    reach = 0.5 if name == "inverse" else 6.0
+    x = np.random.default_rng(n).uniform(-reach, reach, 40).astype(dtype)
+    y = np.asarray(nth(name, n)(jnp.asarray(x)))
+    errors = [ulps(v, TRUTH[name](n, Fraction(float(u)))) for u, v in zip(x, y, strict=True)]
+    assert max(errors) <= (0.51 if dtype in HALVES else 0.51 + n)
+
+
+def test_an_overflow_of_a_high_order_is_an_infinity() -> None:
+    below_one = np.nextafter(np.float32(1), np.float32(0))
+    assert ours._power(-1, 7, jnp.array([below_one])).tolist() == [inf]
+    assert ours._power(1, 40, jnp.array([0, 1e30])).tolist() == [inf, 0]
+
+
+def test_the_two_forms_of_the_forward_pass_give_the_same_bits() -> None:
+    x = jnp.asarray(np.frombuffer(np.random.default_rng(3).bytes(1 << 16), np.float32))
+    y, _ = jax.vjp(ours.softsign, x)
+    assert_same_bits(np.asarray(y), np.asarray(ours.softsign(x)))
+
+
+MODES: dict[str, Callable[[Callable[[Any], Any]], Callable[[Any], Any]]] = {
+    "jit": jax.jit,
+    "checkpoint": jax.checkpoint,
+    "vmap": jax.vmap,
+    "scan": lambda f: lambda x: jax.lax.scan(lambda carry, element: (carry, f(element)), 0, x)[1],
+}
+DIFFERENTIATED: dict[str, Callable[[Callable[[Any], Any]], Callable[[Any], Any]]] = {
+    "jvp": lambda f: lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1],
+    "linearize": lambda f: lambda x: jax.linearize(f, x)[1](jnp.ones_like(x)),
+    "jacfwd": lambda f: lambda x: jnp.diagonal(jax.jacfwd(f)(x)),
+    "jacrev": lambda f: lambda x: jnp.diagonal(jax.jacrev(f)(x)),
+    "grad": lambda f: jax.grad(lambda x: f(x).sum()),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("how", DIFFERENTIATED)
+def test_every_mode_gives_the_same_bits(how: str, mode: str) -> None:
+    x = np.linspace(-9, 9, 7, dtype=np.float32)
+    expected = np.asarray(ours.derivative(x))
+    actual = DIFFERENTIATED[how](MODES[mode](ours.softsign))(jnp.asarray(x))
+    assert_same_bits(np.asarray(actual), expected)
+
+
+@pytest.mark.parametrize("outer", ["jacfwd", "jacrev"])
+@pytest.mark.parametrize("inner", ["jacfwd", "jacrev"])
+def test_second_derivative_in_every_pair_of_modes(outer: str, inner: str) -> None:
+    x = jnp.array([-3.0, 0.0, 1.0, jnp.inf])
+    y = DIFFERENTIATED[outer](DIFFERENTIATED[inner](ours.softsign))(x)
+    np.testing.assert_array_equal(y, [2 / 64, 0, -2 / 8, 0])
+
+
+def test_hessian_is_diagonal() -> None:
+    hessian = jax.hessian(lambda x: ours.softsign(x).sum())(jnp.array([-3.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(hessian, np.diag([2 / 64, 0, -2 / 8]))
+
+
+@by_name
+@pytest.mark.parametrize("dtype", [*HALVES, *WIDE], ids=str)
+def test_reverse_mode_keeps_the_argument_alone(name: str, dtype: np.dtype[Any]) -> None:
+    x = jnp.full(5, 0.5, dtype)
+    (kept,) = jax.tree.leaves(jax.vjp(function(name), x)[1])
+    assert_same_bits(np.asarray(kept), np.asarray(x))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (2, 3)])
+@by_name
+def test_shapes(name: str, shape: tuple[int, ...]) -> None:
+    x = np.full(shape, 0.5, np.float32)
+    assert function(name)(x).shape == jax.grad(lambda x: function(name)(x).sum())(x).shape == shape
+
+
+INTEGERS = ("bool", "int8", "uint8", "int32")
+
+
+@pytest.mark.parametrize("given_dtype", INTEGERS)
+@by_name
+def test_integers_promote_as_in_exp_before_the_arithmetic(name: str, given_dtype: str) -> None:
+    limits = (
+        [False, True] if given_dtype == "bool" else [np.iinfo(given_dtype).min, np.iinfo(given_dtype).max]
+    )
+    x = jnp.array(limits, given_dtype)
+    y, promoted = function(name)(x), jnp.exp(x)
+    assert (y.dtype, y.weak_type) == (promoted.dtype, promoted.weak_type)
+    assert_same_bits(np.asarray(y), np.asarray(function(name)(x.astype(jnp.float32))))
+
+
+@pytest.mark.parametrize("x", [2, 0.5, np.float32(0.5), jnp.float16(0.5)])
+def test_weak_types_are_those_of_jax(x: Any) -> None:
+    y, theirs = ours.softsign(x), jax.nn.soft_sign(x)
+    assert (y.dtype, y.weak_type) == (theirs.dtype, theirs.weak_type)
+    assert (jnp.ones((), jnp.bfloat16) * ours.softsign(0.5)).dtype == jnp.bfloat16
+
+
+def test_float64_needs_x64() -> None:
+    assert ours.softsign(np.ones(1)).dtype == jnp.float32
+    with jax.enable_x64(True):
+        assert ours.softsign(np.ones(1)).dtype == ours.softsign(np.ones(1, int)).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2"])
+def test_float8(dtype: str) -> None:
+    x = jnp.array([-2.0, 0.5], dtype)
+    assert_same_bits(
+        np.asarray(ours.softsign(x)), np.asarray(ours.softsign(x.astype(jnp.float32)).astype(dtype))
+    )
+    assert jax.grad(lambda x: ours.softsign(x).astype(jnp.float32).sum())(x).dtype == dtype
+
+
+def test_complex() -> None:
+    huge = np.finfo(np.float32).max
+    z = jnp.array([0, 3 + 4j, -1j, complex(huge, huge), complex(inf, 0), complex(0, -inf), complex(inf, inf)])
+    root = 0.5**0.5
+    expected = [0, 0.5 + 4j / 6, -0.5j, root + root * 1j, 1, -1j, root + root * 1j]
+    np.testing.assert_allclose(ours.softsign(z), expected, rtol=3e-7)
+    assert ours.softsign(z).dtype == jnp.complex64
+    assert np.isnan(ours.softsign(complex(inf, nan)))
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float64)], ids=str)
+def test_gradient_of_complex(dtype: np.dtype[Any]) -> None:
+    z, step = np.array([0.3 - 2j, 1e-3j, -5 + 1j, 1e200j]), 1e-6
+    assert jax.grad(lambda z: ours.softsign(z).real)(0j) == 1
+    for direction in (1, 1j):
+        h = (1 + 0j) * step * direction * np.maximum(np.abs(z), step)
+        tangent = jax.jvp(ours.softsign, (z,), (h,))[1]
+        np.testing.assert_allclose(
+            tangent, (ours.softsign(z + h) - ours.softsign(z - h)) / 2, rtol=1e-4, atol=1e-15
+        )
+
+
+def compiled(f: Callable[..., Any], *arguments: Any) -> str:
+    text: str = jax.jit(f).lower(*arguments).compile().as_text()
+    return text
+
+
+@by_name
+def test_fuses_with_its_neighbours_into_one_loop(name: str) -> None:
+    x = jnp.linspace(-0.4, 0.4, 4096)
+    for f in (lambda x: 3 * function(name)(2 * x) + 1, jax.grad(lambda x: function(name)(2 * x).sum())):
+        text = compiled(f, x)
+        assert re.findall(r"kind=k(\w+)", text) == ["Loop"]
+        assert "custom-call" not in text
+
+
+SHARDED = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from softsign.jax import softsign
+assert jax.device_count() == 2
+mesh = jax.make_mesh((2,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+x = np.linspace(-4, 4, 64, dtype=np.float32)
+gradient = jax.grad(lambda x: softsign(x).sum())
+for f in (softsign, gradient):
+    mapped = jax.shard_map(f, mesh=mesh, in_specs=PartitionSpec("i"), out_specs=PartitionSpec("i"))
+    placed = jax.device_put(x, NamedSharding(mesh, PartitionSpec("i")))
+    np.testing.assert_array_equal(mapped(x), f(x))
+    np.testing.assert_array_equal(jax.jit(f)(placed), f(x))
+    assert jax.jit(f)(placed).sharding == placed.sharding
+    assert "all-" not in jax.jit(f).lower(placed).compile().as_text()
+"""
+
+
+def test_shards_over_two_devices() -> None:
+    done = run_python(SHARDED, XLA_FLAGS="--xla_force_host_platform_device_count=2", JAX_PLATFORMS="cpu")
+    assert done.returncode == 0, done.stderr
+
+
+def test_is_a_function_that_modules_can_hold() -> None:
+    activation = ours.softsign
+    assert jax.jit(lambda f, x: f(x), static_argnums=0)(activation, 3.0) == 0.75
+    assert {activation: activation.__name__} == {ours.softsign: "softsign"}
+
+
+BAD = {
+    "str": "abc",
+    "None": None,
+    "list": [1.0],
+    "dict": {"x": 1.0},
+    "object": object(),
+    "strings": np.array(["a"]),
+    "objects": np.array([1], object),
+    "times": np.array(1, "M8[s]"),
+    "key": jax.random.key(0),
+    "sparse": sparse.BCOO.fromdense(jnp.eye(2)),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@by_name
+def test_refuses_what_jax_refuses(name: str, case: str) -> None:
+    with pytest.raises(TypeError):
+        jax.nn.soft_sign(BAD[case])
+    with pytest.raises(TypeError, match=rf"\b{name}\b"):
+        function(name)(BAD[case])
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_refuses_complex_numbers_where_they_mean_nothing(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} takes real numbers, not dtype complex64"):
+        function(name)(1j)
+
+
+def test_names_the_extra_that_is_missing() -> None:
+    done = run_python("import sys; sys.modules['jax'] = None; import softsign.jax")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ImportError: softsign.jax needs JAX: pip install 'softsign[jax]'\n")
