@@ -389,3 +389,19 @@ def test_complex_numbers_take_the_formulas(name: str) -> None:
     z, dz = torch.randn(2, 5, dtype=torch.complex64)
     given = (z,) if name == "softsign" else (z, dz)
     assert torch.equal(ops._on_cuda(name)(*given), getattr(formulas, name)(*given))
+
+
+@pytest.mark.parametrize("layout", ["dense", "strided"])
+def test_in_place_without_the_dispatcher(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from softsign.torch import ops
+
+    class OnCuda(torch.Tensor):
+        is_cpu = False
+
+    x = torch.randn(6, 8)[:, :: 1 if layout == "dense" else 2]
+    expected, address = on_cpu("softsign", array(x)), x.data_ptr()
+    with interpreter() as cuda:
+        monkeypatch.setattr(ops, "_triton_kernels", lambda x: cuda)
+        ops.overwrite_with_softsign(x.as_subclass(OnCuda))
+    assert_same_bits(array(x), expected)
+    assert x.data_ptr() == address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,16 +19,16 @@ _ORDINARY_TYPES = (Tensor, torch.nn.Parameter)
 _dispatch_keys = torch._C._dispatch_keys
 
 
-def _keys_of_ordinary_tensors() -> frozenset[int]:
-    with torch.inference_mode():
-        inference = torch.empty(0, device="cpu")
-    with torch.inference_mode(False):
-        ordinary = torch.empty(0, device="cpu")
-    return frozenset(_dispatch_keys(x).raw_repr() for x in (ordinary, inference))
+def _keys_of_ordinary_tensors() -> Iterator[int]:
+    key, keys = torch._C.DispatchKey, torch._C.DispatchKeySet
+    for device in ("CPU", "CUDA"):
+        inference = keys(getattr(key, device)) | keys(getattr(key, f"Autocast{device}"))
+        yield inference.raw_repr()
+        yield (inference | keys(key.ADInplaceOrView) | keys(getattr(key, f"Autograd{device}"))).raw_repr()
 
 
-#: Of strided CPU tensors: not of fake, sparse, quantised, nested or lazily negated ones, nor of those of torch.func.
-_ORDINARY_KEYS = _keys_of_ordinary_tensors()
+#: Of strided tensors in memory: not of fake, sparse, quantised, nested or lazily negated ones, nor of those of torch.func.
+_ORDINARY_KEYS = frozenset(_keys_of_ordinary_tensors())
 
 
 def _is_ordinary(x: Any) -> bool:
@@ -48,14 +49,14 @@ class _Eager(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return ops.softsign_on_cpu(x)
+        return ops.direct_softsign(x)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         if torch.is_grad_enabled() or not (_is_ordinary(x) and _is_ordinary(dy)):
-            return ops._SLOPES["softsign"](x, dy)
-        return ops.gradient_on_cpu(x, dy)
+            return ops.softsign_slope(x, dy)
+        return ops.direct_gradient(x, dy)
 
 
 class _EagerInPlace(torch.autograd.Function):
@@ -63,7 +64,7 @@ class _EagerInPlace(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ops.softsign_in_place(x)
+        ops.overwrite_with_softsign(x)
         ctx.mark_dirty(x)
         ctx.save_for_backward(x)
         return x
@@ -73,7 +74,7 @@ class _EagerInPlace(torch.autograd.Function):
         (y,) = ctx.saved_tensors
         if torch.is_grad_enabled() or not (_is_ordinary(y) and _is_ordinary(dy)):
             return ops.gradient_from_output(y, dy)
-        return ops.gradient_from_output_on_cpu(y, dy)
+        return ops.direct_gradient_from_output(y, dy)
 
 
 # What Function.apply does, less its search for transformations, of which there are none: 2 us.
@@ -129,7 +130,7 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
     tracked = input.requires_grad and torch.is_grad_enabled()
     if inplace:
         return _softsign_in_place(input, tracked)
-    return _eager(input) if tracked else ops.softsign_on_cpu(input)
+    return _eager(input) if tracked else ops.direct_softsign(input)
 
 
 def _softsign_in_place(x: Tensor, tracked: bool) -> Tensor:
@@ -142,7 +143,7 @@ def _softsign_in_place(x: Tensor, tracked: bool) -> Tensor:
     if tracked:
         return _eager_in_place(x)
     torch.autograd.graph.increment_version(x)
-    ops.softsign_in_place(x)
+    ops.overwrite_with_softsign(x)
     return x
 
 

@@ -147,20 +147,6 @@ def _check_order(n: int) -> None:
         raise ValueError(f"softsign::nth_derivative: n must be an integer from 0 to {_MAX_ORDER}, got {n}")
 
 
-def softsign_in_place(x: Tensor) -> None:
-    """Overwrite a CPU tensor, without a word to autograd."""
-    if is_dense(x):
-        _run(_SOFTSIGN, "softsign", x, x.data_ptr(), x.data_ptr())
-    else:
-        x.copy_(softsign_on_cpu(x))
-
-
-_SOFTSIGN = _core._functions.index("softsign")
-softsign_on_cpu = _unary_on_cpu("softsign")
-gradient_on_cpu = _binary_on_cpu("gradient")
-gradient_from_output_on_cpu = _binary_on_cpu("gradient_from_output")
-
-
 def _on_cpu(name: str) -> Kernel:
     if name == "nth_derivative":
         return _nth_derivative_on_cpu
@@ -207,6 +193,36 @@ def _triton_kernels(x: Tensor) -> Any:
     return cuda
 
 
+# Without the dispatcher, for ordinary tensors on the CPU or CUDA.
+
+
+def _direct(name: str) -> Kernel:
+    on_cpu, on_cuda = _on_cpu(name), _on_cuda(name)
+
+    def kernel(*tensors: Tensor) -> Tensor:
+        return on_cpu(*tensors) if tensors[0].is_cpu else on_cuda(*tensors)
+
+    return kernel
+
+
+direct_softsign = _direct("softsign")
+direct_gradient = _direct("gradient")
+direct_gradient_from_output = _direct("gradient_from_output")
+_SOFTSIGN = _core._functions.index("softsign")
+
+
+def overwrite_with_softsign(x: Tensor) -> None:
+    """Compute softsign in place, without a word to autograd."""
+    if not is_dense(x):
+        x.copy_(direct_softsign(x))
+    elif x.is_cpu:
+        _run(_SOFTSIGN, "softsign", x, x.data_ptr(), x.data_ptr())
+    elif kernels := _triton_kernels(x):
+        kernels.softsign(x, x)
+    else:
+        x.copy_(formulas.softsign(x))
+
+
 # Without memory: meta and fake tensors.
 
 
@@ -238,7 +254,8 @@ def offer_decompositions() -> None:
 # derivative. So it is for complex softsign, whose df/dz is real.
 
 
-def _softsign_slope(x: Tensor, v: Tensor) -> Tensor:
+def softsign_slope(x: Tensor, v: Tensor) -> Tensor:
+    """Return v times softsign's derivative at x."""
     return formulas.gradient(x, v) if x.is_complex() else gradient(x, v)
 
 
@@ -251,7 +268,7 @@ def _antiderivative_slope(x: Tensor, v: Tensor) -> Tensor:
 
 
 _SLOPES: dict[str, Callable[..., Tensor]] = {
-    "softsign": _softsign_slope,
+    "softsign": softsign_slope,
     "softsign_saving_output": gradient_from_output,
     "nth_derivative": _nth_derivative_slope,
     "inverse": formulas.inverse_gradient,
