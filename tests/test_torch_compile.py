@@ -209,6 +209,23 @@ def test_inductor_fuses_it_with_its_neighbours() -> None:
         assert "torch.ops.softsign" not in source
 
 
+AFTER_ANOTHER = """
+import warnings
+warnings.simplefilter("ignore")  # what PyTorch warns of in modules of its own
+import torch
+from torch._inductor.utils import run_and_get_code
+torch.compile(torch.sin)(torch.randn(9))
+from softsign.torch import softsign
+_, (source,) = run_and_get_code(torch.compile(softsign), torch.randn(9))
+print("torch.ops.softsign" in source)
+"""
+
+
+def test_inductor_fuses_it_when_something_was_compiled_before() -> None:
+    done = run_python(AFTER_ANOTHER)
+    assert done.stdout == "False\n", done.stderr
+
+
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_compiled_values_at_the_ends(dtype: torch.dtype) -> None:

@@ -243,11 +243,12 @@ def offer_decompositions() -> None:
     """
     if "torch._inductor" not in sys.modules:
         return
-    from torch._inductor.decomposition import decompositions, register_decomposition
+    from torch._inductor import decomposition
 
-    if softsign not in decompositions:
+    if softsign not in decomposition.decompositions:
         for name in NAMES:
-            register_decomposition([_overload(name)])(_formula(name))
+            decomposition.register_decomposition([_overload(name)])(_formula(name))
+        decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if something was compiled before
 
 
 # Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v) is v times the
