@@ -279,7 +279,7 @@ def adapt_(
         bias = layer.bias.view(-1, *(1 for _ in layer.weight.shape[2:]))
         product = layer.forward(*inputs) - bias
         layer.weight.mul_(_scale(product, bias.expand_as(product), q))
-        return layer.forward(*inputs)  # type: ignore[no-any-return]
+        return layer.forward(*inputs)
 
     hooks = [layer.register_forward_hook(adapt) for layer in layers]
     try:
@@ -299,7 +299,7 @@ def _scale(product: Tensor, bias: Tensor, q: float) -> float:
         raise ValueError(
             "adapt_: a layer's input must be finite and not all 0, and q more than its biases' mean square"
         )
-    return (math.sqrt(mixed**2 - square * rest) - mixed) / square
+    return float((math.sqrt(mixed**2 - square * rest) - mixed) / square)
 
 
 def _affine_layers(function: str, module_or_layers: Any) -> list[Any]:
