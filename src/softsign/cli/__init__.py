@@ -9,6 +9,9 @@ from softsign import __version__
 
 __all__ = ["main"]
 
+#: Extras that a package comes with, if it does not come with the command.
+_EXTRAS = {"torch": ["torch"], "distributed": ["torch", "scale"]}
+
 
 def main() -> NoReturn:
     """Run the command and exit.
@@ -25,7 +28,8 @@ def main() -> NoReturn:
         package = (error.name or "softsign").partition(".")[0]
         if package == "softsign":
             raise
-        code = _complain(f'{package} is not installed; this installs it: pip install "softsign[cli]"')
+        extras = ",".join(["cli", *_EXTRAS.get(package, [])])
+        code = _complain(f'{package} is not installed; this installs it: pip install "softsign[{extras}]"')
     if code == 130:
         _complain("interrupted")
     sys.exit(code)
@@ -34,7 +38,7 @@ def main() -> NoReturn:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    from softsign.cli import apply, demo, fix, gradients, info, plot, run
+    from softsign.cli import apply, demo, fix, gradients, info, plot, run, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -52,7 +56,17 @@ def _run(arguments: list[str]) -> int:
         """
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, callback=root)
-    for command in (demo.demo, apply.apply, plot.plot, run.run, gradients.gradients, fix.fix, info.info):
+    commands = (
+        demo.demo,
+        study.study,
+        apply.apply,
+        plot.plot,
+        run.run,
+        gradients.gradients,
+        fix.fix,
+        info.info,
+    )
+    for command in commands:
         app.command()(command)
     try:
         code: Any = app(arguments, prog_name="softsign", standalone_mode=False)

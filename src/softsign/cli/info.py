@@ -14,7 +14,8 @@ _EXTRAS = {
     "onnx": ("onnx", "onnxruntime"),
     "torch": ("torch",),
     "jax": ("jax",),
-    "learn": ("matplotlib", "scikit-learn"),
+    "learn": ("matplotlib", "plotly", "scikit-learn"),
+    "scale": ("distributed",),
     "cli": ("typer", "rich"),
 }
 _PEERS = (

@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -414,13 +414,13 @@ class Stream:
         )
 
 
-def picture(path: str | os.PathLike[str], seed: int = 0) -> None:
+def picture(target: str | os.PathLike[str] | BinaryIO, seed: int = 0) -> None:
     """Draw a sheet of samples, one row for each class, with the name of the class. Needs matplotlib.
 
     Parameters
     ----------
-    path : path-like
-        The image file to write; its suffix tells the format.
+    target : path-like or binary file
+        The image file to write; its suffix tells the format. An open file gets a PNG.
     seed : int
         Of the samples, 0 or more.
     """
@@ -441,7 +441,7 @@ def picture(path: str | os.PathLike[str], seed: int = 0) -> None:
         np.arange(len(CLASSES)) * pitch + pitch / 2, [name.replace(" and ", "\nand ") for name in CLASSES]
     )
     axes.set_xticks([])
-    figure.savefig(path, bbox_inches="tight")
+    figure.savefig(target, bbox_inches="tight")
 
 
 def _check_integer(function: str, name: str, value: object, least: int) -> None:

@@ -1,0 +1,203 @@
+"""``softsign study``: softsign and other activations under several initialisations, trained and compared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from softsign.cli._common import progress_bar, refusals
+
+if TYPE_CHECKING:
+    from softsign.learn import report
+    from softsign.learn.study import Study
+    from softsign.learn.training import Result, Run
+
+T = TypeVar("T")
+
+WRITE_EVERY = 60.0  # seconds between reports of an unfinished study
+
+
+def _items(kind: Callable[[str], T], what: str) -> Callable[[str | None], list[T] | None]:
+    """Return a callback that reads a list with commas."""
+
+    def read(text: str | None) -> list[T] | None:
+        try:
+            return None if text is None else [kind(item.strip()) for item in text.split(",")]
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a list of {what} with commas.") from None
+
+    return read
+
+
+def study(
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="quick (minutes), deep (50 layers), or paper (weeks).")
+    ] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for results and report.  [default: softsign-study-PRESET]"
+        ),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="shapeset, digits, or a folder with MNIST's or CIFAR-10's files.")
+    ] = None,
+    activations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...", callback=_items(str, "names"), help="softsign, tanh, sigmoid, relu, isru."
+        ),
+    ] = None,
+    initialisations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            callback=_items(str, "names"),
+            help="standard, normalised, pytorch, critical:Q with a number Q.",
+        ),
+    ] = None,
+    depths: Annotated[
+        str | None, typer.Option(metavar="N,...", callback=_items(int, "integers"), help="Hidden layers.")
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,...",
+            callback=_items(float, "numbers"),
+            help="Learning rates; the one with the lowest validation error is reported.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,...", callback=_items(int, "integers"), help="Of each network.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Units per hidden layer.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Examples per update.")] = None,
+    updates: Annotated[int | None, typer.Option(help="Updates of each network.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of the gradient descent.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.  [default: one for each core]")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster to use instead of processes."),
+    ] = None,
+) -> None:
+    """Train networks of several activations and initialisations, and report what became of them.
+
+    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialisation made for softsign.
+    Options replace what the preset has. A study that was stopped, however that happened, goes on when the same command
+    is given again; when all is trained, the command writes the report anew.
+    """
+    with _refusals():
+        from softsign.learn import report
+        from softsign.learn.study import Study
+        from softsign.learn.study import preset as runs_of
+        from softsign.learn.training import check_data
+
+        given = {
+            "data": data if data in (None, "shapeset", "digits") else str(Path(data).resolve()),
+            "activations": activations,
+            "initialisations": initialisations,
+            "depths": depths,
+            "rates": rates,
+            "seeds": seeds,
+            "width": width,
+            "batch": batch,
+            "updates": updates,
+            "momentum": momentum,
+        }
+        runs = runs_of(preset, **{name: value for name, value in given.items() if value is not None})
+        check_data(runs)
+        folder = output or Path(f"softsign-study-{preset}")
+        work = Study(folder, runs)
+        path = folder / "report.html"
+        if work.remaining():
+            _train(work, path, workers, dask)
+    report.write(work, path)
+    _print(report.table(work), "test error at the rate that did best in validation")
+    _print(
+        report.start_table(work), "before training: gradient variance in the first hidden layer over the last"
+    )
+    typer.echo(f"report: {typer.format_filename(path)}")
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in one line, too, why a study cannot go on."""
+    try:
+        with refusals():
+            yield
+    except RuntimeError as error:
+        raise typer.TyperException(str(error)) from error
+
+
+def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> None:
+    from softsign.learn import report
+    from softsign.learn.study import dask_workers, local_workers
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    written = monotonic()
+    with progress_bar(*columns) as bar, dask_workers(dask) if dask else local_workers(workers) as executor:
+        # The update more that each run counts stands for what a run without updates has to do.
+        total = sum(run.updates + 1 for run in work.runs)
+        done = total - sum(run.updates + 1 for run in work.remaining())
+        whole = bar.add_task(f"{len(work.runs)} runs", total=total, completed=done)
+        lengths = {run.name: run.updates for run in work.runs}
+        parts: dict[str, TaskID] = {}
+
+        def progress(under_way: Mapping[str, int]) -> None:
+            for name in parts.keys() - under_way.keys():
+                bar.remove_task(parts.pop(name))
+            for name, updates in under_way.items():
+                if name not in parts:
+                    parts[name] = bar.add_task(name, total=lengths[name])
+                bar.update(parts[name], completed=updates)
+            bar.update(whole, completed=done + sum(under_way.values()))
+
+        def finished(run: Run, result: Result) -> None:
+            nonlocal done, written
+            done += run.updates + 1
+            outcome = "diverged" if result["diverged"] else f"{100 * result['test_error']:.2f} % test error"
+            bar.console.print(
+                f"{run.name}: {outcome}, {result['seconds']:.0f} s", highlight=False, soft_wrap=True
+            )
+            for note in result["notes"]:
+                bar.console.print(f"softsign: {note}", highlight=False, soft_wrap=True)
+            if monotonic() - written > WRITE_EVERY:
+                report.write(work, path)
+                written = monotonic()
+
+        work.run(executor, progress, finished)
+
+
+def _print(content: report.Table, title: str) -> None:
+    """Print what fits in 80 columns; the report has the rest."""
+    shown = [i for i, name in enumerate(content.header) if name not in ("updates", "singular value")]
+    table = Table(title=title)
+    for i in shown:
+        table.add_column(content.header[i], justify="left" if i < 2 else "right")
+    for row in content.rows:
+        table.add_row(*(row[i] for i in shown))
+    if content.rows:
+        Console().print(table)
