@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import softsign
-from softsign.learn import training
+from softsign.learn import datasets, training
 from softsign.learn.training import ACTIVATIONS, Run, build, load_source, train
 from tests.helpers import run_python
 
@@ -64,13 +64,15 @@ def reports_always(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"activation": "swish"}, "activation is 'swish', but must be one of softsign, tanh"),
         (
             {"initialisation": "he"},
-            "initialisation is 'he', but must be one of standard, normalised, pytorch, critical:Q",
+            "initialisation is 'he', but must be one of standard, normalised, pytorch, critical:Q, identity:A",
         ),
         ({"initialisation": "critical"}, "critical:Q"),
         ({"initialisation": "standard:1"}, "critical:Q"),
-        ({"initialisation": "critical:0"}, "q must be a number above 0 and at most 100"),
-        ({"initialisation": "critical:x"}, "q must be a number above 0"),
-        ({"initialisation": "critical:nan"}, "q must be a number above 0"),
+        ({"initialisation": "critical:0"}, "Q must be a number above 0 and at most 100"),
+        ({"initialisation": "critical:x"}, "Q must be a number above 0"),
+        ({"initialisation": "critical:nan"}, "Q must be a number above 0"),
+        ({"initialisation": "identity"}, "identity:A"),
+        ({"initialisation": "identity:-1"}, "A must be a number above 0 and at most 100"),
         ({"depth": 0}, "depth is 0, but must be an integer of 1 or more"),
         ({"width": 2.5}, "width is 2.5"),
         ({"updates": -1}, "updates is -1, but must be an integer of 0 or more"),
@@ -97,6 +99,16 @@ def test_uniform_rules(rule: str, weight_variance: float, bias_bound: float) -> 
     assert (layer.bias.abs().max().item() > 0.9 * bias_bound) == (bias_bound > 0)
     first = network[0].weight.var().item()
     assert first == pytest.approx(2 / 400 if rule == "normalised" else 1 / 300, rel=0.05)
+
+
+def test_identity_rule() -> None:
+    network = build(small(initialisation="identity:0.3", width=300), 100, 10, 1.0)
+    for layer in network[::2]:
+        unit = np.eye(layer.in_features)[np.arange(layer.out_features) % layer.in_features]
+        noise = layer.weight.detach().numpy() - unit
+        assert noise.std() * layer.in_features**0.5 == pytest.approx(0.3, rel=0.03)
+        assert abs((noise * unit).sum() / unit.sum()) < 0.05
+        assert not layer.bias.any()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -316,7 +328,7 @@ def test_an_epoch_has_each_example_once() -> None:
     run = small(batch=77)  # 14 batches are all 1078 scans
     batches = load_source("digits").batches(run, 14)
     rows = torch.cat([next(batches)[0] for _ in range(14)])
-    train_x = training.datasets.read_digits().train_x
+    train_x = datasets.read_digits().train_x
     assert np.array_equal(np.sort(rows.numpy(), axis=0), np.sort(train_x, axis=0))
     assert not np.array_equal(rows.numpy(), train_x)
 

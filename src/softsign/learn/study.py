@@ -54,6 +54,8 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
                 *(f"critical:{q}" for q in (0.01, 0.1, 0.5, 1)),
                 "normalised",
                 "pytorch",
+                "identity:0.085",
+                "identity:0.5",
             ),
             "depths": (50,),
             "width": 256,
@@ -66,7 +68,12 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "digits",
             "activations": ("softsign",),
-            "initialisations": (*(f"critical:{q}" for q in (0.01, 0.1, 0.5, 1)), "normalised"),
+            "initialisations": (
+                *(f"critical:{q}" for q in (0.01, 0.1, 0.5, 1)),
+                "normalised",
+                "identity:0.085",
+                "identity:0.5",
+            ),
             "depths": (50,),
             "width": 1000,
             "batch": 50,

@@ -6,6 +6,8 @@ throughout, softmax and negative log-likelihood on top, trained by stochastic gr
 References
 ----------
 X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+H. Lee, H. Choi and H. Kim, "Robust weight initialization for tanh neural networks with fixed point analysis", 2024,
+arXiv 2410.02242.
 """
 
 from __future__ import annotations
@@ -69,13 +71,15 @@ ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
     "isru": ISRU,
 }
 
-#: What each rule is; critical is followed by its q, as in "critical:0.5".
+#: What each rule is. Two are followed by a number, as in "critical:0.5" and "identity:0.085".
 INITIALISATIONS = {
     "standard": "U(±1/√fan_in), biases 0: the usual rule of 2010",
     "normalised": "U(±√6/√(fan_in + fan_out)), biases 0: of Glorot and Bengio, also known as Xavier's",
     "pytorch": "U(±1/√fan_in), biases too: the default of torch.nn.Linear",
     "critical": "normal, on the edge of chaos, with pre-activations of variance q",
+    "identity": "unit matrices plus normal noise of deviation α/√fan_in, biases 0: of Lee, Choi and Kim",
 }
+_NUMBERED = {"critical": "critical:Q", "identity": "identity:A"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Run:
     activation : str
         One of `ACTIVATIONS`.
     initialisation : str
-        One of `INITIALISATIONS`; "critical:0.5" for q = 0.5.
+        One of `INITIALISATIONS`; "critical:0.5" for q = 0.5, "identity:0.085" for noise of deviation 0.085/sqrt(fan_in).
     depth, width : int
         Hidden layers, and units in each, 1 or more.
     batch, updates : int
@@ -143,20 +147,21 @@ class Run:
 
 
 def _split(initialisation: str) -> tuple[str, float]:
-    """Return the rule and q, which is nan for rules that have none."""
+    """Return the rule and its number, which is nan for rules that have none."""
     rule, _, given = initialisation.partition(":")
-    if rule not in INITIALISATIONS or (rule == "critical") != bool(given):
-        allowed = ", ".join(name if name != "critical" else "critical:Q" for name in INITIALISATIONS)
+    if rule not in INITIALISATIONS or (rule in _NUMBERED) != bool(given):
+        allowed = ", ".join(_NUMBERED.get(name, name) for name in INITIALISATIONS)
         raise ValueError(f"initialisation is {initialisation!r}, but must be one of {allowed}")
     try:
-        q = float(given) if given else math.nan
+        number = float(given) if given else math.nan
     except ValueError:
-        q = -1.0
-    if given and not 0 < q <= 100:
+        number = -1.0
+    if given and not 0 < number <= 100:
+        letter = _NUMBERED[rule][-1]
         raise ValueError(
-            f"initialisation is {initialisation!r}, but q must be a number above 0 and at most 100"
+            f"initialisation is {initialisation!r}, but {letter} must be a number above 0 and at most 100"
         )
-    return rule, q
+    return rule, number
 
 
 class Source(NamedTuple):
@@ -289,14 +294,17 @@ def build(run: Run, features: int, classes: int, second_moment: float) -> torch.
     widths = [features] + [run.width] * run.depth + [classes]
     layers = [torch.nn.utils.skip_init(torch.nn.Linear, *pair) for pair in itertools.pairwise(widths)]
     generator = torch.Generator().manual_seed(run.seed)
-    rule, q = _split(run.initialisation)
-    if rule != "critical":
+    rule, number = _split(run.initialisation)
+    if rule == "identity":
+        for layer in layers:
+            _fill_identity(layer, number, generator)
+    elif rule != "critical":
         for layer in layers:
             _fill_uniform(layer, rule, generator)
     elif run.activation == "softsign":
-        init.critical_(layers, q, second_moment, generator=generator)
+        init.critical_(layers, number, second_moment, generator=generator)
     else:
-        _fill_critical(layers, run.activation, q, second_moment, generator)
+        _fill_critical(layers, run.activation, number, second_moment, generator)
     modules: list[torch.nn.Module] = []
     for layer in layers:
         modules += [layer, ACTIVATIONS[run.activation]()]
@@ -314,6 +322,15 @@ def _fill_uniform(layer: torch.nn.Linear, rule: str, generator: torch.Generator)
         torch.nn.init.uniform_(layer.bias, -bound, bound, generator)
     else:
         torch.nn.init.zeros_(layer.bias)
+
+
+def _fill_identity(layer: torch.nn.Linear, alpha: float, generator: torch.Generator) -> None:
+    """Let unit i copy input i, counted modulo the number of inputs, and add noise to the weights."""
+    torch.nn.init.normal_(layer.weight, 0.0, alpha * layer.in_features**-0.5, generator)
+    torch.nn.init.zeros_(layer.bias)
+    units = torch.arange(layer.out_features)
+    with torch.no_grad():
+        layer.weight[units, units % layer.in_features] += 1
 
 
 def _fill_critical(

@@ -1,0 +1,24 @@
+"""Softsign for JAX: right at infinity, in half precision and in every derivative. Needs the extra ``jax``.
+
+The functions are compositions of XLA's operations with JVP rules of their own: they fuse, shard and batch as any
+other, and differentiate in forward and reverse mode to any order. They take what `jax.nn.soft_sign` takes: integers
+and bool become the default floating type first, Python scalars stay weakly typed, and float64 needs
+``jax_enable_x64``. Types of fewer than 32 bits are computed in float32, derivatives included, and rounded once. Subnormal numbers are what XLA
+makes of them: on the CPU it takes and returns zeros for them. Reverse mode keeps the argument alone.
+
+Examples
+--------
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from softsign.jax import softsign
+>>> softsign(jnp.array([-jnp.inf, -3, 0, 1], jnp.bfloat16))
+Array([-1, -0.75, 0, 0.5], dtype=bfloat16)
+>>> jax.grad(softsign)(jnp.float32(1e6))  # jax.nn.soft_sign: 1.02e-12
+Array(9.99998e-13, dtype=float32)
+"""
+
+from softsign.jax.functional import derivative, inverse, log_jacobian, softsign
+
+from softsign.jax import initializers  # isort: skip  (needs JAX too, which the line above tells if it is missing)
+
+__all__ = ["derivative", "initializers", "inverse", "log_jacobian", "softsign"]
