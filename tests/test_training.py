@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import softsign
 from softsign.learn import datasets, training
-from softsign.learn.training import ACTIVATIONS, Run, build, load_source, train
+from softsign.learn.training import ACTIVATIONS, Run, build, checkpoint_path, load_source, train
 from tests.helpers import run_python
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -181,9 +181,9 @@ def test_a_stopped_run_goes_on_to_the_bit(
     for stop in stops:
         with pytest.raises(StopError):
             train(run, tmp_path, stop_at(stop))
-        assert [file.name for file in tmp_path.iterdir()] == [f"{run.name}.checkpoint"]
+        assert [file.name for file in tmp_path.iterdir()] == [checkpoint_path(run, tmp_path).name]
     assert without_time(train(run, tmp_path)) == without_time(whole)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [checkpoint_path(run, tmp_path)]  # until the result is kept
 
 
 @pytest.mark.usefixtures("reports_always")
@@ -247,7 +247,7 @@ def test_no_space_for_a_checkpoint(tmp_path: Path) -> None:
         "True True",
     ], done.stderr
     resumed = train(run, tmp_path)
-    assert without_time(resumed) == without_time(train(run, tmp_path))
+    assert without_time(resumed) == without_time(train(run, tmp_path / "new"))
 
 
 def test_divergence_ends_a_run(tmp_path: Path) -> None:

@@ -13,16 +13,18 @@ import fcntl
 import itertools
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from softsign import __version__
-from softsign.learn.training import Result, Run, train
+from softsign.learn.training import Result, Run, checkpoint_path, train
 from softsign.stream import written_beside
 
 __all__ = ["PRESETS", "Study", "StudyError", "dask_workers", "grid", "local_workers", "preset"]
@@ -294,6 +296,7 @@ class Study:
                 f"{self.folder} was not seen by a worker: the machines of a cluster must share it, under the same path"
             ) from None
         self._save()
+        checkpoint_path(run, self.folder).unlink(missing_ok=True)
 
     def _under_way(self) -> dict[str, int]:
         updates = {}
@@ -353,6 +356,9 @@ def _difference(there: Sequence[Run], asked: Sequence[Run]) -> str:
     return f"{len(there)} instead of {len(asked)}"
 
 
+_WORKING = threading.Lock()  # held by a worker while it trains
+
+
 def _work(run: Run, folder: str) -> Result:
     """Train in a worker, which goes on as long as the study runs and the process that started the worker lives."""
     running, parent = Path(folder, "running"), os.getppid()
@@ -363,11 +369,27 @@ def _work(run: Run, folder: str) -> Result:
             raise _StopError
         progress.write_text(str(updates))
 
-    try:
-        report(0)
-        return train(run, folder, report)
-    finally:
-        progress.unlink(missing_ok=True)
+    with _WORKING:
+        try:
+            report(0)
+            return train(run, folder, report)
+        finally:
+            progress.unlink(missing_ok=True)
+
+
+def _start_worker() -> None:
+    # An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells these to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Exit when the process that started the worker is gone, which its queue of work does not tell."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        multiprocessing.connection.wait([parent.sentinel])
+        with _WORKING:  # once the run that is under way has left its checkpoint
+            os._exit(1)
 
 
 @contextlib.contextmanager
@@ -395,10 +417,7 @@ def local_workers(workers: int | None = None) -> Iterator[Executor]:
     context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
     count = workers or len(os.sched_getaffinity(0))
     try:
-        # An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells these to stop.
-        with concurrent.futures.ProcessPoolExecutor(
-            count, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)
-        ) as executor:
+        with concurrent.futures.ProcessPoolExecutor(count, context, _start_worker) as executor:
             yield executor
     except concurrent.futures.BrokenExecutor:
         raise StudyError(

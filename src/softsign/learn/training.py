@@ -35,7 +35,17 @@ from softsign.stream import written_beside
 from softsign.torch import init
 from softsign.torch.nn import Softsign
 
-__all__ = ["ACTIVATIONS", "INITIALISATIONS", "Run", "Source", "build", "check_data", "load_source", "train"]
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALISATIONS",
+    "Run",
+    "Source",
+    "build",
+    "check_data",
+    "checkpoint_path",
+    "load_source",
+    "train",
+]
 
 #: An endless iterator over examples and labels.
 Batches: TypeAlias = Generator[tuple[Tensor, Tensor], None, None]
@@ -364,7 +374,8 @@ def train(run: Run, folder: str | os.PathLike[str], report: Callable[[int], None
     ----------
     run : Run
     folder : path-like
-        Where the checkpoint is, ``run.name + ".checkpoint"``. It is written once a minute and removed at the end.
+        Where the checkpoint is, ``run.name + ".checkpoint"``. It is written once a minute, and left there for who keeps the
+        result to remove: until that is safe, it is what the result can be had from again.
     report : callable, optional
         Called about twice a second as ``report(updates)``. An exception that it raises ends the training, after a
         checkpoint.
@@ -397,13 +408,26 @@ def train(run: Run, folder: str | os.PathLike[str], report: Callable[[int], None
     source = load_source(run.data)
     network = build(run, source.test[0].shape[1], source.classes, source.second_moment)
     optimizer = torch.optim.SGD(network.parameters(), run.rate, run.momentum)
-    checkpoint = Path(folder, f"{run.name}.checkpoint")
+    checkpoint = checkpoint_path(run, folder)
     state = _restored(checkpoint, run, network, optimizer)
     with _one_thread():
         _optimise(run, source, network, optimizer, state, checkpoint, report)
-        result = {"dataset": source.name} | state | _closing_look(network, source, state)
-    checkpoint.unlink(missing_ok=True)
-    return result
+        return {"dataset": source.name} | state | _closing_look(network, source, state)
+
+
+def checkpoint_path(run: Run, folder: str | os.PathLike[str]) -> Path:
+    """Return where `train` keeps the checkpoint of a run.
+
+    Parameters
+    ----------
+    run : Run
+    folder : path-like
+
+    Returns
+    -------
+    Path
+    """
+    return Path(folder, f"{run.name}.checkpoint")
 
 
 @contextlib.contextmanager
