@@ -68,7 +68,7 @@ def study(
         typer.Option(
             metavar="NAME,...",
             callback=_items(str, "names"),
-            help="standard, normalised, pytorch, critical:Q with a number Q.",
+            help="standard, normalised, pytorch, critical:Q or identity:A with a number.",
         ),
     ] = None,
     depths: Annotated[
@@ -193,7 +193,9 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
 
 def _print(content: report.Table, title: str) -> None:
     """Print what fits in 80 columns; the report has the rest."""
-    shown = [i for i, name in enumerate(content.header) if name not in ("updates", "singular value")]
+    empty = {name for i, name in enumerate(content.header) if not any(row[i] for row in content.rows)}
+    left_out = {"singular value"} | (empty or {"rate"})
+    shown = [i for i, name in enumerate(content.header) if name not in left_out]
     table = Table(title=title)
     for i in shown:
         table.add_column(content.header[i], justify="left" if i < 2 else "right")

@@ -18,10 +18,10 @@ from plotly.subplots import make_subplots
 
 from softsign.learn import shapeset
 from softsign.learn.study import Study
-from softsign.learn.training import INITIALISATIONS, Result, Run
+from softsign.learn.training import INITIALISATIONS, NUMBERED, Result, Run
 from softsign.stream import written_beside
 
-__all__ = ["PAPER", "Choice", "Table", "choices", "start_table", "table", "write"]
+__all__ = ["PAPER", "Choice", "Table", "choices", "rate_table", "start_table", "table", "write"]
 
 #: Test error in %, of networks with five hidden layers of 1000 units (Glorot and Bengio 2010, table 1).
 PAPER = {
@@ -69,7 +69,7 @@ class Choice(NamedTuple):
     @property
     def label(self) -> str:
         """Activation and initialisation."""
-        return f"{self.run.activation}, {_rule(self.run)}"
+        return f"{self.run.activation}, {self.run.initialisation}"
 
 
 class Table(NamedTuple):
@@ -121,11 +121,6 @@ def _validation(results: Sequence[Result]) -> float:
     return statistics.fmean(1.0 if result["diverged"] else result["valid_error"] for result in results)
 
 
-def _rule(run: Run) -> str:
-    rule, _, q = run.initialisation.partition(":")
-    return f"{rule}, q = {q}" if q else rule
-
-
 def _per_cent(errors: Sequence[float | None]) -> str:
     """Return the mean over seeds, with the standard deviation if there are several."""
     known = [100 * error for error in errors if error is not None]
@@ -155,7 +150,7 @@ def table(study: Study) -> Table:
         rows.append(
             [
                 run.activation,
-                _rule(run),
+                run.initialisation,
                 f"{run.depth}x{run.width}",
                 f"{max(result['updates'] for result in results):,}",
                 f"{run.rate:g}",
@@ -182,6 +177,30 @@ def _mean_of(values: Sequence[float | None]) -> str:
     return f"{statistics.fmean(known):.2f}" if known else "-"
 
 
+def rate_table(study: Study) -> Table:
+    """Return the test error at each learning rate.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    Table
+        Errors in %, as mean ± standard deviation over the seeds; empty where nothing is finished.
+    """
+    rates = sorted({run.rate for run in study.runs if run.updates})
+    rows: dict[Run, list[str]] = {}
+    for run, results in _by_rate(study).items():
+        if run.updates:
+            names = [run.activation, run.initialisation, f"{run.depth}x{run.width}"]
+            row = rows.setdefault(_without_rate(run), names + [""] * len(rates))
+            row[3 + rates.index(run.rate)] = _per_cent([result["test_error"] for result in results])
+    return Table(
+        ["activation", "initialisation", "layers", *(f"{rate:g}" for rate in rates)], list(rows.values())
+    )
+
+
 def start_table(study: Study) -> Table:
     """Return how the variance of the gradient in the first hidden layer compares with that in the last, before training.
 
@@ -199,7 +218,7 @@ def start_table(study: Study) -> Table:
         history = study.results.get(run.name, {}).get("history", {})
         if history.get("gradient"):
             gradient = history["gradient"][0]
-            key = (run.activation, _rule(run), f"{run.depth}x{run.width}")
+            key = (run.activation, run.initialisation, f"{run.depth}x{run.width}")
             ratios.setdefault(key, {})[run.seed] = gradient[0] / gradient[-1]
     rows = [
         [*key, str(len(seeds)), *(f"{f(seeds.values()):.2g}" for f in (statistics.fmean, min, max))]
@@ -271,6 +290,8 @@ def _trained(study: Study, shown: Sequence[Choice]) -> list[str]:
             "the paper has 0.5 for the standard and 0.8 for the normalised initialisation.</p>"
         ),
         _html_table(table(study)),
+        "<h2>Test error at each learning rate</h2>",
+        _html_table(rate_table(study)),
         "<h2>Test error over updates</h2>",
         _html_figure(_error_figure(shown)),
         "<h2>Activations over updates</h2>",
@@ -419,8 +440,8 @@ def _notes(study: Study) -> list[str]:
 
 
 def _rules(study: Study) -> str:
-    used = dict.fromkeys(run.initialisation.partition(":")[0] for run in study.runs)
-    rows = [[rule, INITIALISATIONS[rule]] for rule in used]
+    used = {run.initialisation.partition(":")[0] for run in study.runs}
+    rows = [[NUMBERED.get(rule, rule), text] for rule, text in INITIALISATIONS.items() if rule in used]
     return "<h2>Initialisations</h2>" + _html_table(Table(["name", "weights and biases"], rows))
 
 

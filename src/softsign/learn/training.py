@@ -81,15 +81,16 @@ ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
     "isru": ISRU,
 }
 
-#: What each rule is. Two are followed by a number, as in "critical:0.5" and "identity:0.085".
+#: What each rule is.
 INITIALISATIONS = {
     "standard": "U(±1/√fan_in), biases 0: the usual rule of 2010",
     "normalised": "U(±√6/√(fan_in + fan_out)), biases 0: of Glorot and Bengio, also known as Xavier's",
     "pytorch": "U(±1/√fan_in), biases too: the default of torch.nn.Linear",
-    "critical": "normal, on the edge of chaos, with pre-activations of variance q",
-    "identity": "unit matrices plus normal noise of deviation α/√fan_in, biases 0: of Lee, Choi and Kim",
+    "critical": "normal, on the edge of chaos, with pre-activations of variance Q",
+    "identity": "unit matrices plus normal noise of deviation A/√fan_in, biases 0: of Lee, Choi and Kim",
 }
-_NUMBERED = {"critical": "critical:Q", "identity": "identity:A"}
+#: Those that are followed by a number, as in "critical:0.5" and "identity:0.085".
+NUMBERED = {"critical": "critical:Q", "identity": "identity:A"}
 
 
 @dataclass(frozen=True)
@@ -159,15 +160,15 @@ class Run:
 def _split(initialisation: str) -> tuple[str, float]:
     """Return the rule and its number, which is nan for rules that have none."""
     rule, _, given = initialisation.partition(":")
-    if rule not in INITIALISATIONS or (rule in _NUMBERED) != bool(given):
-        allowed = ", ".join(_NUMBERED.get(name, name) for name in INITIALISATIONS)
+    if rule not in INITIALISATIONS or (rule in NUMBERED) != bool(given):
+        allowed = ", ".join(NUMBERED.get(name, name) for name in INITIALISATIONS)
         raise ValueError(f"initialisation is {initialisation!r}, but must be one of {allowed}")
     try:
         number = float(given) if given else math.nan
     except ValueError:
         number = -1.0
     if given and not 0 < number <= 100:
-        letter = _NUMBERED[rule][-1]
+        letter = NUMBERED[rule][-1]
         raise ValueError(
             f"initialisation is {initialisation!r}, but {letter} must be a number above 0 and at most 100"
         )
