@@ -12,7 +12,7 @@ NATIVE := $(wildcard csrc/*.cpp csrc/*.h)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint format accuracy bench bench-frameworks bench-training peers clean help
+.PHONY: run test lint format accuracy bench bench-frameworks bench-study bench-training peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo $(ARGS)
@@ -44,6 +44,10 @@ bench-frameworks: .venv/softsign.stamp .venv/test.stamp  ## time softsign.torch 
 bench-training: .venv/softsign.stamp .venv/test.stamp  ## time the operator layer and a training step beside PyTorch's
 	$(BIN)/python benchmarks/training_step.py $(ARGS)
 
+bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
+	$(BIN)/python benchmarks/shapeset_speed.py
+	$(BIN)/python benchmarks/study_speed.py $(ARGS)
+
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows
 
 clean:  ## remove the environment, builds and caches
@@ -51,7 +55,7 @@ clean:  ## remove the environment, builds and caches
 	find benchmarks src tests -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: ARGS (more arguments for run, test, accuracy and the benchmarks), PYTHON, CXX'
 
 # $(call need,COMMAND,THING): stop with one line if COMMAND fails, before the recipe does anything.
