@@ -193,7 +193,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
     def run_other(under_way: Mapping[str, int]) -> None:
         with local_workers(1) as second:
-            other.run(second)
+            other.run(second, lambda under_way: pytest.fail("two processes run one study"))
 
     with (
         pytest.raises(StudyError, match="is in use: another process runs this study"),
