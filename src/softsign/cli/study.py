@@ -194,7 +194,7 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
 def _print(content: report.Table, title: str) -> None:
     """Print what fits in 80 columns; the report has the rest."""
     empty = {name for i, name in enumerate(content.header) if not any(row[i] for row in content.rows)}
-    left_out = {"singular value"} | (empty or {"rate"})
+    left_out = {"singular value", "networks"} | (empty or {"rate"})
     shown = [i for i, name in enumerate(content.header) if name not in left_out]
     table = Table(title=title)
     for i in shown:

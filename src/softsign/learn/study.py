@@ -38,7 +38,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "shapeset",
             "activations": ("softsign", "tanh", "sigmoid", "relu", "isru"),
-            "initialisations": ("standard", "normalised", "critical:0.5"),
+            "initialisations": ("standard", "normalised", "critical:0.1", "critical:0.5"),
             "depths": (5,),
             "width": 200,
             "batch": 10,
@@ -53,7 +53,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
             "data": "digits",
             "activations": ("softsign",),
             "initialisations": (
-                *(f"critical:{q}" for q in (0.01, 0.1, 0.5, 1)),
+                *(f"critical:{q}" for q in (0.001, 0.01, 0.1, 0.5, 1)),
                 "normalised",
                 "pytorch",
                 "identity:0.085",
@@ -70,7 +70,8 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "digits",
             "activations": ("softsign",),
-            "initialisations": ("normalised", "pytorch"),  # whose small gradients might ask for larger rates
+            # Their gradients are smaller, which might ask for larger rates.
+            "initialisations": ("normalised", "pytorch", "identity:0.085", "identity:0.5"),
             "depths": (50,),
             "width": 256,
             "batch": 50,
@@ -101,7 +102,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "shapeset",
             "activations": ("softsign", "tanh", "sigmoid", "relu", "isru"),
-            "initialisations": ("standard", "normalised", "critical:0.5"),
+            "initialisations": ("standard", "normalised", "critical:0.1"),
             "depths": (1, 2, 3, 4, 5),
             "width": 1000,
             "batch": 10,
@@ -156,7 +157,7 @@ def grid(
     --------
     >>> runs = grid(**PRESETS["quick"][0])
     >>> len(runs), runs[0].name
-    (60, 'softsign-standard-5x200-20000x10-rate0.01-momentum0-seed0')
+    (80, 'softsign-standard-5x200-20000x10-rate0.01-momentum0-seed0')
     """
     axes: dict[str, Sequence[Any]] = {
         "activations": activations,
