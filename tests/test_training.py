@@ -164,6 +164,15 @@ def test_it_learns(tmp_path: Path) -> None:
     assert all(sum(h["counts"]) == 300 * 100 for h in result["histograms"])
 
 
+@pytest.mark.parametrize(
+    ("rule", "low", "high"), [("critical:0.1", 0, 0.15), ("normalised", 0.4, 1), ("pytorch", 0.85, 1)]
+)
+def test_fifty_layers(tmp_path: Path, rule: str, low: float, high: float) -> None:
+    """At a quarter of the width and a third of the updates of the study's deep preset."""
+    run = small(initialisation=rule, depth=50, width=64, batch=50, updates=400, rate=0.002)
+    assert low <= train(run, tmp_path)["test_error"] <= high
+
+
 @pytest.mark.usefixtures("reports_always")
 @pytest.mark.parametrize(
     ("changes", "stops"),
