@@ -1,0 +1,61 @@
+"""The examples on networks run, and print what their pages say they print; the operator's is in test_operator.py."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def lines(name: str, *arguments: str) -> list[list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", EXAMPLES / name, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_readout() -> None:
+    """Distances are lost with depth, and sooner for a large q; the curvature at q = 1 is that of docs/study.md's theory."""
+    rules = ("--initialisations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
+    head, small, large = lines("readout.py", *rules, "--depth", "20")
+    assert head == ["k", "depth", "cosine", "error,", "%"]
+    assert [row[0] for row in (small, large)] == ["critical:0.01", "critical:1"]
+    assert float(large[1]) == 53  # 20 * 2.643
+    assert float(small[2]) < float(large[2])
+    assert float(small[3]) < float(large[3])
+
+
+def test_sharpness() -> None:
+    shape = ("--depth", "2", "--width", "10")
+    _, head, row = lines("sharpness.py", *shape, "--initialisations", "critical:0.5")
+    assert head[:7] == ["0", "10", "20", "40", "80", "150", "300"]
+    assert row[0] == "critical:0.5"
+    sharp = [float(cell) for cell in row[1::2][:7]]
+    assert (
+        float(row[-1]) == float(f"{3.8 / max(sharp):.4f}") or abs(3.8 / max(sharp) / float(row[-1]) - 1) < 0.2
+    )
+
+
+def test_sharpness_is_the_largest_eigenvalue() -> None:
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    sharpness = runpy.run_path(str(EXAMPLES / "sharpness.py"))["sharpness"]
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(4, 3)
+    x, labels = torch.randn(30, 4), torch.randint(3, (30,))
+
+    def loss(flat: torch.Tensor) -> torch.Tensor:
+        weight, bias = flat[:12].view(3, 4), flat[12:]
+        return cross_entropy(x @ weight.T + bias, labels)
+
+    flat = torch.nn.utils.parameters_to_vector(layer.parameters()).detach()
+    hessian = torch.autograd.functional.hessian(loss, flat)
+    largest = torch.linalg.eigvalsh(hessian)[-1].item()
+    assert abs(sharpness(layer, x, labels) / largest - 1) < 0.03
