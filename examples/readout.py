@@ -1,8 +1,8 @@
 """What the last layer of a deep softsign network, before any training, still tells about its input.
 
 A linear classifier (ridge regression) is fitted to the activations of the last hidden layer, and tested. On the edge of chaos
-gradients pass through any depth, but distances between inputs are kept to a depth of about 1/k only, where
-k = sigma_w^2 q E f''(x)^2 is the curvature of the map of correlations from layer to layer: the smaller q, the deeper.
+gradients pass through any depth, but distances between inputs are kept to a depth of about 2/k only, k the `curvature` of
+`softsign.init`: the smaller q, the deeper.
 The table shows k times the depth, the mean cosine between two inputs' activations, and the test error.
 `python examples/readout.py --help`; needs the extras torch and learn.
 """
@@ -20,23 +20,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import softsign
 from softsign import init
 from softsign.learn.training import Run, build, load_source
 
 TRAINING = 1078  # scans: all of them
-
-
-def curvature(q: float) -> float:
-    """Return sigma_w^2 q E f''(x)^2 on the critical line, by Gauss-Hermite quadrature over x > 0, where f'' is smooth."""
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    z = 5 * (nodes + 1)  # from 0 to 10
-    mean = (
-        softsign.second_derivative(np.sqrt(q) * z) ** 2
-        @ (weights * 5 * np.exp(-(z**2) / 2))
-        * np.sqrt(2 / np.pi)
-    )
-    return float(init.critical(q).sigma_w ** 2 * q * mean)
 
 
 def readout(rule: str, depth: int, width: int, seed: int) -> tuple[float, float]:
@@ -67,7 +54,7 @@ def main() -> None:
     print(f"{'':16}{'k depth':>8}{'cosine':>8}{'error, %':>10}")
     for rule in arguments.initialisations.split(","):
         kind, _, q = rule.partition(":")
-        bend = f"{curvature(float(q)) * arguments.depth:.2g}" if kind == "critical" else ""
+        bend = f"{init.curvature(float(q)) * arguments.depth:.2g}" if kind == "critical" else ""
         seen = [readout(rule, arguments.depth, arguments.width, seed) for seed in range(arguments.seeds)]
         cosine, error = (statistics.fmean(column) for column in zip(*seen, strict=True))
         print(f"{rule:16}{bend:>8}{cosine:>8.2f}{error:>10.1f}")
