@@ -111,6 +111,7 @@ def test_packages_export_what_they_list(module: str) -> None:
         "docs/jax.md",
         "docs/onnx.md",
         "docs/operator.md",
+        "docs/study.md",
         "docs/torch.md",
     ],
 )

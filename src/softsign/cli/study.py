@@ -46,7 +46,7 @@ def _items(kind: Callable[[str], T], what: str) -> Callable[[str | None], list[T
 
 def study(
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="quick (minutes), deep (50 layers), or paper (weeks).")
+        str, typer.Option(metavar="NAME", help="quick (half an hour), deep (50 layers), or paper (weeks).")
     ] = "quick",
     output: Annotated[
         Path | None,

@@ -331,7 +331,7 @@ def _error_figure(shown: Sequence[Choice]) -> go.Figure:
         )
     figure.update_layout(height=520, template="plotly_white", margin={"t": 20})
     figure.update_xaxes(title="updates")
-    figure.update_yaxes(title="test error, % of 1000 examples", rangemode="tozero")
+    figure.update_yaxes(title="test error, % of 1000 examples")
     return figure
 
 
