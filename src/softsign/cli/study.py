@@ -130,9 +130,7 @@ def study(
             _train(work, path, workers, dask)
     report.write(work, path)
     _print(report.table(work), "test error at the rate that did best in validation")
-    _print(
-        report.start_table(work), "before training: gradient variance in the first hidden layer over the last"
-    )
+    _print(report.start_table(work), "gradient variance before training, first hidden layer over last")
     typer.echo(f"report: {typer.format_filename(path)}")
 
 
