@@ -154,7 +154,7 @@ def evaluate(function: str, kernel: str, *calls: Sequence[Any]) -> list[Array]:
 
 
 def disorder(function: str, dtype: str, start: int, stop: int) -> dict[str, tuple[int, str]]:
-    """Count the neighbours, the one before the range included, whose results go the wrong way."""
+    """Count the neighbors, the one before the range included, whose results go the wrong way."""
     if function not in RISING + FALLING:
         return {}
     x = numbers(dtype, max(start - 1, 0), stop)

@@ -92,7 +92,7 @@ def torch_pairs() -> Iterator[Pair]:
 
 
 def compiled_pairs() -> Iterator[Pair]:
-    """Yield the rows of a compiled network's training step, without the optimiser's part."""
+    """Yield the rows of a compiled network's training step, without the optimizer's part."""
     x, label = torch.randn(256, 256), torch.randint(10, (256,))
 
     def step(activation: Any) -> Callable[[], object]:

@@ -155,13 +155,13 @@ def measure_steps(rounds: int) -> tuple[dict[str, float], Verdict]:
         {"params": [t for name, t in tensors.items() if name[0] == "w"], "weight_decay": digits.WEIGHT_DECAY},
         {"params": [t for name, t in tensors.items() if name[0] == "b"]},
     ]
-    optimiser = torch.optim.SGD(groups, lr=digits.LEARNING_RATE, momentum=digits.MOMENTUM)
+    optimizer = torch.optim.SGD(groups, lr=digits.LEARNING_RATE, momentum=digits.MOMENTUM)
     torch_x, torch_label = torch.tensor(x), torch.tensor(label)
 
     def torch_step() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch_loss(tensors, torch_x, torch_label).backward()
-        optimiser.step()
+        optimizer.step()
 
     by_numpy, by_onnx = digits.NumpyLearner(network()), digits_onnx.OnnxLearner(network())
     calls: dict[str, Callable[[], object]] = {

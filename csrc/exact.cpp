@@ -42,7 +42,7 @@ class Expansion {
 };
 
 // The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)` says
-// whether v > y + h; y + h is the midpoint between y and a neighbour, and v is never a midpoint (a fraction whose
+// whether v > y + h; y + h is the midpoint between y and a neighbor, and v is never a midpoint (a fraction whose
 // denominator is not a power of two, or else a float64).
 template <class Exceeds>
 double nearest(double y, Exceeds exceeds) {

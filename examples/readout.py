@@ -44,15 +44,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Read classes off the last layer of untrained softsign networks."
     )
-    rules = "critical:0.001,critical:0.01,critical:0.1,critical:0.5,critical:1,normalised,identity:0.5"
-    parser.add_argument("--initialisations", default=rules, help="(default: %(default)s)")
+    rules = "critical:0.001,critical:0.01,critical:0.1,critical:0.5,critical:1,normalized,identity:0.5"
+    parser.add_argument("--initializations", default=rules, help="(default: %(default)s)")
     parser.add_argument("--depth", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument("--width", type=int, default=256, help="(default: %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="networks of each (default: %(default)s)")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=FutureWarning)
     print(f"{'':16}{'k depth':>8}{'cosine':>8}{'error, %':>10}")
-    for rule in arguments.initialisations.split(","):
+    for rule in arguments.initializations.split(","):
         kind, _, q = rule.partition(":")
         bend = f"{init.curvature(float(q)) * arguments.depth:.2g}" if kind == "critical" else ""
         seen = [readout(rule, arguments.depth, arguments.width, seed) for seed in range(arguments.seeds)]

@@ -58,11 +58,11 @@ def follow(run: Run) -> list[tuple[float, float]]:
 
 def main() -> None:
     """Run the command line."""
-    rules = "critical:0.01,critical:0.1,critical:0.5,critical:1,normalised,identity:0.5"
+    rules = "critical:0.01,critical:0.1,critical:0.5,critical:1,normalized,identity:0.5"
     parser = argparse.ArgumentParser(
         description="Follow the sharpness of deep softsign networks in training."
     )
-    parser.add_argument("--initialisations", default=rules, help="(default: %(default)s)")
+    parser.add_argument("--initializations", default=rules, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=0.001, help="(default: %(default)s)")
     parser.add_argument("--depth", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument("--width", type=int, default=256, help="(default: %(default)s)")
@@ -71,7 +71,7 @@ def main() -> None:
     momentum = 0.9
     print(f"sharpness (loss) after so many updates at rate {arguments.rate:g}")
     print(f"{'':14}" + "".join(f"{look:>15}" for look in LOOKS) + f"{'stable up to':>15}")
-    for rule in arguments.initialisations.split(","):
+    for rule in arguments.initializations.split(","):
         shape = (arguments.depth, arguments.width)
         run = Run("digits", "softsign", rule, *shape, 50, LOOKS[-1], arguments.rate, momentum, 0)
         seen = follow(run)

@@ -151,7 +151,7 @@ def test_ulp_error_refuses_other_dtypes() -> None:
         ulp_error(np.arange(3), np.zeros(3))
 
 
-def test_signed_errors_of_neighbours_differ_by_one() -> None:
+def test_signed_errors_of_neighbors_differ_by_one() -> None:
     x = np.array([0.3, 7.0, 1e-300, 1e200])
     y = softsign.softsign(x)
     truth = exact("softsign", x)
@@ -167,7 +167,7 @@ def as_fraction(value: accuracy.Exact, i: int) -> Fraction:
     return value_over_power * Fraction(2) ** int(exponent)
 
 
-@np.errstate(invalid="ignore")  # signalling nan
+@np.errstate(invalid="ignore")  # signaling nan
 def small_sample(function: str, dtype: str = "float64") -> tuple[Array, ...]:
     """Arguments at which the reference is defined and not zero."""
     arguments = sample(function, dtype, 2000, np.random.default_rng(secrets.randbits(64)))

@@ -21,7 +21,7 @@ from tests.helpers import UNARY, assert_same_bits, run_python
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "softsign")
 
-# Colours and widths as on a user's terminal, whatever the machine that runs the tests sets.
+# Colors and widths as on a user's terminal, whatever the machine that runs the tests sets.
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
@@ -107,7 +107,7 @@ def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
     ("arguments", "words"),
     [
         (("aply",), "No such command 'aply'. Did you mean 'apply'?"),
-        (("plot", "--colour"), "No such option: --colour"),
+        (("plot", "--color"), "No such option: --color"),
         (("apply", "x.npy"), "OUT.npy"),
         (
             ("apply", "x.npy", "y.npy", "--function", "gradient"),

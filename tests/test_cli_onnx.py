@@ -74,7 +74,7 @@ RUN = ("run", "net.onnx", "-o", "out")
             "loss: 'y', written by node 'y' (Softsign), must be a scalar",
         ),
         ((*GRADIENTS, "--loss", "l", "--wrt", "w"), "loss: no node of the model writes 'l'"),
-        ((*GRADIENTS, "--loss", "loss", "--wrt", "v"), "wrt: 'v' is neither an input nor an initialiser"),
+        ((*GRADIENTS, "--loss", "loss", "--wrt", "v"), "wrt: 'v' is neither an input nor an initializer"),
         ((*GRADIENTS, "--loss", "loss"), "Missing option '--wrt'"),
         (
             ("gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "net.onnx"),

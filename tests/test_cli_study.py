@@ -26,15 +26,15 @@ SMALL = (
     "--updates",
     "100",
 )
-ONE = (*SMALL, "--activations", "softsign", "--initialisations", "standard", "-o", "study")
+ONE = (*SMALL, "--activations", "softsign", "--initializations", "standard", "-o", "study")
 
 
 def test_small_grid(tmp_path: Path) -> None:
-    grid = (*SMALL, "--activations", "softsign, tanh", "--initialisations", "standard,identity:0.085")
+    grid = (*SMALL, "--activations", "softsign, tanh", "--initializations", "standard,identity:0.085")
     result = run(tmp_path, "study", *grid, "--batch", "20", "--momentum", "0.5", "--workers", "2")
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("% test error") == 4
-    words = ["activation", "initialisation", "layers", "updates", "rate", "test error, %", "paper"]
+    words = ["activation", "initialization", "layers", "updates", "rate", "test error, %", "paper"]
     assert [word in result.stdout for word in words] == [True] * 6 + [False]
     rows = re.findall(
         r"│ (softsign|tanh) +│ (standard|identity:0.085) +│ +3x20 │ +100 │ +0.1 │", result.stdout
@@ -70,8 +70,8 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
     [
         (("--preset", "fast"), "preset is 'fast', but must be one of quick, deep, paper"),
         (("--activations", "swish"), "activation is 'swish', but must be one of softsign, tanh"),
-        (("--initialisations", "he"), "'he', but must be one of standard, normalised, pytorch, critical:Q, identity:A"),
-        (("--initialisations", "critical:0"), "Q must be a number above 0 and at most 100"),
+        (("--initializations", "he"), "'he', but must be one of standard, normalized, pytorch, critical:Q, identity:A"),
+        (("--initializations", "critical:0"), "Q must be a number above 0 and at most 100"),
         (("--depths", "1,two"), "'1,two' is not a list of integers with commas"),
         (("--depths", "0"), "depth is 0, but must be an integer of 1 or more"),
         (("--rates", "0.1,-1"), "rate is -1.0, but must be a finite number above 0"),

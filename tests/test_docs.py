@@ -107,7 +107,7 @@ def test_packages_export_what_they_list(module: str) -> None:
     "page",
     [
         "README.md",
-        "docs/initialisation.md",
+        "docs/initialization.md",
         "docs/jax.md",
         "docs/onnx.md",
         "docs/operator.md",

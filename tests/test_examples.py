@@ -22,7 +22,7 @@ def lines(name: str, *arguments: str) -> list[list[str]]:
 
 def test_readout() -> None:
     """Distances are lost with depth, and sooner for a large q; the curvature at q = 1 is that of docs/study.md's theory."""
-    rules = ("--initialisations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
+    rules = ("--initializations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
     head, small, large = lines("readout.py", *rules, "--depth", "20")
     assert head == ["k", "depth", "cosine", "error,", "%"]
     assert [row[0] for row in (small, large)] == ["critical:0.01", "critical:1"]
@@ -33,7 +33,7 @@ def test_readout() -> None:
 
 def test_sharpness() -> None:
     shape = ("--depth", "2", "--width", "10")
-    _, head, row = lines("sharpness.py", *shape, "--initialisations", "critical:0.5")
+    _, head, row = lines("sharpness.py", *shape, "--initializations", "critical:0.5")
     assert head[:7] == ["0", "10", "20", "40", "80", "150", "300"]
     assert row[0] == "critical:0.5"
     sharp = [float(cell) for cell in row[1::2][:7]]

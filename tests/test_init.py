@@ -183,15 +183,15 @@ def test_first_layer_hits_q(q: float, input_second_moment: float) -> None:
 
 
 @given(st.floats(-8, 8).map(math.exp))
-def test_self_normalising_keeps_unit_variance(alpha: float) -> None:
-    scale = float(init.self_normalising(alpha))
+def test_self_normalizing_keeps_unit_variance(alpha: float) -> None:
+    scale = float(init.self_normalizing(alpha))
     assert scale**2 * Exact(mpmath.mpf(alpha) ** 2).second_moment == pytest.approx(1, rel=1e-12)
     assert init.contraction(alpha**2, scale * alpha) < 1 < init.susceptibility(alpha**2, scale * alpha)
 
 
-def test_self_normalising_known_values() -> None:
+def test_self_normalizing_known_values() -> None:
     np.testing.assert_allclose(
-        init.self_normalising([0.5, 1, 2]), [3.41422595212625, 2.33753336310854, 1.75922707947344], rtol=1e-14
+        init.self_normalizing([0.5, 1, 2]), [3.41422595212625, 2.33753336310854, 1.75922707947344], rtol=1e-14
     )
     scale, sigma_b = np.divide(init.critical(0.25), 0.5)
     mean, slope = Exact(0.25).second_moment, Exact(0.25).derivative_second_moment
@@ -319,7 +319,7 @@ def test_shapes() -> None:
         *init.critical(1),
         init.curvature(1),
         init.first_layer(1, 1),
-        init.self_normalising(1),
+        init.self_normalizing(1),
     ):
         assert isinstance(scalar, np.float64)
     assert init.moments(q).second_moment[0, 1] == pytest.approx(init.moments(0.2).second_moment, rel=1e-15)
@@ -369,7 +369,7 @@ BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "depth_profile: sigma_b is -0.1",
     ),
     "profile start": (lambda: init.depth_profile(2, 1, 0, -0.1), ValueError, "depth_profile: q is -0.1"),
-    "alpha": (lambda: init.self_normalising(0), ValueError, rf"self_normalising: alpha is 0, {ABOVE} 1e\+08"),
+    "alpha": (lambda: init.self_normalizing(0), ValueError, rf"self_normalizing: alpha is 0, {ABOVE} 1e\+08"),
 }
 
 

@@ -65,7 +65,7 @@ def in_range(name: str, x: Array) -> Array:
 
 
 def every(name: str, dtype: np.dtype[Any]) -> Array:
-    with np.errstate(invalid="ignore"):  # signalling nans
+    with np.errstate(invalid="ignore"):  # signaling nans
         x: Array = np.arange(1 << 16, dtype=np.uint16).view(dtype)
         return in_range(name, x)
 
@@ -328,7 +328,7 @@ def compiled(f: Callable[..., Any], *arguments: Any) -> str:
 
 
 @by_name
-def test_fuses_with_its_neighbours_into_one_loop(name: str) -> None:
+def test_fuses_with_its_neighbors_into_one_loop(name: str) -> None:
     x = jnp.linspace(-0.4, 0.4, 4096)
     for f in (lambda x: 3 * function(name)(2 * x) + 1, jax.grad(lambda x: function(name)(2 * x).sum())):
         text = compiled(f, x)

@@ -21,7 +21,7 @@ def panel(name: str, low: float = -10, high: float = 10) -> Axes:
 
 
 def curves(axes: Axes) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Return the coloured lines, without guides (dashed) and markers."""
+    """Return the colored lines, without guides (dashed) and markers."""
     lines = [line for line in axes.lines if line.get_linestyle() == "-"]
     return [(np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for line in lines]
 

@@ -23,7 +23,7 @@ X = np.array([[-3.0, -0.5, 0.0], [0.25, 1.0, 1e6]])
 def model_of(
     body: str,
     *,
-    initialisers: str = "float one = {1}",
+    initializers: str = "float one = {1}",
     opset: int = 18,
     dtype: str = "float",
     outputs: str = "",
@@ -33,7 +33,7 @@ def model_of(
 ) -> ModelProto:
     outputs = outputs or f"{dtype}[2,3] y"
     text = f"""<ir_version: {ir}, opset_import: ["" : {opset}{', "mine" : 1' if more else ""}]>
-        test ({dtype}[2,3] x{inputs}) => ({outputs}) <{initialisers}> {{ {body} }} {more}"""
+        test ({dtype}[2,3] x{inputs}) => ({outputs}) <{initializers}> {{ {body} }} {more}"""
     model = parser.parse_model(text)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -90,7 +90,7 @@ def test_forms(body: str) -> None:
 
 @pytest.mark.parametrize("ones", ["float[1] one = {1}", "float[1,1] one = {1}", "float[3] one = {1, 1, 1}"])
 def test_ones_that_leave_the_shape_alone(ones: str) -> None:
-    model = model_of(FORMS["|x| + 1"], initialisers=ones)
+    model = model_of(FORMS["|x| + 1"], initializers=ones)
     same(model, fixed(model), x=X.astype(np.float32))
     assert types(fixed(model)) == ["Softsign"]
 
@@ -108,19 +108,19 @@ MISSES = {
 }
 
 
-@pytest.mark.parametrize(("body", "initialisers"), MISSES.values(), ids=MISSES)
-def test_near_misses_are_left_alone(body: str, initialisers: str) -> None:
-    model = model_of(body, initialisers=initialisers)
+@pytest.mark.parametrize(("body", "initializers"), MISSES.values(), ids=MISSES)
+def test_near_misses_are_left_alone(body: str, initializers: str) -> None:
+    model = model_of(body, initializers=initializers)
     assert fixed(model) == model
 
 
 def test_a_one_that_changes_the_rank_is_left_alone() -> None:
-    model = model_of(FORMS["|x| + 1"], initialisers="float[1,1,1] one = {1}", outputs="float[1,2,3] y")
+    model = model_of(FORMS["|x| + 1"], initializers="float[1,1,1] one = {1}", outputs="float[1,2,3] y")
     assert fixed(model) == model
 
 
 def test_a_one_of_a_size_that_may_differ_is_left_alone() -> None:
-    model = model_of(FORMS["|x| + 1"], initialisers="float[3] one = {1,1,1}")
+    model = model_of(FORMS["|x| + 1"], initializers="float[3] one = {1,1,1}")
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "n"
     assert fixed(model) == model
 
@@ -132,7 +132,7 @@ def test_a_one_that_the_user_may_feed_is_left_alone() -> None:
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_integers_are_left_alone(dtype: str) -> None:
-    model = model_of(FORMS["|x| + 1"], initialisers=f"{dtype} one = {{1}}", dtype=dtype)
+    model = model_of(FORMS["|x| + 1"], initializers=f"{dtype} one = {{1}}", dtype=dtype)
     assert fixed(model) == model
 
 
@@ -143,7 +143,7 @@ def test_dtypes_and_opsets(dtype: str, opset: int) -> None:
         return  # Abs does not take it
     bits = {"float16": 15360, "bfloat16": 16256}.get(dtype, 1)  # as which the text form gives these
     model = model_of(
-        FORMS["|x| + 1"], initialisers=f"{dtype} one = {{{bits}}}", dtype=dtype, opset=opset, ir=8
+        FORMS["|x| + 1"], initializers=f"{dtype} one = {{{bits}}}", dtype=dtype, opset=opset, ir=8
     )
     made = fixed(model)
     if dtype == "bfloat16" and opset < 22:
@@ -173,7 +173,7 @@ def test_values_that_something_else_uses_are_kept() -> None:
 def test_what_was_unused_before_stays() -> None:
     model = model_of(
         "u = Exp (x) a = Abs (x) t = Add (a, one) y = Div (x, t)",
-        initialisers="float one = {1}, float w = {2}",
+        initializers="float one = {1}, float w = {2}",
     )
     made = fixed(model)
     assert types(made) == ["Exp", "Softsign"]
@@ -251,7 +251,7 @@ def test_a_cast_tells_the_dtype_in_a_function() -> None:
 def test_a_functions_own_opset_tells_what_softsign_takes() -> None:
     more = """<domain: "mine", opset_import: ["" : 21]> Activation (v) => (w)
         { o = Constant <value = bfloat16 {16256}> () a = Abs (v) t = Add (a, o) w = Div (v, t) }"""
-    model = model_of("y = mine.Activation (x)", more=more, dtype="bfloat16", initialisers="", opset=22)
+    model = model_of("y = mine.Activation (x)", more=more, dtype="bfloat16", initializers="", opset=22)
     assert fixed(model) == model
 
 
@@ -283,7 +283,7 @@ CASTS = {
 @pytest.mark.parametrize(("denominator", "count"), CASTS.values(), ids=CASTS)
 def test_casts(denominator: str, count: int) -> None:
     model = model_of(
-        f"{denominator} y = Div (x, t)", initialisers="float one = {1}, double wide = {1}, float near = {1.5}"
+        f"{denominator} y = Div (x, t)", initializers="float one = {1}, double wide = {1}, float near = {1.5}"
     )
     made = fixed(model)
     assert count_softsign(made) == count
@@ -302,7 +302,7 @@ def test_of_a_value_that_is_cast() -> None:
 
 def test_an_input_that_gave_a_dtype_alone_stays() -> None:
     body = "o = CastLike (one, like) a = Abs (x) t = Add (a, o) y = Div (x, t)"
-    model = model_of(body, initialisers="int64 one = {1}, float like = {2}", inputs=", float like")
+    model = model_of(body, initializers="int64 one = {1}, float like = {2}", inputs=", float like")
     made = fixed(model)
     assert types(made) == ["Softsign"]
     assert [tensor.name for tensor in made.graph.initializer] == ["like"]  # of an input, which stays optional
@@ -324,7 +324,7 @@ def test_names_documentation_and_metadata_stay() -> None:
 
 
 @pytest.mark.parametrize("accurate", [False, True])
-def test_before_ir_version_4_every_initialiser_is_an_input(accurate: bool) -> None:
+def test_before_ir_version_4_every_initializer_is_an_input(accurate: bool) -> None:
     model = model_of(FORMS["|x| + 1"], inputs=", float one", opset=8, ir=3)
     made = fix_softsign(model, accurate=accurate)
     assert types(made) == ["Softsign"]
@@ -347,10 +347,10 @@ def test_a_scalar_that_gets_a_dimension_is_left_alone() -> None:
     assert fixed(model) == model
 
 
-def foreign(body: str, initialisers: str) -> ModelProto:
+def foreign(body: str, initializers: str) -> ModelProto:
     """Return a model with a value of which nothing is known, since only another engine knows the operator."""
     text = f"""<ir_version: 8, opset_import: ["" : 18, "other" : 1]>
-        test (float[n] x) => (float[n] y) <{initialisers}> {{ h = other.Unknown (x) {body} }}"""
+        test (float[n] x) => (float[n] y) <{initializers}> {{ h = other.Unknown (x) {body} }}"""
     return parser.parse_model(text)
 
 
@@ -400,7 +400,7 @@ def test_what_a_body_is_fed_hides_a_constant_outside() -> None:
     body = """n = Constant <value_int = 2> () go = Constant <value = bool {1}> () y, z = Loop (n, go, x, two) <
         body = step (int64 i, bool on, float[2,3] h, float one) => (bool more, float[2,3] next, float same)
         { more = Identity (on) same = Identity (one) a = Abs (h) t = Add (a, one) next = Div (h, t) }>"""
-    model = model_of(body, initialisers="float one = {1}, float two = {2}", outputs="float[2,3] y, float z")
+    model = model_of(body, initializers="float one = {1}, float two = {2}", outputs="float[2,3] y, float z")
     assert fixed(model) == model
 
 
@@ -487,7 +487,7 @@ def test_a_network_that_pytorch_exports(dynamic: bool, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("options", [{"optimize": False}, {"opset_version": 22}])
 def test_other_forms_of_what_pytorch_exports(options: dict[str, Any]) -> None:
-    """Not optimised, the 1 is a Constant and a Cast for each activation."""
+    """Not optimized, the 1 is a Constant and a Cast for each activation."""
     made = fixed(exported(Network(), torch.zeros(4, 3), **options))
     assert types(made) == ["Gemm", "Softsign", "Gemm", "Softsign", "Gemm"]
 
@@ -585,7 +585,7 @@ def test_values_never_change(pieces: list[tuple[Any, ...]], inside: bool) -> Non
         )
         body, inputs, softsigns = f"{results} = If (c) <{', '.join(branches)}>", ", bool c", 2 * softsigns
         declared = [line.replace("] ", "] r_") for line in declared]
-    model = model_of(body, initialisers=CONSTANTS, dtype="double", outputs=", ".join(declared), inputs=inputs)
+    model = model_of(body, initializers=CONSTANTS, dtype="double", outputs=", ".join(declared), inputs=inputs)
     made_model = fixed(model)
     assert count_softsign(made_model) == softsigns
     feeds = {"x": np.array([[-2.5, -0.5, 0.0], [0.25, 1.0, 7.0]])} | ({"c": np.array(True)} if inside else {})

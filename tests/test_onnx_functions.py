@@ -143,7 +143,7 @@ def truth(type: str, attributes: dict[str, int], x: Array, dy: Array | None = No
     if attributes["n"] == 1:
         head, tail = accuracy._two_sum(np.abs(x), np.full_like(x, -1))
         finite = np.isfinite(x)
-        return accuracy._normalised(
+        return accuracy._normalized(
             np.sign(x) * np.where(finite, head, np.abs(x)), np.sign(x) * np.where(finite, tail, 0), 1
         )
     return np.full_like(x, 2 if attributes["n"] == 2 else 0)
@@ -170,8 +170,8 @@ def test_softsign_is_odd_and_monotone(engine: str, dtype: np.dtype[Any]) -> None
     else:
         rng = np.random.default_rng(6)
         random = np.abs(sample("softsign", dtype, 20_000, rng)[0])
-        centres = np.concatenate([np.ldexp(1.0, np.arange(-60, 61)), [3, 5, 15, 17, 31], random[:100]])
-        near = centres.astype(dtype).view(bits)[:, None] + np.arange(-500, 500, dtype=bits)
+        centers = np.concatenate([np.ldexp(1.0, np.arange(-60, 61)), [3, 5, 15, 17, 31], random[:100]])
+        near = centers.astype(dtype).view(bits)[:, None] + np.arange(-500, 500, dtype=bits)
         infinite = np.array(np.inf, dtype).view(bits)
         every = np.unique(np.concatenate([near.ravel(), random.view(bits), [0, infinite]]).astype(bits))
         x = every[(every >= 0) & (every <= infinite)].view(dtype)
@@ -194,7 +194,7 @@ def test_onnx_runtimes_own_softsign_is_not_right_at_infinity() -> None:
 @by_dtype
 @pytest.mark.parametrize("opset", OPSETS)
 def test_every_opset_has_the_same_bits_in_one_model(dtype: np.dtype[Any], opset: int) -> None:
-    """All functions in one model, checked, with the optimisations that ONNX Runtime applies by itself."""
+    """All functions in one model, checked, with the optimizations that ONNX Runtime applies by itself."""
     x = np.concatenate([special_values(dtype), np.linspace(-20, 20, 41).astype(dtype)])
     nodes = [
         helper.make_node(

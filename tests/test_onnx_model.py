@@ -24,7 +24,7 @@ from softsign.onnx import (
     gradients,
     inherited_schema,
     load_model,
-    normalised,
+    normalized,
     run,
     since_versions,
     to_model,
@@ -441,7 +441,7 @@ def test_constant_nodes_become_constants() -> None:
     assert workspace_of(net, {"x": x}).fetch("y") == [-1]
 
 
-def test_an_initialiser_that_may_be_fed() -> None:
+def test_an_initializer_that_may_be_fed() -> None:
     model = model_of("y = Add (x, w)", inputs="float[n] x, float[1] w")
     model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "w"))
     net = from_model(model)
@@ -511,12 +511,12 @@ def test_from_model_refuses(model: ModelProto, words: str) -> None:
         from_model(model)
 
 
-def test_from_model_refuses_sparse_initialisers() -> None:
+def test_from_model_refuses_sparse_initializers() -> None:
     model = model_of("y = Neg (x)")
     values = numpy_helper.from_array(np.ones(1, np.float32), "w")
     indices = numpy_helper.from_array(np.array([1]), "")
     model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [3]))
-    with pytest.raises(ModelError, match="initialiser 'w' is sparse; a net takes dense ones"):
+    with pytest.raises(ModelError, match="initializer 'w' is sparse; a net takes dense ones"):
         from_model(model)
 
 
@@ -543,7 +543,7 @@ def refusal(path: Path, content: bytes | ModelProto) -> str:
 
 
 def layer() -> ModelProto:
-    """Return a small model with an initialiser and a function."""
+    """Return a small model with an initializer and a function."""
     net = Net("layer", {"W": np.ones((3, 2), np.float32)})
     net.add("MatMul", ["X", "W"], "Z", name="product")
     net.add("SoftsignDerivative", "Z", "Y", name="slope")
@@ -727,12 +727,12 @@ def test_both_names_of_onnxs_own_domain(path: Path, engine: str) -> None:
 
 
 def external(place: str, **facts: object) -> ModelProto:
-    """Return a model whose tensor w is in a file of its own: an initialiser, or in a node, a branch or a function."""
+    """Return a model whose tensor w is in a file of its own: an initializer, or in a node, a branch or a function."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL)
     for key, value in facts.items():
         tensor.external_data.add(key=key, value=str(value))
     ends = {"outputs": "float[3] y"}
-    if place == "initialiser":
+    if place == "initializer":
         model = model_of("y = Add (x, w)", inputs="float[3] x", **ends)  # type: ignore[arg-type]
         model.graph.initializer.append(tensor)
         return model
@@ -751,7 +751,7 @@ def external(place: str, **facts: object) -> ModelProto:
     return model
 
 
-PLACES = ("initialiser", "node", "branch", "function")
+PLACES = ("initializer", "node", "branch", "function")
 by_place = pytest.mark.parametrize("place", PLACES)
 WEIGHTS = np.array([0.5, 1.5, 2.5], np.float32)
 
@@ -822,7 +822,7 @@ def test_external_data_that_are_refused(
     assert "tensor" in message
 
 
-def test_external_data_of_sparse_initialisers(beside: Path) -> None:
+def test_external_data_of_sparse_initializers(beside: Path) -> None:
     values = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL)
     values.external_data.add(key="location", value="../outside.bin")
     model = model_of("y = Add (x, w)", inputs="float[3] x", outputs="float[3] y")
@@ -862,7 +862,7 @@ def test_older_opsets_are_raised_and_values_stay(form: str, opset: int) -> None:
         body, opset=min(opset, last), inputs=THREE, outputs=f"float{f'[{dims}]' if dims else ''} y", ir=4
     )
     before = model.SerializeToString()
-    made = normalised(model)
+    made = normalized(model)
     assert model.SerializeToString() == before
     check_model(made)
     assert [(imported.domain, imported.version) for imported in made.opset_import] == [("", 18)]
@@ -879,7 +879,7 @@ def test_older_opsets_are_raised_and_values_stay(form: str, opset: int) -> None:
 
 def test_newer_opsets_stay() -> None:
     model = model_of("y = Softsign (x)", opset=22, ir=10)
-    assert normalised(model) == model
+    assert normalized(model) == model
 
 
 def with_functions(body: str, function: str) -> ModelProto:
@@ -900,7 +900,7 @@ def with_functions(body: str, function: str) -> ModelProto:
 )
 def test_functions_of_the_model_are_inlined_and_those_of_softsign_kept(body: str, function: str) -> None:
     model = with_functions(body, function)
-    made = normalised(model)
+    made = normalized(model)
     check_model(made)
     assert {f.domain for f in made.functions} <= {"softsign"}
     assert {node.domain for node in made.graph.node} <= {"", "softsign"}
@@ -920,7 +920,7 @@ def test_somebody_elses_functions_in_softsigns_domain(path: Path, engine: str) -
     path.write_bytes(model_of(body, opset='"" : 18, "softsign" : 1', more=more).SerializeToString())
     model = load_model(path)
     x = np.array([-1, 3], np.float32)
-    for made in (model, normalised(model), fix_softsign(model)):
+    for made in (model, normalized(model), fix_softsign(model)):
         assert run(made, {"x": x}, engine=engine)["y"].tolist() == [1, -3]
         assert count_softsign(made) == 0
     assert run(gradients(model, "l", "x"), {"x": x}, engine=engine)["x_grad"].tolist() == [-1, -1]
@@ -930,7 +930,7 @@ def test_somebody_elses_functions_in_softsigns_domain(path: Path, engine: str) -
 def test_functions_of_an_older_opset() -> None:
     more = '<domain: "mine", opset_import: ["" : 13]> D (a) => (b) { b = ReduceMean <axes = [0], keepdims = 1> (a) }'
     model = model_of("y = mine.D (x)", opset='"" : 13, "mine" : 1', more=more)
-    made = normalised(model)
+    made = normalized(model)
     feeds = {"x": np.array([-2, 0.5, 3], np.float32)}
     assert run(made, feeds)["y"] == run(model, feeds)["y"] == [0.5]
     assert len(made.functions) == 0
@@ -942,4 +942,4 @@ def test_a_function_that_onnx_cannot_convert() -> None:
     with pytest.raises(
         ModelError, match=r"onnx cannot inline the model.s functions: Model has functions with incompatible"
     ):
-        normalised(model)
+        normalized(model)

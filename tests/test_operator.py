@@ -260,7 +260,7 @@ def test_functors_are_the_ufuncs(dtype: np.dtype[Any]) -> None:
     x, dy = random_values(dtype, 1000), random_values(dtype, 1000, seed=1)
     forward, backward = SoftsignFunctor(), SoftsignGradientFunctor()
     assert (forward.context, backward.context) == ("CPU", "CPU")
-    with np.errstate(all="ignore"):  # any bit pattern, signalling nans among them
+    with np.errstate(all="ignore"):  # any bit pattern, signaling nans among them
         y, dx = softsign.softsign(x), softsign.gradient(x, dy)
         assert_same_bits(forward.invoke(x), y)
         assert_same_bits(backward.forward(x, dy), dx)

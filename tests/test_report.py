@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 GRID: dict[str, Any] = {
     "data": "digits",
     "activations": ("softsign", "relu"),
-    "initialisations": ("standard", "critical:0.5"),
+    "initializations": ("standard", "critical:0.5"),
     "depths": (1, 5),
     "width": 20,
     "batch": 10,
@@ -49,7 +49,7 @@ def unfinished(study: Study, keep: Any) -> Study:
 
 def test_the_rate_with_the_lowest_validation_error_is_chosen(study: Study) -> None:
     chosen = choices(study)
-    assert [(c.run.activation, c.run.initialisation, c.run.depth) for c in chosen] == [
+    assert [(c.run.activation, c.run.initialization, c.run.depth) for c in chosen] == [
         (activation, rule, depth)
         for activation in ("softsign", "relu")
         for rule in ("standard", "critical:0.5")
@@ -126,7 +126,7 @@ def test_start_table(study: Study) -> None:
     gradients = [
         study.results[run.name]["history"]["gradient"][0]
         for run in study.runs
-        if (run.activation, run.initialisation, run.depth) == ("softsign", "standard", 7)
+        if (run.activation, run.initialization, run.depth) == ("softsign", "standard", 7)
     ]
     ratios = [gradient[0] / gradient[-1] for gradient in gradients]
     assert rows["softsign", "standard", "7x20"] == [
@@ -209,7 +209,7 @@ def test_the_page_in_a_browser(study: Study, tmp_path: Path, browser: Any) -> No
         "Activations at the end",
         "Gradients",
         "Before training",
-        "Initialisations",
+        "Initializations",
     ]
     figures = page.query_selector_all(".js-plotly-plot")
     curves = [len(figure.query_selector_all(".scatterlayer .trace")) for figure in figures]

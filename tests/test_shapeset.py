@@ -127,12 +127,12 @@ def test_shapes_are_affine_regular_polygons(scenes: Scenes) -> None:
     for shapes, kinds in zip((scenes.first, scenes.second), scenes.kinds, strict=True):
         for image in range(300):
             corners = corners_of(shapes, kinds, image)
-            count, centre = len(corners), complex(shapes.centre[image])
-            assert abs(sum(corners) / count - centre) < 1e-12
+            count, center = len(corners), complex(shapes.center[image])
+            assert abs(sum(corners) / count - center) < 1e-12
             assert (shapes.corners[count:, image] == corners[-1]).all()
             for k in range(count):  # true of the regular polygon, and kept by every affine map
-                neighbours = corners[k - 1] + corners[(k + 1) % count] - 2 * centre
-                assert abs(neighbours - 2 * math.cos(2 * math.pi / count) * (corners[k] - centre)) < 1e-11
+                neighbors = corners[k - 1] + corners[(k + 1) % count] - 2 * center
+                assert abs(neighbors - 2 * math.cos(2 * math.pi / count) * (corners[k] - center)) < 1e-11
             shoelace = sum((corners[k - 1].conjugate() * corners[k]).imag for k in range(count)) / 2
             assert shoelace == pytest.approx(shapes.area[image], rel=1e-12)
             steps = cmath.phase(corners[1] - corners[0]) / ANGLES
@@ -192,11 +192,11 @@ def test_pixels_are_those_with_their_centres_inside_in_exact_arithmetic(scenes: 
 
 
 def test_pixels_agree_with_matplotlib(scenes: Scenes, images: NDArray[np.uint8]) -> None:
-    centres = np.stack(np.meshgrid(np.arange(32) + 0.5, np.arange(32) + 0.5), axis=-1).reshape(-1, 2)
+    centers = np.stack(np.meshgrid(np.arange(32) + 0.5, np.arange(32) + 0.5), axis=-1).reshape(-1, 2)
 
     def inside(shapes: Shapes, kinds: NDArray[np.int64], image: int) -> NDArray[np.bool_]:
         outline = [(corner.real, corner.imag) for corner in corners_of(shapes, kinds, image)]
-        return np.asarray(Outline(outline).contains_points(centres)).reshape(32, 32)
+        return np.asarray(Outline(outline).contains_points(centers)).reshape(32, 32)
 
     for image in range(1000):
         background, first, second = scenes.levels[:, image]
@@ -207,11 +207,11 @@ def test_pixels_agree_with_matplotlib(scenes: Scenes, images: NDArray[np.uint8])
 
 
 def test_a_polygon_on_the_grid() -> None:
-    """Horizontal edges, and corners on the lines of the pixels' centres."""
+    """Horizontal edges, and corners on the lines of the pixels' centers."""
     square = np.full((20, 1), 2.5 + 8.0j)
     square[:3, 0] = 2.5 + 4.0j, 6.5 + 4.0j, 6.5 + 8.0j
     expected = np.zeros((32, 32), bool)
-    expected[4:8, 2:7] = True  # the centres 2.5 and 6.5 lie on the edge, which counts
+    expected[4:8, 2:7] = True  # the centers 2.5 and 6.5 lie on the edge, which counts
     np.testing.assert_array_equal(shapeset._filled(square)[0], expected)
     np.testing.assert_array_equal(shapeset._filled(square + 0.5j)[0], expected)  # but not the edge at y = 8.5
 

@@ -43,12 +43,12 @@ def test_grid_combines_each_with_each() -> None:
     arguments = dict(
         SMALL,
         activations=["tanh", "relu"],
-        initialisations=["standard"],
+        initializations=["standard"],
         depths=[1, 2],
         rates=[0.1],
         seeds=[0, 1, 1],
     )
-    for name in ("activation", "initialisation", "depth", "rate", "seed"):
+    for name in ("activation", "initialization", "depth", "rate", "seed"):
         del arguments[name]
     found = grid(**arguments)
     assert len(found) == len(set(found)) == 8

@@ -525,12 +525,12 @@ def test_unsupported_tensors(name: str, kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_quantised_tensors() -> None:
+def test_quantized_tensors() -> None:
     x = torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.quint8)
     with pytest.raises(NotImplementedError):
         torch.nn.functional.softsign(x)
     with pytest.raises(
-        NotImplementedError, match=r"^softsign: the argument must be .* got a quantised tensor$"
+        NotImplementedError, match=r"^softsign: the argument must be .* got a quantized tensor$"
     ):
         sst.softsign(x)
 

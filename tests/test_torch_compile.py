@@ -189,24 +189,24 @@ def fresh() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def neighbours(x: Tensor) -> Tensor:
+def neighbors(x: Tensor) -> Tensor:
     return sst.softsign(2 * x + 1) * 3
 
 
 @pytest.mark.usefixtures("fresh")
-def test_inductor_fuses_it_with_its_neighbours() -> None:
+def test_inductor_fuses_it_with_its_neighbors() -> None:
     from torch._inductor.utils import run_and_get_code
 
     x = torch.randn(1000, requires_grad=True)
 
     def step() -> Tensor:
-        y: Tensor = torch.compile(neighbours, fullgraph=True)(x)
+        y: Tensor = torch.compile(neighbors, fullgraph=True)(x)
         y.sum().backward()
         return y
 
     y, sources = run_and_get_code(step)
-    torch.testing.assert_close(y, neighbours(x))
-    expected = torch.autograd.grad(neighbours(x).sum(), x)[0]
+    torch.testing.assert_close(y, neighbors(x))
+    expected = torch.autograd.grad(neighbors(x).sum(), x)[0]
     torch.testing.assert_close(x.grad, expected)
     assert len(sources) == 2  # forward and backward
     for source in sources:

@@ -1,4 +1,4 @@
-"""softsign.learn.training: rules of initialisation, what is watched, and resuming to the bit."""
+"""softsign.learn.training: rules of initialization, what is watched, and resuming to the bit."""
 
 import json
 import math
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 SMALL: dict[str, Any] = {
     "data": "digits",
     "activation": "softsign",
-    "initialisation": "critical:0.5",
+    "initialization": "critical:0.5",
     "depth": 3,
     "width": 20,
     "batch": 10,
@@ -63,16 +63,16 @@ def reports_always(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"activation": "swish"}, "activation is 'swish', but must be one of softsign, tanh"),
         (
-            {"initialisation": "he"},
-            "initialisation is 'he', but must be one of standard, normalised, pytorch, critical:Q, identity:A",
+            {"initialization": "he"},
+            "initialization is 'he', but must be one of standard, normalized, pytorch, critical:Q, identity:A",
         ),
-        ({"initialisation": "critical"}, "critical:Q"),
-        ({"initialisation": "standard:1"}, "critical:Q"),
-        ({"initialisation": "critical:0"}, "Q must be a number above 0 and at most 100"),
-        ({"initialisation": "critical:x"}, "Q must be a number above 0"),
-        ({"initialisation": "critical:nan"}, "Q must be a number above 0"),
-        ({"initialisation": "identity"}, "identity:A"),
-        ({"initialisation": "identity:-1"}, "A must be a number above 0 and at most 100"),
+        ({"initialization": "critical"}, "critical:Q"),
+        ({"initialization": "standard:1"}, "critical:Q"),
+        ({"initialization": "critical:0"}, "Q must be a number above 0 and at most 100"),
+        ({"initialization": "critical:x"}, "Q must be a number above 0"),
+        ({"initialization": "critical:nan"}, "Q must be a number above 0"),
+        ({"initialization": "identity"}, "identity:A"),
+        ({"initialization": "identity:-1"}, "A must be a number above 0 and at most 100"),
         ({"depth": 0}, "depth is 0, but must be an integer of 1 or more"),
         ({"width": 2.5}, "width is 2.5"),
         ({"updates": -1}, "updates is -1, but must be an integer of 0 or more"),
@@ -88,21 +88,21 @@ def test_impossible_runs_are_refused(changes: dict[str, Any], message: str) -> N
 
 @pytest.mark.parametrize(
     ("rule", "weight_variance", "bias_bound"),
-    [("standard", 1 / 900, 0), ("normalised", 2 / 900, 0), ("pytorch", 1 / 900, 300**-0.5)],
+    [("standard", 1 / 900, 0), ("normalized", 2 / 900, 0), ("pytorch", 1 / 900, 300**-0.5)],
 )
 def test_uniform_rules(rule: str, weight_variance: float, bias_bound: float) -> None:
-    network = build(small(initialisation=rule, width=300), 100, 10, 1.0)
+    network = build(small(initialization=rule, width=300), 100, 10, 1.0)
     layer = network[2]
-    assert layer.weight.var().item() == pytest.approx(2 / 600 if rule == "normalised" else 1 / 900, rel=0.02)
+    assert layer.weight.var().item() == pytest.approx(2 / 600 if rule == "normalized" else 1 / 900, rel=0.02)
     assert layer.weight.abs().max().item() <= math.sqrt(3 * layer.weight.var().item()) * 1.01
     assert layer.bias.abs().max().item() <= bias_bound
     assert (layer.bias.abs().max().item() > 0.9 * bias_bound) == (bias_bound > 0)
     first = network[0].weight.var().item()
-    assert first == pytest.approx(2 / 400 if rule == "normalised" else 1 / 300, rel=0.05)
+    assert first == pytest.approx(2 / 400 if rule == "normalized" else 1 / 300, rel=0.05)
 
 
 def test_identity_rule() -> None:
-    network = build(small(initialisation="identity:0.3", width=300), 100, 10, 1.0)
+    network = build(small(initialization="identity:0.3", width=300), 100, 10, 1.0)
     for layer in network[::2]:
         unit = np.eye(layer.in_features)[np.arange(layer.out_features) % layer.in_features]
         noise = layer.weight.detach().numpy() - unit
@@ -117,7 +117,7 @@ def test_critical_rule_of_each_activation(activation: str) -> None:
     q, ratios, squares = 0.5, [], []
     generator = torch.Generator().manual_seed(1)
     for seed in range(12):
-        run = small(activation=activation, initialisation=f"critical:{q}", depth=12, width=300, seed=seed)
+        run = small(activation=activation, initialization=f"critical:{q}", depth=12, width=300, seed=seed)
         network = build(run, 100, 10, 4.0)
         x = 2 * torch.randn(300, 100, generator=generator)
         sums = []
@@ -135,7 +135,7 @@ def test_critical_rule_of_each_activation(activation: str) -> None:
     assert 0.7 < np.mean(ratios) < 1.5
 
 
-def test_softsign_is_initialised_by_the_house_rule() -> None:
+def test_softsign_is_initialized_by_the_house_rule() -> None:
     from softsign.torch import init
 
     run = small()
@@ -165,11 +165,11 @@ def test_it_learns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "low", "high"), [("critical:0.1", 0, 0.15), ("normalised", 0.4, 1), ("pytorch", 0.85, 1)]
+    ("rule", "low", "high"), [("critical:0.1", 0, 0.15), ("normalized", 0.4, 1), ("pytorch", 0.85, 1)]
 )
 def test_fifty_layers(tmp_path: Path, rule: str, low: float, high: float) -> None:
     """At a quarter of the width and a third of the updates of the study's deep preset."""
-    run = small(initialisation=rule, depth=50, width=64, batch=50, updates=400, rate=0.002)
+    run = small(initialization=rule, depth=50, width=64, batch=50, updates=400, rate=0.002)
     assert low <= train(run, tmp_path)["test_error"] <= high
 
 
@@ -270,7 +270,7 @@ def test_divergence_ends_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_what_is_watched(activation: str) -> None:
     """Against the definitions, in float64."""
-    network = build(small(activation=activation, initialisation="normalised"), 64, 10, 1.0).double()
+    network = build(small(activation=activation, initialization="normalized"), 64, 10, 1.0).double()
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(50, 64, dtype=torch.float64, generator=generator)
     labels = torch.randint(10, (50,), generator=generator)
@@ -306,10 +306,10 @@ def test_what_is_watched(activation: str) -> None:
 
 
 def test_singular_values_of_the_paper() -> None:
-    """Glorot and Bengio: about 0.5 with the standard and 0.8 with the normalised initialisation, tanh, width 1000."""
+    """Glorot and Bengio: about 0.5 with the standard and 0.8 with the normalized initialization, tanh, width 1000."""
     values = []
-    for rule in ("standard", "normalised"):
-        network = build(small(activation="tanh", initialisation=rule, depth=5, width=1000), 64, 10, 1.0)
+    for rule in ("standard", "normalized"):
+        network = build(small(activation="tanh", initialization=rule, depth=5, width=1000), 64, 10, 1.0)
         x, _ = load_source("digits").test
         values.append(training._mean_singular_value(network, x[:1]))
     assert values == pytest.approx([0.5, 0.8], abs=0.05)

@@ -244,7 +244,7 @@ def test_flags_of_inverse_from_every_position(dtype: np.dtype[Any]) -> None:
 
 
 def any_bits(dtype: np.dtype[Any], most: int = 200) -> st.SearchStrategy[Array]:
-    """Arrays of any length up to `most` and any contents, signalling nans and subnormals included."""
+    """Arrays of any length up to `most` and any contents, signaling nans and subnormals included."""
     width = dtype.itemsize
     return st.binary(max_size=most * width).map(lambda b: np.frombuffer(b[: len(b) // width * width], dtype))
 
@@ -323,8 +323,8 @@ def test_monotone(name: str, dtype: np.dtype[Any], data: st.DataObject) -> None:
     x = data.draw(any_bits(dtype))
     x = np.abs(x[~is_nan(x)])
     start = data.draw(finite(dtype, 0.9).filter(lambda v: v > 0))
-    neighbours = start + np.arange(100) * np.spacing(start) if dtype in STANDARD else np.array([start])
-    x = np.unique(np.concatenate([x, neighbours.astype(dtype)]))
+    neighbors = start + np.arange(100) * np.spacing(start) if dtype in STANDARD else np.array([start])
+    x = np.unique(np.concatenate([x, neighbors.astype(dtype)]))
     x = x[x < 1] if name == "inverse" else x
     with np.errstate(under="ignore"):
         steps = np.diff(ufunc(name)(x).astype(float))

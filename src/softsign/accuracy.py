@@ -79,7 +79,7 @@ class Exact(NamedTuple):
     exponent: npt.NDArray[np.int64]
 
 
-@np.errstate(all="ignore")  # a signalling nan, the infinities, an error too large for float64
+@np.errstate(all="ignore")  # a signaling nan, the infinities, an error too large for float64
 def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     """Return (got - exact) / ulp(exact), for every pair of a result and a true value.
 
@@ -120,7 +120,7 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     got = np.asarray(got)
     form = _format(got.dtype)
     if not isinstance(exact, Exact):
-        exact = _normalised(np.asarray(exact, np.float64), 0.0, 0)
+        exact = _normalized(np.asarray(exact, np.float64), 0.0, 0)
     head, tail, exponent = exact
     wide = got.astype(np.float64)
 
@@ -179,7 +179,7 @@ def _multiply(x: Doubles, x_tail: Doubles, y: Doubles, y_tail: Doubles) -> tuple
     return _two_sum(product, error + (x * y_tail + x_tail * y))
 
 
-def _normalised(head: Any, tail: Any, exponent: Any) -> Exact:
+def _normalized(head: Any, tail: Any, exponent: Any) -> Exact:
     total, tail = _two_sum(head, tail)
     total = np.copysign(total, head)  # -0 + 0 is 0
     mantissa, shift = np.frexp(total)
@@ -190,7 +190,7 @@ def _normalised(head: Any, tail: Any, exponent: Any) -> Exact:
     )
 
 
-@np.errstate(all="ignore")  # a signalling nan, the poles
+@np.errstate(all="ignore")  # a signaling nan, the poles
 def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     """Return the exact values of a function, to a relative 2**-90 or better.
 
@@ -246,7 +246,7 @@ def _quotient(numerator: Any, x: Doubles, sign: int, power: int, factor: int = 1
     residual = ((top - product) - error) + (rest - first * tail)
     regular = np.isfinite(x) & np.isfinite(numerator) & (head != 0)
     plain = factor * numerator / (1 + sign * np.abs(x)) ** power
-    return _normalised(
+    return _normalized(
         np.where(regular, first, plain),
         np.where(regular, residual / head, 0.0),
         np.where(regular, numerator_exponent + factor_exponent - exponent, 0),
@@ -267,7 +267,7 @@ def _exact_gradient_from_output(y: Doubles, dy: Doubles) -> Exact:
     mantissa, dy_exponent = np.frexp(dy)
     product, error = _two_product(mantissa, head)
     regular = np.isfinite(y) & np.isfinite(dy)
-    return _normalised(
+    return _normalized(
         np.where(regular, product, dy * (1 - np.abs(y)) ** 2),
         np.where(regular, error + mantissa * tail, 0.0),
         np.where(regular, dy_exponent + exponent, 0),
@@ -322,14 +322,14 @@ def _exact_logarithmic(function: str, x: Doubles, limit: Doubles) -> Exact:
         head = float(mantissa)
         return head, float(mantissa - head), exponent
 
-    head, tail, exponent = _normalised(limit, 0.0, 0)
+    head, tail, exponent = _normalized(limit, 0.0, 0)
     regular = np.isfinite(x) & (x != 0)
     with gmpy2.context(precision=320):
         found = np.frompyfunc(parts, 1, 3)(np.abs(x[regular]))
     sign = np.copysign(1.0, limit[regular])
     head[regular], tail[regular] = sign * found[0].astype(np.float64), sign * found[1].astype(np.float64)
     exponent[regular] = found[2].astype(np.int64)
-    return _normalised(head, tail, exponent)
+    return _normalized(head, tail, exponent)
 
 
 _EXACT: dict[str, Callable[..., Exact]] = {
@@ -541,7 +541,7 @@ def sample(function: str, dtype: npt.DTypeLike, size: int, generator: np.random.
         return (first,)
     dy = _sample_values(False, target, size, generator)
     if function == "gradient_from_output":
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a signalling nan, 1/0
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a signaling nan, 1/0
             first = np.where(np.abs(first) > 1, 1 / first, first)
     return first, dy
 

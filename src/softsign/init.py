@@ -1,9 +1,9 @@
-"""How to initialise deep softsign networks: signal and gradient variance by mean-field theory, in closed rules.
+"""How to initialize deep softsign networks: signal and gradient variance by mean-field theory, in closed rules.
 
 A layer is ``h = W softsign(h_before) + b`` with independent normal weights of variance ``sigma_w**2 / fan_in`` and
 biases of variance ``sigma_b**2``. In wide layers the pre-activations h are normal; their variance is called q
 throughout, and everything here follows from moments of softsign of a normal variable. `critical` and `first_layer` are
-what to use; docs/initialisation.md derives it all. NumPy is all it needs.
+what to use; docs/initialization.md derives it all. NumPy is all it needs.
 
 Examples
 --------
@@ -40,7 +40,7 @@ __all__ = [
     "fixed_point",
     "gain",
     "moments",
-    "self_normalising",
+    "self_normalizing",
     "susceptibility",
 ]
 
@@ -247,7 +247,7 @@ def first_layer(q: npt.ArrayLike, input_second_moment: npt.ArrayLike) -> Float64
     q : array_like of real numbers
         Variance of the pre-activations, above 0, at most 1e16.
     input_second_moment : array_like of real numbers
-        Mean of the squares of the inputs (1 when standardised), above 0, at most 1e16. Broadcast with `q`.
+        Mean of the squares of the inputs (1 when standardized), above 0, at most 1e16. Broadcast with `q`.
 
     Returns
     -------
@@ -471,7 +471,7 @@ def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float
     return Profile(variance, np.cumprod(factors)[::-1])
 
 
-def self_normalising(alpha: npt.ArrayLike) -> Float64:
+def self_normalizing(alpha: npt.ArrayLike) -> Float64:
     """Return the lambda for which lambda softsign(alpha x) keeps unit variance: 1/sqrt(E f(alpha z)^2), z standard normal.
 
     With weights of variance 1/fan_in and no biases, unit variance is then a fixed point of the layers, and it attracts.
@@ -500,9 +500,9 @@ def self_normalising(alpha: npt.ArrayLike) -> Float64:
 
     Examples
     --------
-    >>> print(self_normalising([0.5, 1.0, 2.0]))
+    >>> print(self_normalizing([0.5, 1.0, 2.0]))
     [3.41422595 2.33753336 1.75922708]
     """
-    scale = _checked("self_normalising: alpha", alpha, MAX_VARIANCE**0.5, positive=True)
+    scale = _checked("self_normalizing: alpha", alpha, MAX_VARIANCE**0.5, positive=True)
     squared = _root_derivative(scale**2) ** 2
     return 1 / (scale * np.sqrt(squared @ _SQUARE))

@@ -14,7 +14,7 @@ def gradients(
     wrt: Annotated[
         list[str],
         typer.Option(
-            metavar="NAME", help="Input or initialiser to differentiate with respect to; once for each."
+            metavar="NAME", help="Input or initializer to differentiate with respect to; once for each."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.onnx", help="Model to write.")],

@@ -1,4 +1,4 @@
-"""``softsign study``: softsign and other activations under several initialisations, trained and compared."""
+"""``softsign study``: softsign and other activations under several initializations, trained and compared."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def study(
             metavar="NAME,...", callback=_items(str, "names"), help="softsign, tanh, sigmoid, relu, isru."
         ),
     ] = None,
-    initialisations: Annotated[
+    initializations: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,...",
             callback=_items(str, "names"),
-            help="standard, normalised, pytorch, critical:Q or identity:A with a number.",
+            help="standard, normalized, pytorch, critical:Q or identity:A with a number.",
         ),
     ] = None,
     depths: Annotated[
@@ -97,9 +97,9 @@ def study(
         typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster to use instead of processes."),
     ] = None,
 ) -> None:
-    """Train networks of several activations and initialisations, and report what became of them.
+    """Train networks of several activations and initializations, and report what became of them.
 
-    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialisation made for softsign.
+    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialization made for softsign.
     Options replace what the preset has. A study that was stopped, however that happened, goes on when the same command
     is given again; when all is trained, the command writes the report anew.
     """
@@ -112,7 +112,7 @@ def study(
         given = {
             "data": data if data in (None, "shapeset", "digits") else str(Path(data).resolve()),
             "activations": activations,
-            "initialisations": initialisations,
+            "initializations": initializations,
             "depths": depths,
             "rates": rates,
             "seeds": seeds,

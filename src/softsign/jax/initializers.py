@@ -1,4 +1,4 @@
-"""Initialisation of softsign networks in JAX, on the edge of chaos: what `jax.nn.initializers` has no entry for.
+"""Initialization of softsign networks in JAX, on the edge of chaos: what `jax.nn.initializers` has no entry for.
 
 Each function returns an initializer, called as ``initializer(key, shape, dtype)``, which Flax, Haiku and Equinox take as they
 take JAX's own. With `softsign_normal` (or its kin) for the weights and `softsign_bias` for the biases of every layer, and
@@ -52,7 +52,7 @@ def softsign_normal(
         Variance of the pre-activations, above 0, at most 1e16. Small values keep distances between inputs to greater
         depth: about 1/(2 depth) does.
     input_second_moment : float, optional
-        Of a first layer: the mean square of the network's input, 1 if it is standardised. Default: the layer's input comes
+        Of a first layer: the mean square of the network's input, 1 if it is standardized. Default: the layer's input comes
         out of softsign.
     in_axis, out_axis, batch_axis, dtype
         As of `jax.nn.initializers.variance_scaling`; other axes are those of a convolution's window.

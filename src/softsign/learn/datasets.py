@@ -1,4 +1,4 @@
-"""Labelled data for training: the digits that scikit-learn ships, and MNIST and CIFAR-10 from a folder.
+"""Labeled data for training: the digits that scikit-learn ships, and MNIST and CIFAR-10 from a folder.
 
 Files are only read, and nothing in them is trusted: sizes, types and labels are checked, and CIFAR-10's pickles are read by
 an unpickler that knows stand-ins for arrays and can call nothing else.
@@ -46,7 +46,7 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled examples in three parts.
+    """Labeled examples in three parts.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ def read_digits() -> Dataset:
     Returns
     -------
     Dataset
-        8x8 pixels, standardised. The last fifth of the training scans is held out for validation: 1,078, 269 and 450 scans.
+        8x8 pixels, standardized. The last fifth of the training scans is held out for validation: 1,078, 269 and 450 scans.
     """
     scans = digits.load()
     train_x, test_x = (x.reshape(len(x), -1) for x in (scans.train_x, scans.test_x))

@@ -29,14 +29,14 @@ WEIGHT_DECAY = 1e-3
 
 
 class Digits(NamedTuple):
-    """The scans, standardised with the mean and deviation of the training pixels.
+    """The scans, standardized with the mean and deviation of the training pixels.
 
     Attributes
     ----------
     train_x, test_x : ndarray of float32, shape (scans, 8, 8)
     train_label, test_label : ndarray of int64, shape (scans,)
     paper : float
-        The standardised value of an empty pixel.
+        The standardized value of an empty pixel.
     """
 
     train_x: Array

@@ -27,7 +27,7 @@ def network_model(network: Network, *, loss: bool = False) -> ModelProto:
     -------
     onnx.ModelProto
         From ``x``, shape ("scans", pixels), to ``scores``, shape ("scans", 10). Layer i, counted from 1, has the
-        initialisers ``wi`` and ``bi``.
+        initializers ``wi`` and ``bi``.
     """
     net = Net("digits")
     layers = list(zip(network.weights, network.biases, strict=True))

@@ -26,8 +26,8 @@ _NOTATION = {
     ),
     "log_jacobian": (r"\ln f\,'(x)", r"-2\,\ln(1+|x|)"),
 }
-#: Okabe and Ito's palette, told apart with any colour vision.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Okabe and Ito's palette, told apart with any color vision.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _GUIDE: dict[str, Any] = {"color": "0.45", "linewidth": 1, "linestyle": (0, (4, 3))}
 _POINTS = 1001
 
@@ -67,7 +67,7 @@ def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0
     figure = Figure(figsize=(4.2 * columns, 3.6 * rows), dpi=200, layout="constrained")
     for index, name in enumerate(names):
         draw_function(
-            figure.add_subplot(rows, columns, index + 1), name, low, high, _COLOURS[index % len(_COLOURS)]
+            figure.add_subplot(rows, columns, index + 1), name, low, high, _COLORS[index % len(_COLORS)]
         )
     return figure
 
@@ -89,23 +89,23 @@ def demo_figure(history: Sequence[Epoch], scans: int) -> Figure:
     figure = Figure(figsize=(9.0, 7.2), dpi=200, layout="constrained")
     _draw_learning_curve(figure.add_subplot(2, 2, 1), history, scans)
     for index, name in enumerate(("softsign", "derivative", "second_derivative")):
-        draw_function(figure.add_subplot(2, 2, index + 2), name, -10.0, 10.0, _COLOURS[index])
+        draw_function(figure.add_subplot(2, 2, index + 2), name, -10.0, 10.0, _COLORS[index])
     return figure
 
 
-def draw_function(axes: Axes, name: str, low: float, high: float, colour: str) -> None:
+def draw_function(axes: Axes, name: str, low: float, high: float, color: str) -> None:
     """Draw one function over ``[low, high]``; see :func:`function_figure`."""
     symbol, formula = _NOTATION[name]
     _decorate(axes, f"{name}\n${symbol} = {formula}$", "$y$" if name == "inverse" else "$x$", f"${symbol}$")
     if name == "second_derivative":
-        _draw_jump(axes, low, high, colour)
+        _draw_jump(axes, low, high, color)
     elif name == "inverse":
-        _draw_inverse(axes, low, high, colour)
+        _draw_inverse(axes, low, high, color)
     else:
         x = np.union1d(
             np.linspace(low, high, _POINTS), 0.0 if low < 0 < high else low
         )  # f' has its peak at 0
-        axes.plot(x, getattr(softsign, name)(x), color=colour, linewidth=2)
+        axes.plot(x, getattr(softsign, name)(x), color=color, linewidth=2)
     if name == "softsign":
         for y, label in ((-1.0, "asymptotes ±1"), (1.0, None)):
             axes.axhline(y, label=label, **_GUIDE)
@@ -113,14 +113,14 @@ def draw_function(axes: Axes, name: str, low: float, high: float, colour: str) -
         axes.legend(loc="upper left", frameon=False)
 
 
-def _draw_jump(axes: Axes, low: float, high: float, colour: str) -> None:
+def _draw_jump(axes: Axes, low: float, high: float, color: str) -> None:
     """Draw f'' as its two branches, which end at +2 and -2."""
     tiny = float(np.finfo(np.float64).tiny)
     limits = []
     for start, stop, end in ((low, min(high, -tiny), -tiny), (max(low, tiny), high, tiny)):
         if start < stop:
             x = np.linspace(start, stop, _POINTS)
-            axes.plot(x, softsign.second_derivative(x), color=colour, linewidth=2)
+            axes.plot(x, softsign.second_derivative(x), color=color, linewidth=2)
             if end in (start, stop):
                 limits.append(softsign.second_derivative(end))
     if limits:
@@ -128,16 +128,16 @@ def _draw_jump(axes: Axes, low: float, high: float, colour: str) -> None:
             "linestyle": "none",
             "marker": "o",
             "markersize": 6,
-            "markeredgecolor": colour,
+            "markeredgecolor": color,
         }
         axes.plot([0.0] * len(limits), limits, markerfacecolor="white", label="one-sided limit", **circle)
         axes.plot(
-            [0.0], softsign.second_derivative([0.0]), markerfacecolor=colour, label="value at 0", **circle
+            [0.0], softsign.second_derivative([0.0]), markerfacecolor=color, label="value at 0", **circle
         )
         axes.legend(frameon=False)
 
 
-def _draw_inverse(axes: Axes, low: float, high: float, colour: str) -> None:
+def _draw_inverse(axes: Axes, low: float, high: float, color: str) -> None:
     """Draw the inverse up to its poles at -1 and 1, which set no scale."""
     start, stop = max(low, -1.0), min(high, 1.0)
     if start >= stop:
@@ -145,7 +145,7 @@ def _draw_inverse(axes: Axes, low: float, high: float, colour: str) -> None:
     y = np.linspace(start, stop, _POINTS)
     y = y[np.abs(y) < 1]
     x = softsign.inverse(y)
-    axes.plot(y, x, color=colour, linewidth=2)
+    axes.plot(y, x, color=color, linewidth=2)
     poles = [pole for pole in (-1.0, 1.0) if low <= pole <= high]
     for index, pole in enumerate(poles):
         axes.axvline(pole, label=None if index else "poles ±1", **_GUIDE)
@@ -159,11 +159,11 @@ def _draw_learning_curve(axes: Axes, history: Sequence[Epoch], scans: int) -> No
     epochs = range(1, len(history) + 1)
     training = [100 * epoch.train_accuracy for epoch in history]
     test = [100 * epoch.test_accuracy for epoch in history]
-    axes.plot(epochs, training, color=_COLOURS[4], linewidth=1.5, label="training, shifted scans")
+    axes.plot(epochs, training, color=_COLORS[4], linewidth=1.5, label="training, shifted scans")
     axes.plot(
         epochs,
         test,
-        color=_COLOURS[0],
+        color=_COLORS[0],
         linewidth=2,
         label=f"test, {scans} scans: {test[-1]:.1f} % at the end",
     )

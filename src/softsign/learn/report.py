@@ -18,7 +18,7 @@ from plotly.subplots import make_subplots
 
 from softsign.learn import shapeset
 from softsign.learn.study import Study
-from softsign.learn.training import INITIALISATIONS, NUMBERED, Result, Run
+from softsign.learn.training import INITIALIZATIONS, NUMBERED, Result, Run
 from softsign.stream import written_beside
 
 __all__ = ["PAPER", "Choice", "Table", "choices", "rate_table", "start_table", "table", "write"]
@@ -26,13 +26,13 @@ __all__ = ["PAPER", "Choice", "Table", "choices", "rate_table", "start_table", "
 #: Test error in %, of networks with five hidden layers of 1000 units (Glorot and Bengio 2010, table 1).
 PAPER = {
     ("softsign", "standard"): {"Shapeset-3x2": 16.27, "MNIST": 1.64, "CIFAR-10": 55.78},
-    ("softsign", "normalised"): {"Shapeset-3x2": 16.06, "MNIST": 1.72, "CIFAR-10": 53.8},
+    ("softsign", "normalized"): {"Shapeset-3x2": 16.06, "MNIST": 1.72, "CIFAR-10": 53.8},
     ("tanh", "standard"): {"Shapeset-3x2": 27.15, "MNIST": 1.76, "CIFAR-10": 55.9},
-    ("tanh", "normalised"): {"Shapeset-3x2": 15.60, "MNIST": 1.64, "CIFAR-10": 52.92},
+    ("tanh", "normalized"): {"Shapeset-3x2": 15.60, "MNIST": 1.64, "CIFAR-10": 52.92},
     ("sigmoid", "standard"): {"Shapeset-3x2": 82.61, "MNIST": 2.21, "CIFAR-10": 57.28},
 }
-#: Okabe and Ito's palette, told apart with any colour vision.
-_COLOURS = (
+#: Okabe and Ito's palette, told apart with any color vision.
+_COLORS = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -68,8 +68,8 @@ class Choice(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Activation and initialisation."""
-        return f"{self.run.activation}, {self.run.initialisation}"
+        """Activation and initialization."""
+        return f"{self.run.activation}, {self.run.initialization}"
 
 
 class Table(NamedTuple):
@@ -145,12 +145,12 @@ def table(study: Study) -> Table:
     rows = []
     for choice in choices(study):
         run, results = choice
-        paper = PAPER.get((run.activation, run.initialisation), {}) if run.depth == 5 else {}
+        paper = PAPER.get((run.activation, run.initialization), {}) if run.depth == 5 else {}
         jacobians = [result["jacobian"] for result in results]
         rows.append(
             [
                 run.activation,
-                run.initialisation,
+                run.initialization,
                 f"{run.depth}x{run.width}",
                 f"{max(result['updates'] for result in results):,}",
                 f"{run.rate:g}",
@@ -161,7 +161,7 @@ def table(study: Study) -> Table:
         )
     header = [
         "activation",
-        "initialisation",
+        "initialization",
         "layers",
         "updates",
         "rate",
@@ -193,11 +193,11 @@ def rate_table(study: Study) -> Table:
     rows: dict[Run, list[str]] = {}
     for run, results in _by_rate(study).items():
         if run.updates:
-            names = [run.activation, run.initialisation, f"{run.depth}x{run.width}"]
+            names = [run.activation, run.initialization, f"{run.depth}x{run.width}"]
             row = rows.setdefault(_without_rate(run), names + [""] * len(rates))
             row[3 + rates.index(run.rate)] = _per_cent([result["test_error"] for result in results])
     return Table(
-        ["activation", "initialisation", "layers", *(f"{rate:g}" for rate in rates)], list(rows.values())
+        ["activation", "initialization", "layers", *(f"{rate:g}" for rate in rates)], list(rows.values())
     )
 
 
@@ -218,13 +218,13 @@ def start_table(study: Study) -> Table:
         history = study.results.get(run.name, {}).get("history", {})
         if history.get("gradient"):
             gradient = history["gradient"][0]
-            key = (run.activation, run.initialisation, f"{run.depth}x{run.width}")
+            key = (run.activation, run.initialization, f"{run.depth}x{run.width}")
             ratios.setdefault(key, {})[run.seed] = gradient[0] / gradient[-1]
     rows = [
         [*key, str(len(seeds)), *(f"{f(seeds.values()):.2g}" for f in (statistics.fmean, min, max))]
         for key, seeds in ratios.items()
     ]
-    header = ["activation", "initialisation", "layers", "networks", "mean", "min", "max"]
+    header = ["activation", "initialization", "layers", "networks", "mean", "min", "max"]
     return Table(header, rows)
 
 
@@ -252,7 +252,7 @@ def _page(study: Study) -> str:
     data = html.escape(", ".join(dict.fromkeys(run.data for run in study.runs)))
     environment = html.escape(", ".join(f"{name} {value}" for name, value in study.environment.items()))
     parts = [
-        "<h1>Softsign and its initialisation: a training study</h1>",
+        "<h1>Softsign and its initialization: a training study</h1>",
         f"<p>{done} of {total} runs on {data} are finished. {environment}.</p>",
         *_notes(study),
     ]
@@ -265,7 +265,7 @@ def _page(study: Study) -> str:
         "<h2>Before training</h2>",
         (
             "<p>Mean square of the derivative of an example's loss with respect to the pre-activations: in the first hidden "
-            "layer, over that in the last. By theory it is 1 with the critical initialisation.</p>"
+            "layer, over that in the last. By theory it is 1 with the critical initialization.</p>"
         ),
         _html_table(start_table(study)),
         _rules(study),
@@ -287,7 +287,7 @@ def _trained(study: Study, shown: Sequence[Choice]) -> list[str]:
             "<p>The learning rate is the one of those tried with the lowest validation error. The paper's errors are after "
             "5,000,000 updates of five layers of 1000 units, at a rate chosen in the same way. The singular value is the mean "
             "over those of the Jacobians from one hidden layer's activations to the next one's, before and after training; "
-            "the paper has 0.5 for the standard and 0.8 for the normalised initialisation.</p>"
+            "the paper has 0.5 for the standard and 0.8 for the normalized initialization.</p>"
         ),
         _html_table(table(study)),
         "<h2>Test error at each learning rate</h2>",
@@ -315,19 +315,19 @@ def _trained(study: Study, shown: Sequence[Choice]) -> list[str]:
 def _error_figure(shown: Sequence[Choice]) -> go.Figure:
     activations, rules = (
         list(dict.fromkeys(getattr(choice.run, name) for choice in shown))
-        for name in ("activation", "initialisation")
+        for name in ("activation", "initialization")
     )
     figure = go.Figure()
     for choice in shown:
-        colour, dash = activations.index(choice.run.activation), rules.index(choice.run.initialisation)
+        color, dash = activations.index(choice.run.activation), rules.index(choice.run.initialization)
         if len(activations) == 1:
-            colour, dash = dash, 0
+            color, dash = dash, 0
         history = choice.results[0]["history"]
         figure.add_scatter(
             x=history["updates"],
             y=[100 * error for error in history["error"]],
             name=choice.label,
-            line={"color": _COLOURS[colour % len(_COLOURS)], "dash": _DASHES[dash % len(_DASHES)]},
+            line={"color": _COLORS[color % len(_COLORS)], "dash": _DASHES[dash % len(_DASHES)]},
         )
     figure.update_layout(height=520, template="plotly_white", margin={"t": 20})
     figure.update_xaxes(title="updates")
@@ -339,11 +339,11 @@ def _panels(
     shown: Sequence[Choice], draw: Callable[[go.Figure, Choice, int, int], None], x: str, log: bool = False
 ) -> go.Figure:
     """Draw a panel for each network: a row for each activation, or three columns if there is one."""
-    rules = list(dict.fromkeys(choice.run.initialisation for choice in shown))
+    rules = list(dict.fromkeys(choice.run.initialization for choice in shown))
     activations = list(dict.fromkeys(choice.run.activation for choice in shown))
     columns = len(rules) if len(activations) > 1 else min(3, len(shown))
     places = [
-        (activations.index(c.run.activation), rules.index(c.run.initialisation))
+        (activations.index(c.run.activation), rules.index(c.run.initialization))
         if len(activations) > 1
         else divmod(i, columns)
         for i, c in enumerate(shown)
@@ -440,9 +440,9 @@ def _notes(study: Study) -> list[str]:
 
 
 def _rules(study: Study) -> str:
-    used = {run.initialisation.partition(":")[0] for run in study.runs}
-    rows = [[NUMBERED.get(rule, rule), text] for rule, text in INITIALISATIONS.items() if rule in used]
-    return "<h2>Initialisations</h2>" + _html_table(Table(["name", "weights and biases"], rows))
+    used = {run.initialization.partition(":")[0] for run in study.runs}
+    rows = [[NUMBERED.get(rule, rule), text] for rule, text in INITIALIZATIONS.items() if rule in used]
+    return "<h2>Initializations</h2>" + _html_table(Table(["name", "weights and biases"], rows))
 
 
 def _samples() -> str:

@@ -2,7 +2,7 @@
 
 Glorot and Bengio (2010) trained on images of 32x32 pixels with one or two shapes out of three kinds (triangle,
 parallelogram, ellipse) at random places, sizes, proportions and angles. What kinds are there is to be told, which makes
-nine classes; one shape may hide about half of another. No image comes twice, so the error measures optimisation alone. An
+nine classes; one shape may hide about half of another. No image comes twice, so the error measures optimization alone. An
 answer that is always "triangle" is wrong in 5 of 6 cases (83.33 %).
 
 `generate` makes images in this process, `Stream` in worker processes. NumPy is all that either needs.
@@ -47,7 +47,7 @@ MARGIN = 1  # pixels between a shape and the edge of the image
 CORNERS = np.array([3, 4, 20])  # of a triangle, a parallelogram and what stands for an ellipse
 STEPS = 255  # into which the angles are divided
 SCALE = (0.2 * SIZE, 0.8 * SIZE)  # pixels, of either axis
-DARK, LIGHT = (0, 114), (141, 255)  # grey levels, from 0 to 0.45 and from 0.55 to 1
+DARK, LIGHT = (0, 114), (141, 255)  # gray levels, from 0 to 0.45 and from 0.55 to 1
 HIDDEN = 0.5  # largest part of the first shape that the second may hide, by the estimate in `_hidden`
 ATTEMPTS = 50  # at placing the second shape, before it is left out
 
@@ -68,18 +68,18 @@ class Shapes(NamedTuple):
     ----------
     corners : ndarray of complex128, shape (20, n)
         In order around the shape. A shape with fewer corners repeats its last one.
-    centre : ndarray of complex128, shape (n,)
+    center : ndarray of complex128, shape (n,)
         Centroid of the corners.
     area : ndarray of float64, shape (n,)
     """
 
     corners: NDArray[np.complex128]
-    centre: NDArray[np.complex128]
+    center: NDArray[np.complex128]
     area: NDArray[np.float64]
 
     def of(self, images: Any) -> Shapes:
         """Return the shapes of some of the images, in NumPy's indexing."""
-        return Shapes(self.corners[:, images], self.centre[images], self.area[images])
+        return Shapes(self.corners[:, images], self.center[images], self.area[images])
 
 
 class Scenes(NamedTuple):
@@ -94,7 +94,7 @@ class Scenes(NamedTuple):
     kinds : ndarray of int64, shape (2, n)
         Of the two shapes: 0, 1, 2 for triangle, parallelogram, ellipse.
     levels : ndarray of uint8, shape (3, n)
-        Grey levels of the background and of the two shapes.
+        Gray levels of the background and of the two shapes.
     """
 
     first: Shapes
@@ -110,7 +110,7 @@ class Scenes(NamedTuple):
 
 
 def generate(rng: np.random.Generator, n: int) -> tuple[Images, Labels]:
-    """Draw labelled images.
+    """Draw labeled images.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def generate(rng: np.random.Generator, n: int) -> tuple[Images, Labels]:
 
 
 def scaled(levels: Bytes) -> Images:
-    """Map grey levels to [-1, 1] by (2 level - 255) / 255, rounded once, so that inverted images are negated ones.
+    """Map gray levels to [-1, 1] by (2 level - 255) / 255, rounded once, so that inverted images are negated ones.
 
     Parameters
     ----------
@@ -214,8 +214,8 @@ def _shapes(rng: np.random.Generator, kinds: Labels) -> Shapes:
     base = corners[1] - corners[0]
     corners *= np.exp(2j * np.pi / STEPS * rng.integers(STEPS, size=n)) * np.abs(base) / base
     x, y = (_shift(rng, part) for part in (corners.real, corners.imag))
-    centre = x + 1j * y
-    return Shapes(corners + centre, centre, major * minor / 8 * count * np.sin(2 * np.pi / count))
+    center = x + 1j * y
+    return Shapes(corners + center, center, major * minor / 8 * count * np.sin(2 * np.pi / count))
 
 
 def _shift(rng: np.random.Generator, corners: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -227,23 +227,23 @@ def _shift(rng: np.random.Generator, corners: NDArray[np.float64]) -> NDArray[np
 def _hidden(first: Shapes, second: Shapes) -> NDArray[np.float64]:
     """Estimate which part of the first shape the second one hides.
 
-    With d the distance of the centres and p the sum of how far the shapes reach towards each other on the line through them,
+    With d the distance of the centers and p the sum of how far the shapes reach towards each other on the line through them,
     it is ``(1 - 2**(-(p - d) / d)) * area of the second / area of the first`` if p > d, else 0.
     """
-    between = second.centre - first.centre
+    between = second.center - first.center
     between[between == 0] = 1e-9  # any direction will do
     distance = np.abs(between)
     towards = between.conj() / distance
-    reach = ((first.corners - first.centre) * towards).real.max(axis=0)
-    reach -= ((second.corners - second.centre) * towards).real.min(axis=0)
+    reach = ((first.corners - first.center) * towards).real.max(axis=0)
+    reach -= ((second.corners - second.center) * towards).real.min(axis=0)
     overlap = 1 - np.exp2(-np.maximum(reach - distance, 0) / distance)
     return np.asarray(overlap * second.area / first.area)
 
 
 def paint(scenes: Scenes) -> Bytes:
-    """Paint scenes. A pixel has the level of the last shape that its centre lies in.
+    """Paint scenes. A pixel has the level of the last shape that its center lies in.
 
-    A centre that is exactly on an edge counts as inside, except on the shape's largest y.
+    A center that is exactly on an edge counts as inside, except on the shape's largest y.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def paint(scenes: Scenes) -> Bytes:
     Returns
     -------
     ndarray of uint8, shape (n, 32, 32)
-        Grey levels. Centres of pixels are at 0.5, 1.5, ... 31.5; y grows from row to row.
+        Gray levels. Centers of pixels are at 0.5, 1.5, ... 31.5; y grows from row to row.
     """
     n = len(scenes.both)
     images = np.empty((n, SIZE, SIZE), np.uint8)
@@ -266,9 +266,9 @@ def paint(scenes: Scenes) -> Bytes:
 
 
 def _filled(corners: NDArray[np.complex128]) -> NDArray[np.bool_]:
-    """Tell which pixels have their centres in convex polygons: shape (n, 32, 32).
+    """Tell which pixels have their centers in convex polygons: shape (n, 32, 32).
 
-    A row of centres is inside between the outermost crossings of its line with the edges.
+    A row of centers is inside between the outermost crossings of its line with the edges.
     """
     middles = np.arange(SIZE) + 0.5
     x, y = (np.ascontiguousarray(part)[..., np.newaxis] for part in (corners.real, corners.imag))
@@ -435,7 +435,7 @@ def picture(target: str | os.PathLike[str] | BinaryIO, seed: int = 0) -> None:
             top, left = row * pitch + 1, column * pitch + 1
             sheet[top : top + SIZE, left : left + SIZE] = image
     figure = Figure(figsize=(10, 7.6), dpi=150)
-    axes = figure.add_subplot(facecolor="#56B4E9")  # between the images, which are grey all over
+    axes = figure.add_subplot(facecolor="#56B4E9")  # between the images, which are gray all over
     axes.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
     axes.set_yticks(
         np.arange(len(CLASSES)) * pitch + pitch / 2, [name.replace(" and ", "\nand ") for name in CLASSES]

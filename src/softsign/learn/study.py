@@ -38,7 +38,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "shapeset",
             "activations": ("softsign", "tanh", "sigmoid", "relu", "isru"),
-            "initialisations": ("standard", "normalised", "critical:0.1", "critical:0.5"),
+            "initializations": ("standard", "normalized", "critical:0.1", "critical:0.5"),
             "depths": (5,),
             "width": 200,
             "batch": 10,
@@ -52,9 +52,9 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "digits",
             "activations": ("softsign",),
-            "initialisations": (
+            "initializations": (
                 *(f"critical:{q}" for q in (0.001, 0.01, 0.1, 0.5, 1)),
-                "normalised",
+                "normalized",
                 "pytorch",
                 "identity:0.085",
                 "identity:0.5",
@@ -71,7 +71,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
             "data": "digits",
             "activations": ("softsign",),
             # Their gradients are smaller, which might ask for larger rates.
-            "initialisations": ("normalised", "pytorch", "identity:0.085", "identity:0.5"),
+            "initializations": ("normalized", "pytorch", "identity:0.085", "identity:0.5"),
             "depths": (50,),
             "width": 256,
             "batch": 50,
@@ -83,9 +83,9 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "digits",
             "activations": ("softsign",),
-            "initialisations": (
+            "initializations": (
                 *(f"critical:{q}" for q in (0.01, 0.1, 0.5, 1)),
-                "normalised",
+                "normalized",
                 "identity:0.085",
                 "identity:0.5",
             ),
@@ -102,7 +102,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {
             "data": "shapeset",
             "activations": ("softsign", "tanh", "sigmoid", "relu", "isru"),
-            "initialisations": ("standard", "normalised", "critical:0.1"),
+            "initializations": ("standard", "normalized", "critical:0.1"),
             "depths": (1, 2, 3, 4, 5),
             "width": 1000,
             "batch": 10,
@@ -127,7 +127,7 @@ def grid(
     *,
     data: str,
     activations: Sequence[str],
-    initialisations: Sequence[str],
+    initializations: Sequence[str],
     depths: Sequence[int],
     width: int,
     batch: int,
@@ -140,7 +140,7 @@ def grid(
 
     Parameters
     ----------
-    data, activations, initialisations, depths, width, batch, updates, rates, momentum, seeds
+    data, activations, initializations, depths, width, batch, updates, rates, momentum, seeds
         As of `softsign.learn.training.Run`.
 
     Returns
@@ -161,7 +161,7 @@ def grid(
     """
     axes: dict[str, Sequence[Any]] = {
         "activations": activations,
-        "initialisations": initialisations,
+        "initializations": initializations,
         "depths": depths,
         "rates": rates,
         "seeds": seeds,
@@ -170,8 +170,8 @@ def grid(
         if not values:
             raise ValueError(f"{name} is empty, but must have one item or more")
     runs = [
-        Run(data, activation, initialisation, depth, width, batch, updates, rate, momentum, seed)
-        for activation, initialisation, depth, rate, seed in itertools.product(*axes.values())
+        Run(data, activation, initialization, depth, width, batch, updates, rate, momentum, seed)
+        for activation, initialization, depth, rate, seed in itertools.product(*axes.values())
     ]
     return list(dict.fromkeys(runs))
 
@@ -233,7 +233,7 @@ class Study:
     Examples
     --------
     >>> import tempfile
-    >>> runs = preset("deep", depths=[1], updates=10, width=10, rates=[0.1], seeds=[0], initialisations=["standard"])
+    >>> runs = preset("deep", depths=[1], updates=10, width=10, rates=[0.1], seeds=[0], initializations=["standard"])
     >>> study = Study(tempfile.mkdtemp(), runs)
     >>> with local_workers(1) as executor:
     ...     study.run(executor)

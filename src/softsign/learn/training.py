@@ -1,4 +1,4 @@
-"""One network of the training study: built, initialised, trained, watched, and resumed exactly where it stopped.
+"""One network of the training study: built, initialized, trained, watched, and resumed exactly where it stopped.
 
 `train` is all of it. The networks are those of Glorot and Bengio (2010): fully connected, one activation function
 throughout, softmax and negative log-likelihood on top, trained by stochastic gradient descent. Needs PyTorch.
@@ -37,7 +37,7 @@ from softsign.torch.nn import Softsign
 
 __all__ = [
     "ACTIVATIONS",
-    "INITIALISATIONS",
+    "INITIALIZATIONS",
     "Run",
     "Source",
     "build",
@@ -82,9 +82,9 @@ ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
 }
 
 #: What each rule is.
-INITIALISATIONS = {
+INITIALIZATIONS = {
     "standard": "U(±1/√fan_in), biases 0: the usual rule of 2010",
-    "normalised": "U(±√6/√(fan_in + fan_out)), biases 0: of Glorot and Bengio, also known as Xavier's",
+    "normalized": "U(±√6/√(fan_in + fan_out)), biases 0: of Glorot and Bengio, also known as Xavier's",
     "pytorch": "U(±1/√fan_in), biases too: the default of torch.nn.Linear",
     "critical": "normal, on the edge of chaos, with pre-activations of variance Q",
     "identity": "unit matrices plus normal noise of deviation A/√fan_in, biases 0: of Lee, Choi and Kim",
@@ -103,8 +103,8 @@ class Run:
         "shapeset", "digits", or a folder for `softsign.learn.datasets.load`.
     activation : str
         One of `ACTIVATIONS`.
-    initialisation : str
-        One of `INITIALISATIONS`; "critical:0.5" for q = 0.5, "identity:0.085" for noise of deviation 0.085/sqrt(fan_in).
+    initialization : str
+        One of `INITIALIZATIONS`; "critical:0.5" for q = 0.5, "identity:0.085" for noise of deviation 0.085/sqrt(fan_in).
     depth, width : int
         Hidden layers, and units in each, 1 or more.
     batch, updates : int
@@ -122,7 +122,7 @@ class Run:
 
     data: str
     activation: str
-    initialisation: str
+    initialization: str
     depth: int
     width: int
     batch: int
@@ -136,7 +136,7 @@ class Run:
             raise ValueError(
                 f"activation is {self.activation!r}, but must be one of {', '.join(ACTIVATIONS)}"
             )
-        _split(self.initialisation)
+        _split(self.initialization)
         for name, least in (("depth", 1), ("width", 1), ("batch", 1), ("updates", 0), ("seed", 0)):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
                 raise ValueError(
@@ -150,19 +150,19 @@ class Run:
     @property
     def name(self) -> str:
         """A name for files; runs of one study differ in it."""
-        rule = self.initialisation.replace(":", "")
+        rule = self.initialization.replace(":", "")
         return (
             f"{self.activation}-{rule}-{self.depth}x{self.width}-{self.updates}x{self.batch}"
             f"-rate{self.rate:g}-momentum{self.momentum:g}-seed{self.seed}"
         )
 
 
-def _split(initialisation: str) -> tuple[str, float]:
+def _split(initialization: str) -> tuple[str, float]:
     """Return the rule and its number, which is nan for rules that have none."""
-    rule, _, given = initialisation.partition(":")
-    if rule not in INITIALISATIONS or (rule in NUMBERED) != bool(given):
-        allowed = ", ".join(NUMBERED.get(name, name) for name in INITIALISATIONS)
-        raise ValueError(f"initialisation is {initialisation!r}, but must be one of {allowed}")
+    rule, _, given = initialization.partition(":")
+    if rule not in INITIALIZATIONS or (rule in NUMBERED) != bool(given):
+        allowed = ", ".join(NUMBERED.get(name, name) for name in INITIALIZATIONS)
+        raise ValueError(f"initialization is {initialization!r}, but must be one of {allowed}")
     try:
         number = float(given) if given else math.nan
     except ValueError:
@@ -170,7 +170,7 @@ def _split(initialisation: str) -> tuple[str, float]:
     if given and not 0 < number <= 100:
         letter = NUMBERED[rule][-1]
         raise ValueError(
-            f"initialisation is {initialisation!r}, but {letter} must be a number above 0 and at most 100"
+            f"initialization is {initialization!r}, but {letter} must be a number above 0 and at most 100"
         )
     return rule, number
 
@@ -273,7 +273,7 @@ def _shuffled(x: Tensor, labels: Tensor, run: Run, start: int) -> Batches:
 
 
 def build(run: Run, features: int, classes: int, second_moment: float) -> torch.nn.Sequential:
-    """Build and initialise a network: linear layers with the activation in between.
+    """Build and initialize a network: linear layers with the activation in between.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def build(run: Run, features: int, classes: int, second_moment: float) -> torch.
     Notes
     -----
     The critical rule for functions other than softsign solves the same two equations, with moments by quadrature. For ReLU
-    that is He's rule. The sigmoid is centred: its mean is taken out of the biases of the next layer, which makes it the
+    that is He's rule. The sigmoid is centered: its mean is taken out of the biases of the next layer, which makes it the
     network of tanh(x/2)/2; without that no critical point has a small q.
 
     Examples
@@ -305,7 +305,7 @@ def build(run: Run, features: int, classes: int, second_moment: float) -> torch.
     widths = [features] + [run.width] * run.depth + [classes]
     layers = [torch.nn.utils.skip_init(torch.nn.Linear, *pair) for pair in itertools.pairwise(widths)]
     generator = torch.Generator().manual_seed(run.seed)
-    rule, number = _split(run.initialisation)
+    rule, number = _split(run.initialization)
     if rule == "identity":
         for layer in layers:
             _fill_identity(layer, number, generator)
@@ -325,7 +325,7 @@ def build(run: Run, features: int, classes: int, second_moment: float) -> torch.
 def _fill_uniform(layer: torch.nn.Linear, rule: str, generator: torch.Generator) -> None:
     bound = (
         math.sqrt(6 / (layer.in_features + layer.out_features))
-        if rule == "normalised"
+        if rule == "normalized"
         else layer.in_features**-0.5
     )
     torch.nn.init.uniform_(layer.weight, -bound, bound, generator)
@@ -352,8 +352,8 @@ def _fill_critical(
     x = (math.sqrt(q) * z).requires_grad_()
     y = ACTIVATIONS[activation]()(x)
     (slope,) = torch.autograd.grad(y.sum(), x)
-    centre = (weights @ y.detach()).item() if activation == "sigmoid" else 0.0
-    square, slope_square = (weights @ (y.detach() - centre) ** 2).item(), (weights @ slope**2).item()
+    center = (weights @ y.detach()).item() if activation == "sigmoid" else 0.0
+    square, slope_square = (weights @ (y.detach() - center) ** 2).item(), (weights @ slope**2).item()
     bias_variance = max(q - square / slope_square, 0.0)  # ReLU's is 0, but for rounding
     for layer in layers:
         variance = (
@@ -365,7 +365,7 @@ def _fill_critical(
         torch.nn.init.normal_(layer.bias, 0.0, math.sqrt(bias_variance), generator)
         if layer is not layers[0]:
             with torch.no_grad():
-                layer.bias -= centre * layer.weight.sum(1)
+                layer.bias -= center * layer.weight.sum(1)
 
 
 def train(run: Run, folder: str | os.PathLike[str], report: Callable[[int], None] | None = None) -> Result:
@@ -412,7 +412,7 @@ def train(run: Run, folder: str | os.PathLike[str], report: Callable[[int], None
     checkpoint = checkpoint_path(run, folder)
     state = _restored(checkpoint, run, network, optimizer)
     with _one_thread():
-        _optimise(run, source, network, optimizer, state, checkpoint, report)
+        _optimize(run, source, network, optimizer, state, checkpoint, report)
         return {"dataset": source.name} | state | _closing_look(network, source, state)
 
 
@@ -442,7 +442,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _optimise(
+def _optimize(
     run: Run,
     source: Source,
     network: torch.nn.Sequential,

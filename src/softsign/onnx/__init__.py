@@ -11,7 +11,7 @@ Importing this module registers the operators of feed-forward networks in `softs
 from softsign.onnx.backend import Backend, Softsign, run
 from softsign.onnx.fix import count_softsign, fix_softsign
 from softsign.onnx.gradient import apply_sgd, gradients
-from softsign.onnx.model import ModelError, check_model, from_model, load_model, normalised, to_model
+from softsign.onnx.model import ModelError, check_model, from_model, load_model, normalized, to_model
 from softsign.onnx.schema import disagreements, inherited_schema, since_versions
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "gradients",
     "inherited_schema",
     "load_model",
-    "normalised",
+    "normalized",
     "run",
     "since_versions",
     "to_model",

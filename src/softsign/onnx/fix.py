@@ -19,7 +19,7 @@ from onnx import (
 )
 
 from softsign.onnx.functions import DOMAIN, function_name
-from softsign.onnx.model import ModelError, add_functions, check_model, normalised
+from softsign.onnx.model import ModelError, add_functions, check_model, normalized
 
 __all__ = ["count_softsign", "fix_softsign"]
 
@@ -98,7 +98,7 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
     """
     check_model(model, foreign=True)
     if accurate:
-        made = normalised(model)
+        made = normalized(model)
     else:
         made = ModelProto()
         made.CopyFrom(model)

@@ -15,7 +15,7 @@ from softsign.onnx.model import (
     describe,
     lowered,
     node_def,
-    normalised,
+    normalized,
     tensor_types,
     value_info,
 )
@@ -36,7 +36,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
     loss : str
         The tensor to differentiate: a scalar.
     wrt : str or sequence of str
-        Inputs or initialisers of a floating-point type to differentiate with respect to.
+        Inputs or initializers of a floating-point type to differentiate with respect to.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
     ------
     ModelError
         When the model is wrong, there is no such loss or it is not a scalar, one of `wrt` is neither an input nor an
-        initialiser, is not floating-point or does not influence the loss, or an operator between has no gradient maker.
+        initializer, is not floating-point or does not influence the loss, or an operator between has no gradient maker.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
     """
     names = [wrt] if isinstance(wrt, str) else list(wrt)
     check_model(model)
-    made = normalised(model)
+    made = normalized(model)
     types = tensor_types(made)
     _check_loss(made, loss, types)
     _check_wrt(made, names, types)
@@ -119,12 +119,12 @@ def _check_wrt(model: ModelProto, names: Sequence[str], types: Mapping[str, Tens
     given += [tensor.name for tensor in model.graph.initializer if tensor.name not in given]
     if not names or len(set(names)) < len(names):
         raise ModelError(
-            f"wrt must name inputs or initialisers, each once; given: {', '.join(names) or 'none'}"
+            f"wrt must name inputs or initializers, each once; given: {', '.join(names) or 'none'}"
         )
     for name in names:
         if name not in given:
             raise ModelError(
-                f"wrt: {name!r} is neither an input nor an initialiser of the model; those are {', '.join(given)}"
+                f"wrt: {name!r} is neither an input nor an initializer of the model; those are {', '.join(given)}"
             )
         if types[name].dtype.kind in "iub":
             raise ModelError(f"wrt: {name!r} is {types[name].dtype}, and integers have no gradient")
@@ -217,12 +217,12 @@ def apply_sgd(
         step.update(name, rate, momentum, decays.get(name, 0.0))
     kept = [value for value in made.graph.output if value.name.removesuffix("_grad") not in parameters]
     graph = made.graph
-    initialisers = [tensor for tensor in graph.initializer if tensor.name not in parameters]
+    initializers = [tensor for tensor in graph.initializer if tensor.name not in parameters]
     inputs = {value.name for value in graph.input}
     graph.input.extend(value_info(name, types[name]) for name in parameters if name not in inputs)
     graph.input.extend(step.inputs)
     for field, values in (
-        ("initializer", [*initialisers, *step.initialisers]),
+        ("initializer", [*initializers, *step.initializers]),
         ("output", [*kept, *step.outputs]),
         ("node", [*graph.node, *step.nodes]),
     ):
@@ -262,7 +262,7 @@ class _Step:
         self.nodes: list[NodeProto] = []
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
-        self.initialisers: list[onnx.TensorProto] = []
+        self.initializers: list[onnx.TensorProto] = []
 
     def new(self, name: str) -> str:
         if name in self.taken:
@@ -275,7 +275,7 @@ class _Step:
     def number(self, name: str, value: float, dtype: np.dtype[Any]) -> str:
         made = unused(name, self.taken)
         self.taken.add(made)
-        self.initialisers.append(numpy_helper.from_array(np.array(value, dtype), made))
+        self.initializers.append(numpy_helper.from_array(np.array(value, dtype), made))
         return made
 
     def node(self, op_type: str, *inputs: str, output: str) -> str:

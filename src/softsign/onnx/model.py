@@ -24,7 +24,7 @@ __all__ = [
     "check_model",
     "from_model",
     "load_model",
-    "normalised",
+    "normalized",
     "to_model",
 ]
 
@@ -239,7 +239,7 @@ def _all_nodes(body: onnx.GraphProto | onnx.FunctionProto) -> Iterator[NodeProto
                 yield from _all_nodes(inner)
 
 
-def normalised(model: ModelProto) -> ModelProto:
+def normalized(model: ModelProto) -> ModelProto:
     """Return a model in the dialect that gradient makers know: opset 18 or newer, no functions but softsign's.
 
     Parameters
@@ -266,7 +266,7 @@ def normalised(model: ModelProto) -> ModelProto:
         raise ModelError(f"onnx cannot convert the model to opset {OPSET}: {reason}") from error
     if (
         made.ir_version < 4
-    ):  # where initialisers had to be inputs too; from 4 on that lets the caller replace them
+    ):  # where initializers had to be inputs too; from 4 on that lets the caller replace them
         constant = {tensor.name for tensor in made.graph.initializer}
         kept = [value for value in made.graph.input if value.name not in constant]
         del made.graph.input[:]
@@ -459,7 +459,7 @@ def to_model(
     Parameters
     ----------
     net : Net
-        Its constants become initialisers.
+        Its constants become initializers.
     types : mapping of str to array_like, TensorType or (dtype, shape), optional
         Dtypes and shapes of the net's inputs; a string in a shape is the name of a size that varies. Those that
         ``net.types`` has may be left out.
@@ -576,12 +576,12 @@ def from_model(model: ModelProto) -> Net:
     Returns
     -------
     Net
-        With the names of the model. Initialisers and Constant nodes are its constants.
+        With the names of the model. Initializers and Constant nodes are its constants.
 
     Raises
     ------
     ModelError
-        When the model is wrong, or has an operator that is not registered, control flow or sparse initialisers.
+        When the model is wrong, or has an operator that is not registered, control flow or sparse initializers.
 
     Examples
     --------
@@ -595,9 +595,9 @@ def from_model(model: ModelProto) -> Net:
     """
     if model.graph.sparse_initializer:
         name = model.graph.sparse_initializer[0].values.name
-        raise ModelError(f"initialiser {name!r} is sparse; a net takes dense ones")
+        raise ModelError(f"initializer {name!r} is sparse; a net takes dense ones")
     check_model(model)
-    graph = normalised(model).graph
+    graph = normalized(model).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     net = Net(graph.name)
     for node in graph.node:

@@ -1,7 +1,7 @@
 """ONNX's operators of feed-forward networks in the registry: schemas and kernels from onnx, gradient makers from here.
 
 The gradients consist of operators that have gradient makers themselves, so they can be differentiated again, except where a
-docstring says otherwise. They are written for opset 18 and newer; see `softsign.onnx.model.normalised`.
+docstring says otherwise. They are written for opset 18 and newer; see `softsign.onnx.model.normalized`.
 """
 
 from collections.abc import Sequence

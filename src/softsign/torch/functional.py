@@ -27,7 +27,7 @@ def _keys_of_ordinary_tensors() -> Iterator[int]:
         yield (inference | keys(key.ADInplaceOrView) | keys(getattr(key, f"Autograd{device}"))).raw_repr()
 
 
-#: Of strided tensors in memory: not of fake, sparse, quantised, nested or lazily negated ones, nor of those of torch.func.
+#: Of strided tensors in memory: not of fake, sparse, quantized, nested or lazily negated ones, nor of those of torch.func.
 _ORDINARY_KEYS = frozenset(_keys_of_ordinary_tensors())
 
 
@@ -104,7 +104,7 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
     TypeError
         If `input` is not a tensor.
     NotImplementedError
-        If `input` is sparse, quantised or of another dtype.
+        If `input` is sparse, quantized or of another dtype.
     RuntimeError
         If `inplace` is asked for where PyTorch forbids it: of a leaf that requires a gradient, of an integer tensor.
 
@@ -181,7 +181,7 @@ def inverse(y: Tensor) -> Tensor:
     TypeError
         If `y` is not a tensor.
     NotImplementedError
-        If `y` is sparse, quantised or of another dtype.
+        If `y` is sparse, quantized or of another dtype.
 
     Examples
     --------
@@ -211,7 +211,7 @@ def antiderivative(x: Tensor) -> Tensor:
     TypeError
         If `x` is not a tensor.
     NotImplementedError
-        If `x` is sparse, quantised or of another dtype.
+        If `x` is sparse, quantized or of another dtype.
 
     Examples
     --------
@@ -241,7 +241,7 @@ def log_jacobian(x: Tensor) -> Tensor:
     TypeError
         If `x` is not a tensor.
     NotImplementedError
-        If `x` is sparse, quantised or of another dtype.
+        If `x` is sparse, quantized or of another dtype.
 
     Examples
     --------
@@ -275,7 +275,7 @@ def nth_derivative(n: int, x: Tensor) -> Tensor:
     ValueError
         If `n` is out of its range.
     NotImplementedError
-        If `x` is sparse, quantised or of another dtype.
+        If `x` is sparse, quantized or of another dtype.
 
     Examples
     --------
@@ -291,7 +291,7 @@ def _check(x: Any, name: str) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: the argument must be a Tensor, got {type(x).__name__}")
     if x.layout not in (torch.strided, torch.jagged) or x.is_quantized:
-        kind = "a quantised tensor" if x.is_quantized else f"one of layout {x.layout}"
+        kind = "a quantized tensor" if x.is_quantized else f"one of layout {x.layout}"
         raise NotImplementedError(f"{name}: the argument must be a dense tensor, got {kind}")
 
 

@@ -1,4 +1,4 @@
-"""Initialisation of softsign networks in PyTorch, on the edge of chaos.
+"""Initialization of softsign networks in PyTorch, on the edge of chaos.
 
 There the variance of pre-activations stays q from layer to layer, and that of gradients what it was. `softsign.init` has the
 theory; `critical_` applies it to a network, `adapt_` to one that the theory does not cover, from a batch of data.
@@ -163,7 +163,7 @@ def critical_(
     distribution: Distribution = "normal",
     generator: torch.Generator | None = None,
 ) -> Layers:
-    """Initialise a feed-forward softsign network on the edge of chaos.
+    """Initialize a feed-forward softsign network on the edge of chaos.
 
     Weights have the variance sigma_w**2 / fan_in and biases sigma_b**2 of `softsign.init.critical`; the first layer's
     weights bring the input to the variance q.
@@ -177,7 +177,7 @@ def critical_(
         Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth: about
         1/(2 depth) does.
     input_second_moment
-        Mean of the squares of the network's input, 1 if it is standardised; or a batch of inputs to take it from.
+        Mean of the squares of the network's input, 1 if it is standardized; or a batch of inputs to take it from.
     distribution
         Of the weights: "normal", "uniform" or "orthogonal".
     generator
@@ -228,16 +228,16 @@ def adapt_(
     distribution: Distribution = "normal",
     generator: torch.Generator | None = None,
 ) -> torch.nn.Module:
-    """Initialise a network from data, in one forward pass: each layer's weights are scaled to what comes in.
+    """Initialize a network from data, in one forward pass: each layer's weights are scaled to what comes in.
 
     Biases are normal with the sigma_b of `softsign.init.critical`, weights scaled so that the layer's output has the mean
-    square q on the batch. So residual connections, normalisation, pooling or other activations in between are taken
-    into account, as in layer-sequential unit-variance initialisation (Mishkin and Matas, 2016).
+    square q on the batch. So residual connections, normalization, pooling or other activations in between are taken
+    into account, as in layer-sequential unit-variance initialization (Mishkin and Matas, 2016).
 
     Parameters
     ----------
     model
-        Its Linear and Conv layers are initialised as the forward pass comes to them, each once.
+        Its Linear and Conv layers are initialized as the forward pass comes to them, each once.
     batch
         What `model` is called with; a few hundred examples.
     q

@@ -237,7 +237,7 @@ def _on_meta(name: str) -> Kernel:
 
 
 def offer_decompositions() -> None:
-    """Tell Inductor, if it is about to compile, the formulas, which it fuses with their neighbours.
+    """Tell Inductor, if it is about to compile, the formulas, which it fuses with their neighbors.
 
     Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
     """
