@@ -1,0 +1,195 @@
+"""The facts of each function, once: what it takes, computes and promises. Imports nothing of the package.
+
+`softsign.accuracy`, the benchmarks, the pictures, the tests and the tables of the documentation read them here. The
+compiled half of the list is ``csrc/functions.h``; a test holds the two against each other.
+"""
+
+from typing import Literal, NamedTuple
+
+__all__ = ["BACKENDS", "DTYPES", "FUNCTIONS", "MAX_ORDER", "ORDERS", "Backend", "Function", "bound"]
+
+Backend = Literal["numpy", "onnx", "torch_compile", "jax"]
+
+#: Who computes: the ufuncs (softsign.torch calls the same kernels), the model-local functions of `softsign.onnx`, what
+#: Inductor makes of `softsign.torch`, and `softsign.jax`.
+BACKENDS: tuple[Backend, ...] = ("numpy", "onnx", "torch_compile", "jax")
+
+#: The dtypes that have a bound, in the order of the bounds.
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+MAX_ORDER = 170  # of nth_derivative: 171! exceeds float64
+ORDERS = range(17)  # those of nth_derivative that its bound is stated for
+
+
+class Function(NamedTuple):
+    """The facts of one function.
+
+    Attributes
+    ----------
+    arguments : tuple of str
+        Their names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order.
+    formula : str
+        The value, as plain text.
+    latex : tuple of str
+        Symbol and formula for pictures.
+    symmetry : {"odd", "even", None}
+        In x (or y) with the other arguments held; None if it depends on them.
+    monotone : {"rising", "falling", None}
+        How it goes from x = 0 on; None if it does not keep one direction, or takes more than x.
+    kind : {"algebraic", "logarithmic"}
+        Algebraic values are fractions, which integer arithmetic decides exactly.
+    bounds : dict of str to tuple of float
+        For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for correctly
+        rounded.
+    """
+
+    arguments: tuple[str, ...]
+    formula: str
+    latex: tuple[str, str]
+    symmetry: Literal["odd", "even"] | None
+    monotone: Literal["rising", "falling"] | None
+    kind: Literal["algebraic", "logarithmic"]
+    bounds: dict[Backend, tuple[float, float, float, float]]
+
+
+# Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of nth_derivative
+# are those of n in ORDERS.
+FUNCTIONS: dict[str, Function] = {
+    "softsign": Function(
+        ("x",),
+        "x / (1 + |x|)",
+        ("f(x)", r"x\,/\,(1+|x|)"),
+        "odd",
+        "rising",
+        "algebraic",
+        {
+            "numpy": (0.5, 0.5, 0.5, 0.5001),
+            "onnx": (0.51, 0.51, 0.56, 0.56),
+            "torch_compile": (0.51, 0.51, 1.5, 1.5),
+            "jax": (0.51, 0.51, 1.5, 1.5),
+        },
+    ),
+    "derivative": Function(
+        ("x",),
+        "1 / (1 + |x|)²",
+        (r"f\,'(x)", r"1\,/\,(1+|x|)^2"),
+        "even",
+        "falling",
+        "algebraic",
+        {
+            "numpy": (0.5, 0.5, 0.5, 0.5001),
+            "onnx": (0.51, 0.51, 3, 3),
+            "jax": (0.51, 0.51, 0.52, 0.52),
+        },
+    ),
+    "inverse": Function(
+        ("y",),
+        "y / (1 − |y|)",
+        ("f^{-1}(y)", r"y\,/\,(1-|y|)"),
+        "odd",
+        "rising",
+        "algebraic",
+        {
+            "numpy": (0.5, 0.5, 0.5, 0.5001),
+            "onnx": (0.51, 0.51, 1.5, 1.5),
+            "jax": (0.51, 0.51, 1.5, 1.5),
+        },
+    ),
+    "second_derivative": Function(
+        ("x",),
+        "−2 sgn(x) / (1 + |x|)³",
+        (r"f\,''(x)", r"-2\,\mathrm{sgn}(x)\,/\,(1+|x|)^3"),
+        "odd",
+        None,
+        "algebraic",
+        {"numpy": (1, 1, 1, 1), "onnx": (0.51, 0.51, 4.5, 4.5)},
+    ),
+    "antiderivative": Function(
+        ("x",),
+        "|x| − log(1 + |x|)",
+        ("F(x)", r"|x| - \ln(1+|x|)"),
+        "even",
+        "rising",
+        "logarithmic",
+        {"numpy": (1, 1, 1, 2), "onnx": (0.51, 0.51, 5.5, 5.5)},
+    ),
+    "second_antiderivative": Function(
+        ("x",),
+        "sgn(x) (x²/2 + |x| − (1 + |x|) log(1 + |x|))",
+        (r"\int_0^x F", r"x|x|/2 + x - \mathrm{sgn}(x)(1+|x|)\ln(1+|x|)"),
+        "odd",
+        "rising",
+        "logarithmic",
+        {"numpy": (1, 1, 1, 4), "onnx": (0.51, 0.51, 6, 6)},
+    ),
+    "log_jacobian": Function(
+        ("x",),
+        "−2 log(1 + |x|)",
+        (r"\ln f\,'(x)", r"-2\,\ln(1+|x|)"),
+        "even",
+        "falling",
+        "logarithmic",
+        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 4, 4), "jax": (0.51, 0.51, 3, 3)},
+    ),
+    "gradient": Function(
+        ("x", "dy"),
+        "dy / (1 + |x|)²",
+        (r"dy\,f\,'(x)", r"dy\,/\,(1+|x|)^2"),
+        "even",
+        None,
+        "algebraic",
+        {
+            "numpy": (1, 1, 1, 1),
+            "onnx": (0.51, 0.51, 3.5, 3.5),
+            "torch_compile": (0.51, 0.51, 3.5, 3.5),
+        },
+    ),
+    "gradient_from_output": Function(
+        ("y", "dy"),
+        "dy (1 − |y|)²",
+        (r"dy\,f\,'(f^{-1}(y))", r"dy\,(1-|y|)^2"),
+        "even",
+        None,
+        "algebraic",
+        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5)},
+    ),
+    "nth_derivative": Function(
+        ("n", "x"),
+        "(−1)ⁿ⁺¹ n! sgn(x)ⁿ⁺¹ / (1 + |x|)ⁿ⁺¹",
+        (r"f^{(n)}(x)", r"(-1)^{n+1}\,n!\,\mathrm{sgn}(x)^{n+1}\,/\,(1+|x|)^{n+1}"),
+        None,
+        None,
+        "algebraic",
+        {"numpy": (4, 4, 4, 4), "onnx": (0.51, 0.51, 13, 13)},
+    ),
+}
+
+
+def bound(function: str, dtype: str, backend: Backend = "numpy") -> float:
+    """Return the largest error of a function, in ulp; 0.5 stands for correctly rounded.
+
+    Parameters
+    ----------
+    function : str
+        A name of `FUNCTIONS`.
+    dtype : str
+        One of `DTYPES`.
+    backend : {"numpy", "onnx", "torch_compile", "jax"}, optional
+        Who computes it.
+
+    Returns
+    -------
+    float
+        The bound that tests and ``make accuracy`` hold the backend to.
+
+    Raises
+    ------
+    KeyError
+        If the function is unknown, or the backend does not have it.
+
+    Examples
+    --------
+    >>> bound("softsign", "float32"), bound("log_jacobian", "float64", "jax")
+    (0.5, 3)
+    """
+    return FUNCTIONS[function].bounds[backend][DTYPES.index(dtype)]
