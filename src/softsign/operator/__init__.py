@@ -20,15 +20,12 @@ Examples
 """
 
 from softsign.operator import arithmetic  # noqa: F401  (registers its operators)
+from softsign.operator.definitions import OperatorDef, OperatorSchema, SchemaError, TensorType
 from softsign.operator.family import GetSoftsignGradient, SoftsignFunctor, SoftsignGradientFunctor
 from softsign.operator.net import Net
 from softsign.operator.registry import (
     GradientMaker,
     NoGradient,
-    OperatorDef,
-    OperatorSchema,
-    SchemaError,
-    TensorType,
     create_operator,
     operators,
     register_cpu_gradient_operator,

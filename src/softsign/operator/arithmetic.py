@@ -4,14 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from softsign.operator.definitions import Array, Kernel, OperatorDef, OperatorSchema, TensorType
 from softsign.operator.registry import (
-    Array,
     GradientMaker,
-    Kernel,
     NoGradient,
-    OperatorDef,
-    OperatorSchema,
-    TensorType,
     register_cpu_gradient_operator,
     register_cpu_operator,
     register_gradient,

@@ -12,12 +12,9 @@ from typing import Any
 import numpy as np
 
 import softsign
+from softsign.operator.definitions import Array, Kernel, OperatorDef, OperatorSchema
 from softsign.operator.registry import (
-    Array,
     GradientMaker,
-    Kernel,
-    OperatorDef,
-    OperatorSchema,
     register_cpu_gradient_operator,
     register_cpu_operator,
     register_gradient,

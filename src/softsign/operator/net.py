@@ -7,17 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from softsign.operator.registry import (
-    GradientMaker,
-    OperatorDef,
-    SchemaError,
-    TensorType,
-    create_operator,
-    gradient_maker,
-    revision,
-    schema,
-    unused,
-)
+from softsign.operator.definitions import Names, OperatorDef, SchemaError, TensorType
+from softsign.operator.registry import GradientMaker, create_operator, gradient_maker, revision, schema
 
 __all__ = ["Net", "add_gradients", "infer_types"]
 
@@ -342,12 +333,12 @@ class _Graph:
     def __init__(
         self,
         ops: Sequence[OperatorDef],
-        taken: set[str],
+        taken: Iterable[str],
         wanted: Iterable[str] | None,
         types: Mapping[Version, TensorType],
     ) -> None:
         self.ops = ops
-        self.taken = taken
+        self.names = Names(taken)
         self.types = types
         self.reads, self.writes, self.latest = _versions(ops)
         self.writer = {
@@ -365,8 +356,7 @@ class _Graph:
         self.granted: set[str] = set()  # blobs that the gradient maker at work may write
 
     def fresh(self, name: str) -> str:
-        made = unused(name, self.taken)
-        self.taken.add(made)
+        made = self.names.fresh(name)
         self.granted.add(made)
         return made
 

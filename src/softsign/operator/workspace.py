@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from softsign.operator.definitions import Array, OperatorDef, SchemaError, TensorType
 from softsign.operator.net import Net
-from softsign.operator.registry import Array, OperatorDef, SchemaError, TensorType, find
+from softsign.operator.registry import find
 
 __all__ = ["Workspace"]
 
