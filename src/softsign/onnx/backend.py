@@ -14,7 +14,8 @@ from onnx.reference.op_run import OpRun
 
 from softsign.onnx.functions import DOMAIN, operator_of
 from softsign.onnx.model import ModelError, bodies, inlined, type_of
-from softsign.operator.registry import Array, find
+from softsign.operator.definitions import Array
+from softsign.operator.registry import find
 
 __all__ = ["ENGINES", "Backend", "Softsign", "run"]
 

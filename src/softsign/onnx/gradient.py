@@ -20,7 +20,7 @@ from softsign.onnx.model import (
     value_info,
 )
 from softsign.operator import SchemaError, TensorType
-from softsign.operator.net import add_gradients, infer_types
+from softsign.operator.net import gradient_operators, infer_types
 from softsign.operator.registry import unused
 
 __all__ = ["apply_sgd", "gradients"]
@@ -80,7 +80,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
             )
     try:
         versions = {(name, int(name in written)): known for name, known in types.items()}
-        appended, found, known = add_gradients(ops, {loss: None}, taken, wanted=names, types=versions)
+        appended, found, known = gradient_operators(ops, {loss: None}, taken, wanted=names, types=versions)
         _check_influence(names, found, loss)
         nodes = lowered(appended, infer_types(appended, types) | known, taken)
     except SchemaError as error:

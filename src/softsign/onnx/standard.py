@@ -15,19 +15,17 @@ from onnx.shape_inference import infer_node_outputs
 
 from softsign.onnx.model import type_of, value_info
 from softsign.operator.arithmetic import fit
-from softsign.operator.registry import (
+from softsign.operator.definitions import (
     Array,
-    GradientMaker,
     Infer,
     Kernel,
-    NoGradient,
     OperatorDef,
     OperatorSchema,
     SchemaError,
     TensorType,
-    register_cpu_operator,
-    register_gradient,
 )
+from softsign.operator.gradient import GradientMaker, NoGradient
+from softsign.operator.registry import register_cpu_operator, register_gradient
 
 __all__: list[str] = []
 

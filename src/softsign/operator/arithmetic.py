@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from softsign.operator.definitions import Array, Kernel, OperatorDef, OperatorSchema, TensorType
+from softsign.operator.gradient import GradientMaker, NoGradient
 from softsign.operator.registry import (
-    GradientMaker,
-    NoGradient,
     register_cpu_gradient_operator,
     register_cpu_operator,
     register_gradient,

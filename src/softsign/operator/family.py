@@ -13,8 +13,8 @@ import numpy as np
 
 import softsign
 from softsign.operator.definitions import Array, Kernel, OperatorDef, OperatorSchema
+from softsign.operator.gradient import GradientMaker
 from softsign.operator.registry import (
-    GradientMaker,
     register_cpu_gradient_operator,
     register_cpu_operator,
     register_gradient,
