@@ -20,8 +20,8 @@ from softsign.onnx.model import (
     value_info,
 )
 from softsign.operator import SchemaError, TensorType
-from softsign.operator.net import gradient_operators, infer_types
 from softsign.operator.registry import unused
+from softsign.operator.walks import gradient_operators, infer_types
 
 __all__ = ["apply_sgd", "gradients"]
 

@@ -15,8 +15,8 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, num
 
 from softsign.onnx.functions import DOMAIN, VERSION, function_name, is_function, make_functions, operator_of
 from softsign.operator import Net, OperatorDef, SchemaError, TensorType, schema
-from softsign.operator.net import infer_types
 from softsign.operator.registry import unused
+from softsign.operator.walks import infer_types
 
 __all__ = [
     "OPSET",
