@@ -1,7 +1,8 @@
 """ONNX's operators of feed-forward networks in the registry: schemas and kernels from onnx, gradient makers from here.
 
-The gradients consist of operators that have gradient makers themselves, so they can be differentiated again, except where a
-docstring says otherwise. They are written for opset 18 and newer; see `softsign.onnx.model.normalized`.
+The gradients consist of operators that have gradient makers themselves, so they can be differentiated again,
+except where a docstring says otherwise. They are written for opset 18 and newer; see
+`softsign.onnx.normalize_model`.
 """
 
 from collections.abc import Sequence
@@ -13,21 +14,18 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import infer_node_outputs
 
-from softsign.onnx.model import type_of, value_info
+from softsign.onnx.dialect import type_of, value_info
 from softsign.operator.arithmetic import fit
-from softsign.operator.registry import (
+from softsign.operator.definitions import (
     Array,
-    GradientMaker,
     Infer,
     Kernel,
-    NoGradient,
     OperatorDef,
     OperatorSchema,
     SchemaError,
     TensorType,
-    register_cpu_operator,
-    register_gradient,
 )
+from softsign.operator.registry import GradientMaker, NoGradient, register_cpu_operator, register_gradient
 
 __all__: list[str] = []
 
