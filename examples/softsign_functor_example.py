@@ -54,7 +54,7 @@ def backward(output: str) -> np.ndarray:
     workspace.reset()
     net = Net(f"Softsign from X to {output}")
     net.add("Softsign", "X", output)
-    gradients = net.add_gradient_operators([output])
+    gradients = net.add_gradients([output])
     workspace.feed("X", DOCUMENTED_X)
     workspace.run(net)
     gradient = workspace.fetch(gradients["X"])

@@ -319,8 +319,8 @@ def test_a_differentiated_net() -> None:
     net.add("MatMul", ["X", "W"], "A")
     net.add("Add", ["A", "b"], "Z")
     net.add("Softsign", "Z", "Y")
-    first = net.add_gradient_operators(["Y"])
-    second = net.add_gradient_operators([first["X"]])
+    first = net.add_gradients(["Y"])
+    second = net.add_gradients([first["X"]])
     outputs = ["Y", first["X"], first["b"], second["X"], second["W"]]
     for types in ({"X": X}, {"X": ("float64", ("batch", 3))}, {"X": ("float64", ("batch", "features"))}):
         model = to_model(net, types, outputs=outputs)

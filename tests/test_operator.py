@@ -130,7 +130,7 @@ def test_examples_of_the_doc() -> None:
     assert operators() == before
 
 
-@pytest.mark.parametrize("module", ["", ".arithmetic", ".family", ".net", ".registry", ".workspace"])
+@pytest.mark.parametrize("module", ["", ".arithmetic", ".definitions", ".family", ".gradient", ".net", ".registry", ".workspace"])
 def test_examples_of_module(module: str) -> None:
     assert doctest.testmod(importlib.import_module(f"softsign.operator{module}")).failed == 0
 
@@ -394,7 +394,7 @@ def assert_gradients_are_right(net: Net, y: str, blobs: dict[str, Array], draw: 
     """
     dy = draw.draw(values(run(net, y, **blobs).shape, DY), label="dy")
     forward = copy.deepcopy(net)
-    gradients = net.add_gradient_operators({y: "seed"})
+    gradients = net.add_gradients({y: "seed"})
     workspace = workspace_of(**blobs, seed=dy)
     workspace.run(net)
     for name, value in blobs.items():
@@ -428,7 +428,7 @@ def test_gradients_are_those_of_finite_differences(name: str, data: st.DataObjec
 @given(data=st.data())
 def test_second_order_is_that_of_finite_differences(name: str, data: st.DataObject) -> None:
     net, blobs = draw_use(name, data)
-    gradients = net.add_gradient_operators(["out"])
+    gradients = net.add_gradients(["out"])
     for gradient in [gradients[blob] for blob in blobs]:
         assert_gradients_are_right(copy.deepcopy(net), gradient, blobs, data)
 
@@ -456,7 +456,7 @@ def test_a_blob_that_several_operators_read(data: st.DataObject) -> None:
 
 def test_several_blobs_are_differentiated_at_once() -> None:
     net = net_of(("Softsign", "X", "Y"), ("SoftsignLogJacobian", "X", "L"), ("Neg", "U", "V"))
-    gradients = net.add_gradient_operators(["Y", "L"])
+    gradients = net.add_gradients(["Y", "L"])
     x = np.array([-3.0, 0.5])
     expected = softsign.derivative(x) - 2 * np.sign(x) / (1 + np.abs(x))
     np.testing.assert_allclose(run(net, gradients["X"], X=x, U=x), expected, rtol=1e-15)
@@ -469,7 +469,7 @@ WIDE = np.array([s * m for m in (0, 1e-8, 1e-3, 0.3, 1, 7, 1e3) for s in (1, -1)
 def test_gradients_of_any_order() -> None:
     net, y = net_of(("Softsign", "X", "Y")), "Y"
     for order in range(1, 6):
-        y = net.add_gradient_operators([y])["X"]
+        y = net.add_gradients([y])["X"]
         # Sums of products of both signs cancel at most binomially: some 2^5 roundings of 1e-16.
         np.testing.assert_allclose(run(net, y, X=WIDE), softsign.nth_derivative(order, WIDE), rtol=1e-13)
 
@@ -478,7 +478,7 @@ def test_gradients_of_any_order() -> None:
 def test_orders_of_softsign_in_place(order: int) -> None:
     net, y, x = net_of(("Softsign", "X", "X")), "X", WIDE[np.abs(WIDE) > 0]
     for _ in range(order):
-        y = net.add_gradient_operators([y])["X"]
+        y = net.add_gradients([y])["X"]
     # 1 - |y| has lost |x| units in the last place of y, and is taken to the power order + 1.
     expected = softsign.nth_derivative(order, x)
     np.testing.assert_allclose(run(net, y, X=x) / expected, 1, atol=1e-15 * (order + 1) * 1e3)
@@ -490,10 +490,10 @@ def test_orders_of_softsign_in_place(order: int) -> None:
 def test_gradient_in_every_dtype(dtype: np.dtype[Any]) -> None:
     x, dy = np.array([[-3, 0.5, 1]], dtype), np.array([[2, -1, 0.5]], dtype)
     net = net_of(("Softsign", "X", "Y"))
-    gradients = net.add_gradient_operators({"Y": "dY"})
+    gradients = net.add_gradients({"Y": "dY"})
     assert_same_bits(run(net, gradients["X"], X=x, dY=dy), softsign.gradient(x, dy))
     alone = net_of(("Softsign", "X", "Y"))
-    gradients = alone.add_gradient_operators(["Y"])
+    gradients = alone.add_gradients(["Y"])
     assert_same_bits(run(alone, gradients["X"], X=x), softsign.derivative(x))
 
 
@@ -510,7 +510,7 @@ def test_gradient_maker_alone() -> None:
 
 def test_new_blobs_have_names_of_their_own() -> None:
     net = net_of(("Softsign", "X", "X_grad"), ("Mul", ["X_grad", "Y_grad"], "Y"))
-    gradients = net.add_gradient_operators({"Y": "X_grad_1"})
+    gradients = net.add_gradients({"Y": "X_grad_1"})
     x, w, dy = np.array([1.0, -3]), np.array([2.0, 3]), np.array([5.0, 7])
     found = run(net, gradients["X"], X=x, Y_grad=w, X_grad_1=dy)
     np.testing.assert_allclose(found, dy * w * softsign.derivative(x), rtol=1e-15)
@@ -525,7 +525,7 @@ def types(net: Net) -> list[str]:
 
 def test_softsign_in_place_is_differentiated_from_its_output() -> None:
     net = net_of(("Softsign", "X", "X"))
-    gradients = net.add_gradient_operators(["X"])
+    gradients = net.add_gradients(["X"])
     assert types(net) == ["Softsign", "OnesLike", "SoftsignGradientFromOutput"]
     x = np.array([-3.0, 0, 0.5])
     np.testing.assert_allclose(run(net, gradients["X"], X=x), softsign.derivative(x), rtol=1e-14)
@@ -533,7 +533,7 @@ def test_softsign_in_place_is_differentiated_from_its_output() -> None:
 
 def test_the_output_serves_where_the_input_is_overwritten_later() -> None:
     net = net_of(("Softsign", "X", "Y"), ("Neg", "Z", "X"), ("Mul", ["Y", "X"], "L"))
-    gradients = net.add_gradient_operators(["L"])
+    gradients = net.add_gradients(["L"])
     assert "SoftsignGradientFromOutput" in types(net)
     x, z = np.array([-3.0, 0.5]), np.array([2.0, 5.0])
     # X is first what was fed, then -Z; the gradient is that of the first.
@@ -543,7 +543,7 @@ def test_the_output_serves_where_the_input_is_overwritten_later() -> None:
 
 def test_a_blob_written_twice_has_the_gradient_of_its_first_value() -> None:
     net = net_of(("Neg", "X", "H"), ("Softsign", "H", "H"), ("Mul", ["H", "W"], "L"))
-    gradients = net.add_gradient_operators(["L"])
+    gradients = net.add_gradients(["L"])
     x, w = np.array([-3.0, 0.5]), np.array([2.0, 5.0])
     workspace = workspace_of(X=x, W=w)
     workspace.run(net)
@@ -590,7 +590,7 @@ def test_a_blob_written_twice_has_the_gradient_of_its_first_value() -> None:
 def test_a_lost_value_is_refused(ops: list[tuple[Any, ...]], op: str, lost: str, by: str) -> None:
     net = net_of(*ops)
     with pytest.raises(SchemaError) as caught:
-        net.add_gradient_operators([ops[-1][2]])
+        net.add_gradients([ops[-1][2]])
     assert str(caught.value) == f"the gradient of {op} needs its {lost}, which {by} has overwritten"
     assert len(net.operators) == len(ops)
 
@@ -627,10 +627,10 @@ def test_a_chain_in_place_gives_the_same(chain: list[str], x: Array, data: st.Da
     )
     if not possible:
         with pytest.raises(SchemaError, match="has overwritten"):
-            mixed.add_gradient_operators([blob])
+            mixed.add_gradients([blob])
         return
-    expected = run(apart, apart.add_gradient_operators([last])["h"], h=x)
-    actual = run(mixed, mixed.add_gradient_operators([blob])["h"], h=x)
+    expected = run(apart, apart.add_gradients([last])["h"], h=x)
+    actual = run(mixed, mixed.add_gradients([blob])["h"], h=x)
     np.testing.assert_allclose(actual, expected, rtol=1e-13)  # what y lost: a few units in its last place
 
 
@@ -639,7 +639,7 @@ def test_types_are_those_of_the_value_that_was_read() -> None:
     net = Net("two shapes", {"A": np.ones(3), "B": np.ones((1, 3))})
     for op in (("Add", ["A", "B"], "C"), ("Neg", "C", "Z"), ("Add", ["A", "A"], "C")):
         net.add(*op)
-    gradients = net.add_gradient_operators(["Z"])
+    gradients = net.add_gradients(["Z"])
     assert run(net, gradients["A"]).shape == (3,)
 
 
@@ -647,7 +647,7 @@ def test_a_blob_of_another_shape_than_the_constant_is_not_misread() -> None:
     """Shapes of constants may spare the gradient a SumTo that another shape would need."""
     net = Net("constant", {"A": np.ones((2, 3)), "B": np.ones((2, 3))})
     net.add("Add", ["A", "B"], "C")
-    gradients = net.add_gradient_operators(["C"])
+    gradients = net.add_gradients(["C"])
     workspace = workspace_of(B=np.ones(3))
     with contextlib.suppress(SchemaError):  # refused, or right
         workspace.run(net)
@@ -705,7 +705,7 @@ def test_a_two_layer_net_learns_to_read_digits() -> None:
     x, label = pixels[order] / 16 - 0.5, labels[order]
     train, test = slice(0, 1408), slice(1408, None)
     net, parameters = layered(rng, 64, 64, 10)
-    gradients = net.add_gradient_operators(["loss"])
+    gradients = net.add_gradients(["loss"])
     workspace, losses = Workspace(), []
     for _ in range(20):
         for batch in range(train.start, train.stop, 32):
@@ -752,7 +752,7 @@ def test_a_gradient_is_registered_once() -> None:
 
 def differentiated(name: str) -> Net:
     net = net_of((name, "X", "Y"))
-    net.add_gradient_operators(["Y"])
+    net.add_gradients(["Y"])
     return net
 
 
@@ -784,13 +784,13 @@ def test_an_operator_without_gradient_maker() -> None:
     register_cpu_operator("Identical", identity, OperatorSchema(num_inputs=1))
     net = net_of(("Softsign", "X", "Y"), ("Identical", "Y", "Z"))
     with pytest.raises(SchemaError) as caught:
-        net.add_gradient_operators(["Z"])
+        net.add_gradients(["Z"])
     assert str(caught.value) == (
         "no gradient is registered for Identical(Y) -> (Z); "
         "softsign.operator.register_gradient('Identical', maker) registers one"
     )
     assert types(net) == ["Softsign", "Identical"]
-    net.add_gradient_operators(["Y"])  # does not pass through it
+    net.add_gradients(["Y"])  # does not pass through it
 
 
 class GetNothing(GradientMaker):
@@ -834,7 +834,7 @@ def test_a_gradient_maker_that_does_wrong_is_refused(maker: type[GradientMaker],
     register_gradient("Identical", maker)
     net = net_of(("Softsign", "X", "Y"), ("Identical", "Y", "Z"))
     with pytest.raises((SchemaError, NotImplementedError), match=message):
-        net.add_gradient_operators(["Z"])
+        net.add_gradients(["Z"])
     assert types(net) == ["Softsign", "Identical"]
 
 
@@ -1091,19 +1091,19 @@ def test_blobs_to_differentiate_that_there_are_not() -> None:
     net = net_of(("Softsign", "X", "Y"), name="small")
     for ys in (["Z"], ["Y", "Z"], {"Z": "dZ"}):
         with pytest.raises(SchemaError, match="net 'small' has no blob 'Z'"):
-            net.add_gradient_operators(ys)
+            net.add_gradients(ys)
     assert types(net) == ["Softsign"]
 
 
 def test_one_blob_to_differentiate_may_be_a_string() -> None:
     net = net_of(("Softsign", "X", "loss"))
-    gradients = net.add_gradient_operators("loss")
+    gradients = net.add_gradients("loss")
     np.testing.assert_array_equal(run(net, gradients["X"], X=[1.0, 3.0]), [0.25, 0.0625])
 
 
 def test_a_seed_that_was_not_fed_is_refused() -> None:
     net = net_of(("Softsign", "X", "Y"))
-    net.add_gradient_operators({"Y": "dY"})
+    net.add_gradients({"Y": "dY"})
     workspace = workspace_of(X=A)
     with pytest.raises(SchemaError, match="reads blob 'dY'"):
         workspace.run(net)
@@ -1189,7 +1189,7 @@ def test_other_shapes_and_dtypes_may_follow() -> None:
 def test_arrays_of_any_shape(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     x = np.full(shape, 0.5, dtype)
     net = net_of(("Softsign", "X", "Y"), ("Mul", ["Y", "X"], "Z"))
-    gradients = net.add_gradient_operators(["Z"])
+    gradients = net.add_gradients(["Z"])
     workspace = workspace_of(X=x)
     for _ in range(2):
         workspace.run(net)
@@ -1214,7 +1214,7 @@ def test_feeds_of_any_layout(layout: Callable[[Array], Any]) -> None:
     x = layout(np.random.default_rng(0).normal(size=(4, 6)))
     plain = np.array(x, np.float64)
     net = net_of(("Softsign", "X", "Y"))
-    gradients = net.add_gradient_operators(["Y"])
+    gradients = net.add_gradients(["Y"])
     workspace = workspace_of(X=x)
     for _ in range(2):
         workspace.run(net)
@@ -1298,7 +1298,7 @@ def test_softsign_in_place_allocates_nothing() -> None:
 
 def test_a_net_that_runs_again_reuses_its_memory() -> None:
     net = net_of(("Softsign", "X", "Y"), ("SoftsignInverse", "Y", "Z"), ("SoftsignGradient", ["X", "Z"], "Z"))
-    net.add_gradient_operators({"Y": "X"})
+    net.add_gradients({"Y": "X"})
     workspace = workspace_of(X=np.full(1 << 20, 0.5, np.float32))
     kept, peak = allocated(lambda: workspace.run(net))
     assert peak < 16_384

@@ -16,7 +16,7 @@ from softsign.onnx.dialect import (
     value_info,
 )
 from softsign.operator import SchemaError, TensorType
-from softsign.operator.net import add_gradients, infer_types
+from softsign.operator.net import gradient_operators, infer_types
 
 __all__ = ["gradients"]
 
@@ -86,7 +86,7 @@ def _reverse_pass(
     written = {name for op in ops for name in op.outputs}
     versions = {(name, int(name in written)): known for name, known in types.items()}
     reserved = taken | {f"{name}_grad" for name in wrt}
-    appended, blobs, known = add_gradients(ops, {loss: None}, reserved, wanted=wrt, types=versions)
+    appended, blobs, known = gradient_operators(ops, {loss: None}, reserved, wanted=wrt, types=versions)
     for name in wrt:
         if name not in blobs:
             raise ModelError(f"wrt: the loss {loss!r} does not depend on {name!r}, or by integers alone")

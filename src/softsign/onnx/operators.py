@@ -25,7 +25,8 @@ from softsign.operator.definitions import (
     SchemaError,
     TensorType,
 )
-from softsign.operator.registry import GradientMaker, NoGradient, register_cpu_operator, register_gradient
+from softsign.operator.gradient import GradientMaker, NoGradient
+from softsign.operator.registry import register_cpu_operator, register_gradient
 
 __all__: list[str] = []
 

@@ -1,7 +1,7 @@
 """Softsign as an operator in the manner of Caffe2: schema, registry, gradient makers, workspace and nets.
 
 An operator has a schema (`schema`), a kernel (`register_cpu_operator`) and a gradient maker (`register_gradient`), which
-says which operators compute its gradient. A `Net` is a list of operators; `Net.add_gradient_operators` differentiates it, as often
+says which operators compute its gradient. A `Net` is a list of operators; `Net.add_gradients` differentiates it, as often
 as one likes. A `Workspace` holds arrays by name and runs operators and nets. NumPy is all that is needed;
 `softsign.onnx` carries nets to ONNX and back.
 
@@ -11,7 +11,7 @@ Examples
 >>> from softsign.operator import Net, Workspace
 >>> net = Net("forward")
 >>> _ = net.add("Softsign", "X", "Y")
->>> gradients = net.add_gradient_operators(["Y"])
+>>> gradients = net.add_gradients(["Y"])
 >>> workspace = Workspace()
 >>> workspace.feed("X", np.array([-3.0, 0.0, 1.0]))
 >>> workspace.run(net)
@@ -22,11 +22,11 @@ Examples
 from softsign.operator import arithmetic  # noqa: F401  (registers its operators)
 from softsign.operator.definitions import OperatorDef, OperatorSchema, SchemaError, TensorType
 from softsign.operator.family import GetSoftsignGradient, SoftsignFunctor, SoftsignGradientFunctor
+from softsign.operator.gradient import GradientMaker, NoGradient
 from softsign.operator.net import Net
 from softsign.operator.registry import (
-    GradientMaker,
-    NoGradient,
     create_operator,
+    gradient_of,
     operators,
     register_cpu_gradient_operator,
     register_cpu_operator,
@@ -49,6 +49,7 @@ __all__ = [
     "TensorType",
     "Workspace",
     "create_operator",
+    "gradient_of",
     "operators",
     "register_cpu_gradient_operator",
     "register_cpu_operator",

@@ -1,95 +1,18 @@
 """The operators that gradients are made of: NumPy's arithmetic under ONNX's names, differentiable to any order."""
 
-from collections.abc import Sequence
 
 import numpy as np
 
-from softsign.operator.definitions import Array, Kernel, OperatorDef, OperatorSchema, TensorType
+from softsign.operator.definitions import Array, Infer, Kernel, OperatorSchema, TensorType
+from softsign.operator.gradient import GradientMaker, NoGradient
 from softsign.operator.registry import (
-    GradientMaker,
-    NoGradient,
+    gradient_of,
     register_cpu_gradient_operator,
     register_cpu_operator,
     register_gradient,
 )
 
 __all__ = ["fit"]
-
-
-def fit(maker: GradientMaker, i: int, gradient: str) -> None:
-    """Make a gradient in the shape of the output that of input `i`, which the operator has broadcast to that shape.
-
-    Parameters
-    ----------
-    maker : GradientMaker
-        Of an operator with one output.
-    i : int
-    gradient : str
-    """
-    source, result = maker.type_of(maker.op.inputs[i]), maker.type_of(maker.op.outputs[0])
-    if (
-        source is not None
-        and source.shape is not None
-        and result is not None
-        and source.shape == result.shape
-    ):
-        maker.set_input_gradient(i, gradient)
-    else:
-        maker.emit("SumTo", gradient, maker.input(i), output=maker.input_gradient(i))
-
-
-class _GetSumGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        for i in filter(self.wants, range(len(self.op.inputs))):
-            fit(self, i, self.output_gradient(0))
-        return self.defs
-
-
-class _GetNegGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        self.emit("Neg", self.output_gradient(0), output=self.input_gradient(0))
-        return self.defs
-
-
-class _GetSubGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        dy = self.output_gradient(0)
-        if self.wants(0):
-            fit(self, 0, dy)
-        if self.wants(1):
-            fit(self, 1, self.emit("Neg", dy))
-        return self.defs
-
-
-class _GetMulGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        for i in filter(self.wants, (0, 1)):
-            fit(self, i, self.emit("Mul", self.output_gradient(0), self.input(1 - i)))
-        return self.defs
-
-
-class _GetDivGradient(GradientMaker):
-    """With y = a / b: da = dy / b and db = -da y."""
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        da = self.emit("Div", self.output_gradient(0), self.input(1))
-        if self.wants(0):
-            fit(self, 0, da)
-        if self.wants(1):
-            fit(self, 1, self.emit("Neg", self.emit("Mul", da, self.output(0))))
-        return self.defs
-
-
-class _GetSumToGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        self.emit("ExpandTo", self.output_gradient(0), self.input(0), output=self.input_gradient(0))
-        return self.defs
-
-
-class _GetExpandToGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        self.emit("SumTo", self.output_gradient(0), self.input(0), output=self.input_gradient(0))
-        return self.defs
 
 
 def _broadcast(*types: TensorType) -> list[TensorType]:
@@ -160,29 +83,33 @@ def _ones_like(x: Array, y: Array | None = None) -> Array:
     return y
 
 
-def _register() -> None:
-    two: dict[str, tuple[Kernel, type[GradientMaker], str]] = {
-        "Add": (np.add, _GetSumGradient, "The sum A + B."),
-        "Sub": (np.subtract, _GetSubGradient, "The difference A - B."),
-        "Mul": (np.multiply, _GetMulGradient, "The product A B."),
-        "Div": (_divide, _GetDivGradient, "The quotient A / B."),
-    }
-    for name, (kernel, maker, doc) in two.items():
-        register_cpu_operator(
-            name,
-            kernel,
-            OperatorSchema(
-                num_inputs=2,
-                inherit_onnx_schema=name,
-                inputs=[("A", "first operand"), ("B", "second operand, broadcast with the first")],
-                outputs=[("C", doc)],
-                infer=_broadcast,
-                doc=doc,
-            ),
-        )
-        register_gradient(name, maker)
-    register_cpu_operator(
-        "Neg",
+def _binary(name: str, doc: str) -> OperatorSchema:
+    return OperatorSchema(
+        num_inputs=2,
+        inherit_onnx_schema=name,
+        inputs=[("A", "first operand"), ("B", "second operand, broadcast with the first")],
+        outputs=[("C", doc)],
+        infer=_broadcast,
+        doc=doc,
+    )
+
+
+def _like(doc: str, infer: Infer) -> OperatorSchema:
+    return OperatorSchema(
+        num_inputs=2,
+        inputs=[("X", "operand"), ("like", "gives the shape alone")],
+        outputs=[("Y", doc)],
+        infer=infer,
+        doc=doc,
+    )
+
+
+_FORWARD: dict[str, tuple[Kernel, OperatorSchema]] = {
+    "Add": (np.add, _binary("Add", "The sum A + B.")),
+    "Sub": (np.subtract, _binary("Sub", "The difference A - B.")),
+    "Mul": (np.multiply, _binary("Mul", "The product A B.")),
+    "Div": (_divide, _binary("Div", "The quotient A / B.")),
+    "Neg": (
         np.negative,
         OperatorSchema(
             num_inputs=1,
@@ -192,10 +119,8 @@ def _register() -> None:
             outputs=[("Y", "-X")],
             doc="The negative -X.",
         ),
-    )
-    register_gradient("Neg", _GetNegGradient)
-    register_cpu_operator(
-        "Sum",
+    ),
+    "Sum": (
         _sum,
         OperatorSchema(
             num_inputs=(1, None),
@@ -205,10 +130,10 @@ def _register() -> None:
             infer=_broadcast,
             doc="The sum of any number of inputs, which are broadcast.",
         ),
-    )
-    register_gradient("Sum", _GetSumGradient)
-    register_cpu_gradient_operator(
-        "OnesLike",
+    ),
+}
+_BACKWARD: dict[str, tuple[Kernel, OperatorSchema]] = {
+    "OnesLike": (
         _ones_like,
         OperatorSchema(
             num_inputs=1,
@@ -217,30 +142,84 @@ def _register() -> None:
             outputs=[("Y", "ones of the same dtype and shape")],
             doc="Ones: the gradient of a sum over all elements, with which differentiation starts.",
         ),
-    )
-    register_gradient("OnesLike", NoGradient)
-    for name, kernel, maker, infer, doc in (
-        (
-            "SumTo",
-            _sum_to,
-            _GetSumToGradient,
-            _summed,
-            "X summed over the axes along which `like` was broadcast.",
-        ),
-        ("ExpandTo", _expand_to, _GetExpandToGradient, _expanded, "X broadcast to the shape of `like`."),
+    ),
+    "SumTo": (_sum_to, _like("X summed over the axes along which `like` was broadcast.", _summed)),
+    "ExpandTo": (_expand_to, _like("X broadcast to the shape of `like`.", _expanded)),
+}
+for _name, (_kernel, _schema) in _FORWARD.items():
+    register_cpu_operator(_name, _kernel, _schema)
+for _name, (_kernel, _schema) in _BACKWARD.items():
+    register_cpu_gradient_operator(_name, _kernel, _schema)
+
+
+def fit(maker: GradientMaker, i: int, gradient: str) -> None:
+    """Make a gradient in the shape of the output that of input `i`, which the operator has broadcast to that shape.
+
+    Parameters
+    ----------
+    maker : GradientMaker
+        Gradient maker of an operator with one output.
+    i : int
+        Index of the input.
+    gradient : str
+        Blob with a gradient in the shape of the output.
+    """
+    source, result = maker.type_of(maker.op.inputs[i]), maker.type_of(maker.op.outputs[0])
+    if (
+        source is not None
+        and source.shape is not None
+        and result is not None
+        and source.shape == result.shape
     ):
-        register_cpu_gradient_operator(
-            name,
-            kernel,
-            OperatorSchema(
-                num_inputs=2,
-                inputs=[("X", "operand"), ("like", "gives the shape alone")],
-                outputs=[("Y", doc)],
-                infer=infer,
-                doc=doc,
-            ),
-        )
-        register_gradient(name, maker)
+        maker.set_input_gradient(i, gradient)
+    else:
+        maker.emit("SumTo", gradient, maker.input(i), output=maker.input_gradient(i))
 
 
-_register()
+@gradient_of("Add", "Sum")
+def _add_gradient(maker: GradientMaker) -> None:
+    for i in filter(maker.wants, range(len(maker.op.inputs))):
+        fit(maker, i, maker.output_gradient(0))
+
+
+@gradient_of("Sub")
+def _sub_gradient(maker: GradientMaker) -> None:
+    dy = maker.output_gradient(0)
+    if maker.wants(0):
+        fit(maker, 0, dy)
+    if maker.wants(1):
+        fit(maker, 1, maker.emit("Neg", dy))
+
+
+@gradient_of("Neg")
+def _neg_gradient(maker: GradientMaker) -> None:
+    maker.emit("Neg", maker.output_gradient(0), output=maker.input_gradient(0))
+
+
+@gradient_of("Mul")
+def _mul_gradient(maker: GradientMaker) -> None:
+    for i in filter(maker.wants, (0, 1)):
+        fit(maker, i, maker.emit("Mul", maker.output_gradient(0), maker.input(1 - i)))
+
+
+@gradient_of("Div")
+def _div_gradient(maker: GradientMaker) -> None:
+    """With y = a / b: da = dy / b and db = -da y."""
+    da = maker.emit("Div", maker.output_gradient(0), maker.input(1))
+    if maker.wants(0):
+        fit(maker, 0, da)
+    if maker.wants(1):
+        fit(maker, 1, maker.emit("Neg", maker.emit("Mul", da, maker.output(0))))
+
+
+@gradient_of("SumTo")
+def _sum_to_gradient(maker: GradientMaker) -> None:
+    maker.emit("ExpandTo", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
+
+
+@gradient_of("ExpandTo")
+def _expand_to_gradient(maker: GradientMaker) -> None:
+    maker.emit("SumTo", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
+
+
+register_gradient("OnesLike", NoGradient)

@@ -6,23 +6,24 @@ is computed from the output. There, SoftsignGradient has no gradient; here every
 there gives the derivative as sgn(x) / (1 + |x|)^2, where there is no sign.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import softsign
+from softsign.functions import DTYPES, MAX_ORDER
 from softsign.operator.definitions import Array, Kernel, OperatorDef, OperatorSchema
+from softsign.operator.gradient import GradientMaker
 from softsign.operator.registry import (
-    GradientMaker,
+    gradient_of,
     register_cpu_gradient_operator,
     register_cpu_operator,
     register_gradient,
 )
 
 __all__ = ["GetSoftsignGradient", "SoftsignFunctor", "SoftsignGradientFunctor"]
-
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 class SoftsignFunctor:
@@ -114,83 +115,17 @@ class GetSoftsignGradient(GradientMaker):
     """
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        """Return the one operator that computes the gradient of the input."""
+        """Return the one operator that computes the gradient of the input.
+
+        Returns
+        -------
+        sequence of OperatorDef
+            SoftsignGradient or SoftsignGradientFromOutput.
+        """
         dy, dx = self.output_gradient(0), self.input_gradient(0)
         if self.input_is_lost(0):
             return [OperatorDef("SoftsignGradientFromOutput", [self.output(0), dy], [dx])]
         return [OperatorDef("SoftsignGradient", [self.input(0), dy], [dx])]
-
-
-class _GetProductGradient(GradientMaker):
-    """Base for dx = dy f'(x), which is linear in dy: for dy the operator itself, for x the product dy f''(x)."""
-
-    def curvature(self) -> str:
-        """Emit what computes f''(x) and return its blob."""
-        raise NotImplementedError
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        ddx = self.output_gradient(0)
-        if self.wants(0):
-            product = self.emit("Mul", ddx, self.input(1))
-            self.emit("Mul", product, self.curvature(), output=self.input_gradient(0))
-        if self.wants(1):
-            self.emit(self.op.type, self.input(0), ddx, output=self.input_gradient(1))
-        return self.defs
-
-
-class _GetSoftsignGradientGradient(_GetProductGradient):
-    def curvature(self) -> str:
-        return self.emit("SoftsignSecondDerivative", self.input(0))
-
-
-class _GetSoftsignGradientFromOutputGradient(_GetProductGradient):
-    def curvature(self) -> str:
-        return self.emit("SoftsignDerivativeFromOutput", self.input(0), n=1)
-
-
-class _GetLogJacobianGradientGradient(_GetProductGradient):
-    def curvature(self) -> str:  # -2 log(1 + |x|) has the second derivative 2 / (1 + |x|)^2
-        half = self.emit("SoftsignDerivative", self.input(0))
-        return self.emit("Sum", half, half)
-
-
-class _GetLogJacobianGradient(GradientMaker):
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        dy, dx = self.output_gradient(0), self.input_gradient(0)
-        self.emit("SoftsignLogJacobianGradient", self.input(0), dy, output=dx)
-        return self.defs
-
-
-class _GetInverseGradient(GradientMaker):
-    """The slope of the inverse at y is 1 / f'(x), and f'(x) is (1 - |y|)^2."""
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        if self.input_is_lost(0):
-            slope = self.emit("SoftsignDerivative", self.output(0))
-        else:
-            slope = self.emit("SoftsignDerivativeFromOutput", self.input(0), n=0)
-        self.emit("Div", self.output_gradient(0), slope, output=self.input_gradient(0))
-        return self.defs
-
-
-class _GetChainRuleGradient(GradientMaker):
-    """dx = dy f'(x), where f' is an operator too."""
-
-    derivatives: Mapping[str, tuple[str, dict[str, Any]]] = {
-        "SoftsignDerivative": ("SoftsignSecondDerivative", {}),
-        "SoftsignSecondDerivative": ("SoftsignNthDerivative", {"n": 3}),
-        "SoftsignAntiderivative": ("Softsign", {}),
-        "SoftsignSecondAntiderivative": ("SoftsignAntiderivative", {}),
-    }
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        if "n" in self.op.attributes:
-            slope = self.emit(self.op.type, self.input(0), n=self.op.attributes["n"] + 1)
-        else:
-            derivative, attributes = self.derivatives[self.op.type]
-            slope = self.emit(derivative, self.input(0), **attributes)
-        self.emit("Mul", self.output_gradient(0), slope, output=self.input_gradient(0))
-        return self.defs
 
 
 def _nth_derivative(x: Array, y: Array | None = None, *, n: int) -> Array:
@@ -231,7 +166,7 @@ _DX = ("dX", "gradient with respect to X")
 
 
 def _schema(
-    doc: str, inputs: Sequence[tuple[str, str]], output: tuple[str, str], **more: object
+    doc: str, inputs: Sequence[tuple[str, str]], output: tuple[str, str], **more: Any
 ) -> OperatorSchema:
     """Return a schema of the family: one dtype, one shape, the last input may be overwritten by the output."""
     return OperatorSchema(
@@ -242,99 +177,143 @@ def _schema(
         outputs=[output],
         dtypes=DTYPES,
         doc=doc,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def _register() -> None:
-    register_cpu_operator(
-        "Softsign",
-        SoftsignFunctor().invoke,
-        _schema(
-            "Computes softsign, Y = X / (1 + |X|), of each element, correctly rounded. Y may be X: the operator then works "
-            "in place.",
-            [("input", "tensor of any shape")],
-            ("output", "X / (1 + |X|), of the dtype and shape of the input"),
-            inherit_onnx_schema="Softsign",
-        ),
-    )
-    register_gradient("Softsign", GetSoftsignGradient)
-    register_cpu_gradient_operator(
-        "SoftsignGradient",
-        SoftsignGradientFunctor().forward,
-        _schema(
-            "Computes the gradient of Softsign, dX = dY / (1 + |X|)^2, of each element, to 1 ulp. dX may be dY.",
-            [_X, ("dY", "gradient with respect to the output of Softsign")],
-            _DX,
-        ),
-    )
-    register_gradient("SoftsignGradient", _GetSoftsignGradientGradient)
-    register_cpu_gradient_operator(
-        "SoftsignGradientFromOutput",
-        softsign.gradient_from_output,
-        _schema(
-            "Computes the gradient of Softsign from its output, dX = dY (1 - |Y|)^2, where the input has been overwritten. "
-            "What rounding took from Y is lost: the relative error grows as |X|. dX may be dY.",
-            [_Y, ("dY", "gradient with respect to Y")],
-            _DX,
-        ),
-    )
-    register_gradient("SoftsignGradientFromOutput", _GetSoftsignGradientFromOutputGradient)
-    register_cpu_gradient_operator(
-        "SoftsignLogJacobianGradient",
-        _log_jacobian_gradient,
-        _schema(
-            "Computes the gradient of SoftsignLogJacobian, dX = -2 dY sgn(X) / (1 + |X|), of each element. dX may be dY.",
-            [_X, ("dY", "gradient with respect to the output of SoftsignLogJacobian")],
-            _DX,
-        ),
-    )
-    register_gradient("SoftsignLogJacobianGradient", _GetLogJacobianGradientGradient)
-    for name, kernel, maker, doc in _UNARY:
-        attributes = ("n",) if kernel in (_nth_derivative, _derivative_from_output) else ()
-        source = _Y if name in ("SoftsignInverse", "SoftsignDerivativeFromOutput") else _X
-        register_cpu_operator(name, kernel, _schema(doc, [source], ("output", doc), attributes=attributes))
-        register_gradient(name, maker)
+def _unary(doc: str, source: tuple[str, str] = _X, **more: Any) -> OperatorSchema:
+    return _schema(doc, [source], ("output", doc), **more)
 
 
-_UNARY: tuple[tuple[str, Kernel, type[GradientMaker], str], ...] = (
-    ("SoftsignInverse", softsign.inverse, _GetInverseGradient, "The inverse, X = Y / (1 - |Y|)."),
-    ("SoftsignDerivative", softsign.derivative, _GetChainRuleGradient, "The derivative, 1 / (1 + |X|)^2."),
-    (
-        "SoftsignSecondDerivative",
-        softsign.second_derivative,
-        _GetChainRuleGradient,
-        "The second derivative, -2 sgn(X) / (1 + |X|)^3, and 0 at 0.",
+_FORWARD = {
+    "Softsign": _schema(
+        "Computes softsign, Y = X / (1 + |X|), of each element, correctly rounded. Y may be X: the operator then works "
+        "in place.",
+        [("input", "tensor of any shape")],
+        ("output", "X / (1 + |X|), of the dtype and shape of the input"),
+        inherit_onnx_schema="Softsign",
     ),
-    (
-        "SoftsignNthDerivative",
-        _nth_derivative,
-        _GetChainRuleGradient,
-        "The derivative of order n, an attribute from 0 to 170.",
+    "SoftsignInverse": _unary("The inverse, X = Y / (1 - |Y|).", _Y),
+    "SoftsignDerivative": _unary("The derivative, 1 / (1 + |X|)^2."),
+    "SoftsignSecondDerivative": _unary("The second derivative, -2 sgn(X) / (1 + |X|)^3, and 0 at 0."),
+    "SoftsignNthDerivative": _unary(
+        f"The derivative of order n, an attribute from 0 to {MAX_ORDER}.", attributes=["n"]
     ),
-    (
-        "SoftsignDerivativeFromOutput",
-        _derivative_from_output,
-        _GetChainRuleGradient,
-        "The derivative of order n, an attribute, of (1 - |Y|)^2 with respect to Y.",
+    "SoftsignDerivativeFromOutput": _unary(
+        "The derivative of order n, an attribute, of (1 - |Y|)^2 with respect to Y.", _Y, attributes=["n"]
     ),
-    (
-        "SoftsignAntiderivative",
-        softsign.antiderivative,
-        _GetChainRuleGradient,
-        "The antiderivative, |X| - log(1 + |X|).",
+    "SoftsignAntiderivative": _unary("The antiderivative, |X| - log(1 + |X|)."),
+    "SoftsignSecondAntiderivative": _unary("The antiderivative of SoftsignAntiderivative."),
+    "SoftsignLogJacobian": _unary("The logarithm of the derivative, -2 log(1 + |X|)."),
+}
+_BACKWARD = {
+    "SoftsignGradient": _schema(
+        "Computes the gradient of Softsign, dX = dY / (1 + |X|)^2, of each element, to 1 ulp. dX may be dY.",
+        [_X, ("dY", "gradient with respect to the output of Softsign")],
+        _DX,
     ),
-    (
-        "SoftsignSecondAntiderivative",
-        softsign.second_antiderivative,
-        _GetChainRuleGradient,
-        "The antiderivative of SoftsignAntiderivative.",
+    "SoftsignGradientFromOutput": _schema(
+        "Computes the gradient of Softsign from its output, dX = dY (1 - |Y|)^2, where the input has been overwritten. "
+        "What rounding took from Y is lost: the relative error grows as |X|. dX may be dY.",
+        [_Y, ("dY", "gradient with respect to Y")],
+        _DX,
     ),
-    (
-        "SoftsignLogJacobian",
-        softsign.log_jacobian,
-        _GetLogJacobianGradient,
-        "The logarithm of the derivative, -2 log(1 + |X|).",
+    "SoftsignLogJacobianGradient": _schema(
+        "Computes the gradient of SoftsignLogJacobian, dX = -2 dY sgn(X) / (1 + |X|), of each element. dX may be dY.",
+        [_X, ("dY", "gradient with respect to the output of SoftsignLogJacobian")],
+        _DX,
     ),
-)
-_register()
+}
+_KERNELS: dict[str, Kernel] = {
+    "Softsign": SoftsignFunctor().invoke,
+    "SoftsignNthDerivative": _nth_derivative,
+    "SoftsignDerivativeFromOutput": _derivative_from_output,
+    "SoftsignGradient": SoftsignGradientFunctor().forward,
+    "SoftsignLogJacobianGradient": _log_jacobian_gradient,
+}
+
+
+def _kernel(operator: str) -> Kernel:
+    """Return the kernel of an operator, by default the ufunc of its name: softsign.inverse of SoftsignInverse."""
+    if operator in _KERNELS:
+        return _KERNELS[operator]
+    words = re.findall("[A-Z][a-z]+", operator.removeprefix("Softsign"))
+    ufunc: Kernel = getattr(softsign, "_".join(words).lower())
+    return ufunc
+
+
+for _name, _found in _FORWARD.items():
+    register_cpu_operator(_name, _kernel(_name), _found)
+for _name, _found in _BACKWARD.items():
+    register_cpu_gradient_operator(_name, _kernel(_name), _found)
+
+
+register_gradient("Softsign", GetSoftsignGradient)
+
+
+def _chain_rule(maker: GradientMaker, slope: str, **attributes: Any) -> None:
+    """Emit dx = dy f'(x), where f' is an operator of x too."""
+    dy, factor = maker.output_gradient(0), maker.emit(slope, maker.input(0), **attributes)
+    maker.emit("Mul", dy, factor, output=maker.input_gradient(0))
+
+
+_SLOPES: dict[str, tuple[str, dict[str, Any]]] = {
+    "SoftsignDerivative": ("SoftsignSecondDerivative", {}),
+    "SoftsignSecondDerivative": ("SoftsignNthDerivative", {"n": 3}),
+    "SoftsignAntiderivative": ("Softsign", {}),
+    "SoftsignSecondAntiderivative": ("SoftsignAntiderivative", {}),
+}
+
+
+@gradient_of(*_SLOPES)
+def _slope(maker: GradientMaker) -> None:
+    slope, attributes = _SLOPES[maker.op.type]
+    _chain_rule(maker, slope, **attributes)
+
+
+@gradient_of("SoftsignNthDerivative", "SoftsignDerivativeFromOutput")
+def _next_order(maker: GradientMaker) -> None:
+    _chain_rule(maker, maker.op.type, n=maker.op.attributes["n"] + 1)
+
+
+@gradient_of("SoftsignInverse")
+def _inverse(maker: GradientMaker) -> None:
+    """Emit dy / f'(x): the slope of the inverse at y is 1 / f'(x), and f'(x) is (1 - |y|)^2."""
+    if maker.input_is_lost(0):
+        slope = maker.emit("SoftsignDerivative", maker.output(0))
+    else:
+        slope = maker.emit("SoftsignDerivativeFromOutput", maker.input(0), n=0)
+    maker.emit("Div", maker.output_gradient(0), slope, output=maker.input_gradient(0))
+
+
+@gradient_of("SoftsignLogJacobian")
+def _log_jacobian(maker: GradientMaker) -> None:
+    x, dy = maker.input(0), maker.output_gradient(0)
+    maker.emit("SoftsignLogJacobianGradient", x, dy, output=maker.input_gradient(0))
+
+
+def _log_jacobian_second_slope(maker: GradientMaker) -> str:
+    half = maker.emit("SoftsignDerivative", maker.input(0))
+    return maker.emit("Sum", half, half)
+
+
+#: What emits f'' for an operator of x and dy that computes dy f'(x).
+_SECOND_SLOPES: dict[str, Callable[[GradientMaker], str]] = {
+    "SoftsignGradient": lambda maker: maker.emit("SoftsignSecondDerivative", maker.input(0)),
+    "SoftsignGradientFromOutput": lambda maker: maker.emit(
+        "SoftsignDerivativeFromOutput", maker.input(0), n=1
+    ),
+    "SoftsignLogJacobianGradient": _log_jacobian_second_slope,  # 2 / (1 + |x|)^2
+}
+
+
+@gradient_of(*_SECOND_SLOPES)
+def _gradient(maker: GradientMaker) -> None:
+    """Emit dy f''(x) for x, and for dy the operator itself, which is linear in it."""
+    ddx = maker.output_gradient(0)
+    if maker.wants(0):
+        product = maker.emit("Mul", ddx, maker.input(1))
+        second_slope = _SECOND_SLOPES[maker.op.type](maker)
+        maker.emit("Mul", product, second_slope, output=maker.input_gradient(0))
+    if maker.wants(1):
+        maker.emit(maker.op.type, maker.input(0), ddx, output=maker.input_gradient(1))

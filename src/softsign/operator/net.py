@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from softsign.operator.definitions import Names, OperatorDef, SchemaError, TensorType
-from softsign.operator.registry import GradientMaker, create_operator, gradient_maker, revision, schema
+from softsign.operator.gradient import GradientMaker
+from softsign.operator.registry import create_operator, gradient_maker, revision, schema
 
-__all__ = ["Net", "add_gradients", "infer_types"]
+__all__ = ["Net", "gradient_operators", "infer_types"]
 
 #: A blob, and how often it had been written to: what one operator hands to another.
 Version: TypeAlias = tuple[str, int]
@@ -40,7 +41,7 @@ class Net:
     >>> net = Net("square")
     >>> _ = net.add("Softsign", "X", "Y")
     >>> _ = net.add("Mul", ["Y", "Y"], "Z")
-    >>> gradients = net.add_gradient_operators(["Z"])
+    >>> gradients = net.add_gradients(["Z"])
     >>> workspace = Workspace()
     >>> workspace.feed("X", np.array([-1.0, 3.0]))
     >>> workspace.run(net)
@@ -118,7 +119,7 @@ class Net:
         self.operators.append(op)
         return op
 
-    def add_gradient_operators(self, ys: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    def add_gradients(self, ys: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
         """Append the operators that compute the gradients of `ys` with respect to every blob before them.
 
         The net is walked backwards; each operator's gradient maker says what to append. The gradients of a blob that is
@@ -155,7 +156,7 @@ class Net:
             for name, a in self.constants.items()
         }
         types = version_types(self.operators, constants | self.types)
-        appended, gradients, _ = add_gradients(self.operators, seeds, self.blobs, types=types)
+        appended, gradients, _ = gradient_operators(self.operators, seeds, self.blobs, types=types)
         for op in appended:
             schema(op.type).check(op)
         self.operators += appended
@@ -255,7 +256,7 @@ def _versions(ops: Sequence[OperatorDef]) -> tuple[list[list[Version]], list[lis
     return reads, writes, latest
 
 
-def add_gradients(
+def gradient_operators(
     ops: Sequence[OperatorDef],
     seeds: Mapping[str, str | None],
     taken: Iterable[str],

@@ -1,24 +1,17 @@
-"""The registry: which operators exist, what their schemas allow, their kernels and gradient makers."""
+"""The registry: which operators exist, with their schemas, kernels and gradient makers."""
 
 import difflib
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
-from softsign.operator.definitions import (
-    Kernel,
-    Names,
-    OperatorDef,
-    OperatorSchema,
-    SchemaError,
-    TensorType,
-)
+from softsign.operator.definitions import Kernel, OperatorDef, OperatorSchema, SchemaError
+from softsign.operator.gradient import GradientMaker
 
 __all__ = [
-    "GradientMaker",
-    "NoGradient",
     "create_operator",
     "gradient_maker",
+    "gradient_of",
     "operators",
     "register_cpu_gradient_operator",
     "register_cpu_operator",
@@ -27,190 +20,7 @@ __all__ = [
     "unregister_operator",
 ]
 
-
-def unused(name: str, taken: Container[str | None]) -> str:
-    """Return `name`, or `name` with the first number behind it that makes it one that is not taken."""
-    made, number = name, 0
-    while made in taken:
-        number += 1
-        made = f"{name}_{number}"
-    return made
-
-
-class Scope(Protocol):
-    """What a gradient maker may ask about the graph around its operator."""
-
-    def fresh(self, name: str) -> str:
-        """Return `name`, or `name` with a number behind it if there is such a blob."""
-
-    def wants(self, i: int) -> bool:
-        """Whether the gradient of input `i` is of use to anybody."""
-
-    def lost_input(self, i: int) -> str | None:
-        """Return what has overwritten input `i` since the operator read it, or None."""
-
-    def lost_output(self, i: int) -> str | None:
-        """Return what has overwritten output `i` since the operator wrote it, or None."""
-
-    def type_of(self, name: str) -> TensorType | None:
-        """Return what is known of a blob."""
-
-
-class _Alone:
-    """The scope of an operator that stands by itself: `GetSoftsignGradient(op)`."""
-
-    def __init__(self, op: OperatorDef, output_gradients: Sequence[str | None]) -> None:
-        self.op = op
-        self.names = Names({*op.inputs, *op.outputs, *filter(None, output_gradients)})
-
-    def fresh(self, name: str) -> str:
-        return self.names.fresh(name)
-
-    def wants(self, i: int) -> bool:
-        return True
-
-    def lost_input(self, i: int) -> str | None:
-        return str(self.op) if self.op.inputs[i] in self.op.outputs else None
-
-    def lost_output(self, i: int) -> str | None:
-        return None
-
-    def type_of(self, name: str) -> TensorType | None:
-        return None
-
-
-class GradientMaker:
-    """Base of gradient makers: says which operators compute the gradients of an operator's inputs.
-
-    A subclass implements `get_gradient_defs`, which may collect what it returns in `defs` by `emit`. Gradients of gradients come by themselves where the operators that it
-    names have gradient makers too.
-
-    Parameters
-    ----------
-    op : OperatorDef
-        The operator to differentiate.
-    output_gradients : sequence of (str or None), optional
-        Blobs with the gradients of its outputs; None where the result does not depend on one. Default: the outputs'
-        names followed by ``_grad``.
-    scope : Scope, optional
-        The graph around it, which `Net.add_gradient_operators` hands over.
-
-    Examples
-    --------
-    >>> from softsign.operator import GetSoftsignGradient, OperatorDef
-    >>> for op in (OperatorDef("Softsign", "X", "Y"), OperatorDef("Softsign", "X", "X")):
-    ...     print(*GetSoftsignGradient(op).get_gradient_defs())
-    SoftsignGradient(X, Y_grad) -> (X_grad)
-    SoftsignGradientFromOutput(X, X_grad) -> (X_grad_1)
-    """
-
-    def __init__(
-        self,
-        op: OperatorDef,
-        output_gradients: Sequence[str | None] | None = None,
-        scope: Scope | None = None,
-    ) -> None:
-        self.op = op
-        self.output_gradients = (
-            [f"{name}_grad" for name in op.outputs] if output_gradients is None else output_gradients
-        )
-        self.scope: Scope = _Alone(op, self.output_gradients) if scope is None else scope
-        self.input_gradients: dict[int, str] = {}
-        self.defs: list[OperatorDef] = []
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        """Return the operators that compute the gradients asked for by `input_gradient`, in order of execution."""
-        raise NotImplementedError(f"{type(self).__name__} must implement get_gradient_defs")
-
-    def input(self, i: int) -> str:
-        """Return the blob of input `i`.
-
-        Raises
-        ------
-        SchemaError
-            When it has been overwritten since the operator read it, so that its value is gone.
-        """
-        return self._kept("input", self.op.inputs[i], self.scope.lost_input(i))
-
-    def output(self, i: int) -> str:
-        """Return the blob of output `i`; raises as `input` does."""
-        return self._kept("output", self.op.outputs[i], self.scope.lost_output(i))
-
-    def _kept(self, side: str, name: str, lost: str | None) -> str:
-        if lost is not None:
-            raise SchemaError(
-                f"the gradient of {self.op} needs its {side}, blob {name!r}, which {lost} has overwritten"
-            )
-        return name
-
-    def input_is_lost(self, i: int) -> bool:
-        """Whether input `i` has been overwritten since the operator read it, by itself in place or by a later one."""
-        return self.scope.lost_input(i) is not None
-
-    def output_gradient(self, i: int) -> str:
-        """Return the blob with the gradient of output `i`.
-
-        Raises
-        ------
-        SchemaError
-            When there is none. `output_gradients` tells; operators with one output always have it.
-        """
-        name = self.output_gradients[i] if i < len(self.output_gradients) else None
-        if name is None:
-            raise SchemaError(f"the gradient of {self.op} needs that of its output {i}, which has none")
-        return name
-
-    def wants(self, i: int) -> bool:
-        """Whether the gradient of input `i` is of use; a maker may leave out what computes the others."""
-        return i < len(self.op.inputs) and bool(self.op.inputs[i]) and self.scope.wants(i)
-
-    def input_gradient(self, i: int) -> str:
-        """Return the blob to write the gradient of input `i` to. An input never asked for has no gradient."""
-        if i not in self.input_gradients:
-            self.input_gradients[i] = self.temporary(f"{self.op.inputs[i]}_grad")
-        return self.input_gradients[i]
-
-    def set_input_gradient(self, i: int, name: str) -> None:
-        """Say that the gradient of input `i` is in a blob that exists already, such as the output's gradient."""
-        self.input_gradients[i] = name
-
-    def temporary(self, name: str) -> str:
-        """Return a blob that nothing else uses, named `name` or alike."""
-        return self.scope.fresh(name)
-
-    def emit(self, type: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Append an operator with one output to `defs`.
-
-        Parameters
-        ----------
-        type : str
-        *inputs : str
-            Blobs that it reads.
-        output : str, optional
-            Blob that it writes: what `input_gradient` returns. Default: a temporary one.
-        **attributes
-            Of the operator.
-
-        Returns
-        -------
-        str
-            The blob that it writes.
-        """
-        made = self.temporary(f"{self.op.outputs[0]}_{type}") if output is None else output
-        self.defs.append(OperatorDef(type, inputs, made, attributes=attributes))
-        return made
-
-    def type_of(self, name: str) -> TensorType | None:
-        """Return what is known of the dtype and shape of a blob, which may be nothing."""
-        return self.scope.type_of(name)
-
-
-class NoGradient(GradientMaker):
-    """Gradient maker of operators that are constant almost everywhere: no gradient passes."""
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        """Return no operators."""
-        return []
+GradientRule: TypeAlias = Callable[[GradientMaker], None]
 
 
 @dataclass
@@ -236,12 +46,14 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
     Parameters
     ----------
     name : str
+        Name of the operator, its type in `OperatorDef`.
     kernel : callable
         Called as ``kernel(*inputs, *outputs, **attributes)`` with arrays, as many as the schema allows at most; an
-        optional one that is left out is None. Each of `outputs` is an array of the right dtype and shape to write to, in place the input itself, or None:
-        then the kernel makes one. It may always return an array of its own. Returns the output, or a tuple
-        of them, in which those of optional outputs that are left out may be.
+        optional one that is left out is None. Each of `outputs` is an array of the right dtype and shape to write to,
+        in place the input itself, or None: then the kernel makes one. It may always return an array of its own. Returns
+        the output, or a tuple of them, in which those of optional outputs that are left out may be.
     schema : OperatorSchema
+        What the operator promises and demands.
 
     Raises
     ------
@@ -267,9 +79,23 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
 
 
 def register_cpu_gradient_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> None:
-    """Add an operator that gradient makers use and people rarely name; the same as `register_cpu_operator` otherwise.
+    """Add an operator that serves gradient makers, and which ``operators(gradients=False)`` leaves out.
 
-    ``operators(gradients=False)`` leaves it out.
+    Parameters
+    ----------
+    name : str
+        Name of the operator.
+    kernel : callable
+        As for `register_cpu_operator`.
+    schema : OperatorSchema
+        What the operator promises and demands.
+
+    Raises
+    ------
+    ValueError
+        When the name is taken.
+    TypeError
+        When `kernel` is not callable, or `schema` not an OperatorSchema.
     """
     _register(name, kernel, schema, is_gradient=True)
 
@@ -285,18 +111,21 @@ def _register(name: str, kernel: Kernel, schema: OperatorSchema, *, is_gradient:
 
 
 def register_gradient(name: str, maker: type[GradientMaker]) -> None:
-    """Tell how to differentiate an operator.
+    """Add the gradient maker of an operator, given as a class; `gradient_of` takes a function.
 
     Parameters
     ----------
     name : str
         A registered operator.
-    maker : subclass of GradientMaker
+    maker : type
+        A subclass of `GradientMaker`.
 
     Raises
     ------
+    SchemaError
+        When the operator is unknown.
     ValueError
-        When the operator is unknown, or has a gradient maker.
+        When it has a gradient maker.
     TypeError
         When `maker` is not a subclass of GradientMaker.
 
@@ -315,8 +144,69 @@ def register_gradient(name: str, maker: type[GradientMaker]) -> None:
     found.maker = maker
 
 
+def gradient_of(*names: str) -> Callable[[GradientRule], GradientRule]:
+    """Register the function below it as the gradient maker of operators.
+
+    Parameters
+    ----------
+    *names : str
+        Registered operators.
+
+    Returns
+    -------
+    callable
+        A decorator for a function ``rule(maker)``, which emits to the `GradientMaker` that it gets the operators that
+        compute the gradients. It returns the function.
+
+    Raises
+    ------
+    SchemaError
+        When an operator is unknown.
+    ValueError
+        When one has a gradient maker.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.operator import Net, OperatorSchema, gradient_of, register_cpu_operator, unregister_operator
+    >>> register_cpu_operator("Square", lambda x, y=None: np.multiply(x, x, out=y), OperatorSchema(num_inputs=1))
+    >>> @gradient_of("Square")
+    ... def square(maker):
+    ...     half = maker.emit("Mul", maker.output_gradient(0), maker.input(0))
+    ...     maker.emit("Sum", half, half, output=maker.input_gradient(0))
+    >>> net = Net("square")
+    >>> _ = net.add("Square", "X", "Y")
+    >>> gradients = net.add_gradients(["Y"])
+    >>> print(net)
+    Net('square')
+      Square(X) -> (Y)
+      OnesLike(Y) -> (Y_grad)
+      Mul(Y_grad, X) -> (Y_Mul)
+      Sum(Y_Mul, Y_Mul) -> (X_grad)
+    >>> unregister_operator("Square")
+    """
+
+    def register(rule: GradientRule) -> GradientRule:
+        class Maker(GradientMaker):
+            def get_gradient_defs(self) -> Sequence[OperatorDef]:
+                rule(self)
+                return self.defs
+
+        Maker.__name__ = rule.__name__
+        for name in names:
+            register_gradient(name, Maker)
+        return rule
+
+    return register
+
+
 def unregister_operator(name: str) -> None:
     """Remove an operator with its schema, kernel and gradient maker.
+
+    Parameters
+    ----------
+    name : str
+        A registered operator.
 
     Raises
     ------
@@ -330,7 +220,17 @@ def unregister_operator(name: str) -> None:
 
 
 def operators(*, gradients: bool = True) -> list[str]:
-    """Return the names of the registered operators, with or without those that serve gradients alone.
+    """Return the names of the registered operators.
+
+    Parameters
+    ----------
+    gradients : bool, optional
+        Whether to list those that serve gradients alone too.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
 
     Examples
     --------
@@ -343,6 +243,16 @@ def operators(*, gradients: bool = True) -> list[str]:
 
 def schema(name: str) -> OperatorSchema:
     """Return the schema of an operator.
+
+    Parameters
+    ----------
+    name : str
+        A registered operator.
+
+    Returns
+    -------
+    OperatorSchema
+        The one that it was registered with.
 
     Raises
     ------
@@ -361,10 +271,20 @@ def schema(name: str) -> OperatorSchema:
 def gradient_maker(op: OperatorDef) -> type[GradientMaker]:
     """Return the gradient maker of an operator.
 
+    Parameters
+    ----------
+    op : OperatorDef
+        A use of the operator, which messages name.
+
+    Returns
+    -------
+    type
+        A subclass of `GradientMaker`.
+
     Raises
     ------
     SchemaError
-        When it has none, naming the operator and how to register one.
+        When it has none; the message names the operator and how to register one.
     """
     found = _OPERATORS.get(op.type)
     if found is None or found.maker is None:
@@ -378,7 +298,7 @@ def gradient_maker(op: OperatorDef) -> type[GradientMaker]:
 def create_operator(
     type: str, inputs: str | Sequence[str], outputs: str | Sequence[str], name: str = "", **attributes: Any
 ) -> OperatorDef:
-    """Return a use of an operator, held against its schema.
+    """Return a use of an operator, checked against its schema.
 
     Parameters
     ----------
@@ -386,14 +306,15 @@ def create_operator(
         A registered operator.
     inputs, outputs : str or sequence of str
         Names of blobs.
-    name : str
-        What messages call it.
-    **attributes
+    name : str, optional
+        Name used in error messages.
+    **attributes : object
         Keyword arguments of its kernel.
 
     Returns
     -------
     OperatorDef
+        The use, which `Net.add` and `Workspace.run` take.
 
     Raises
     ------
@@ -408,15 +329,25 @@ def create_operator(
     >>> create_operator("SoftsignGradient", ["X", "dY"], ["X"])
     Traceback (most recent call last):
         ...
-    softsign.operator.definitions.SchemaError: SoftsignGradient(X, dY) -> (X): output 0 may not overwrite input 0, blob 'X'; \
-SoftsignGradient allows output 0 over input 1
+    softsign.operator.definitions.SchemaError: SoftsignGradient(X, dY) -> (X): output 0 may not overwrite input 0, \
+blob 'X'; SoftsignGradient allows output 0 over input 1
     """
     op = OperatorDef(type, inputs, outputs, name, attributes)
     schema(type).check(op)
     return op
 
 
+def unused(name: str, taken: Container[str | None]) -> str:
+    """Return `name`, or `name` with the first number behind it that makes it one that is not taken."""
+    made, number = name, 0
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    return made
+
+
 def find(name: str) -> _Operator:
+    """Return what is registered under a name, or raise a SchemaError that names a similar one."""
     try:
         return _OPERATORS[name]
     except KeyError:
