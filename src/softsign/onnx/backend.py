@@ -24,6 +24,15 @@ __all__ = ["ENGINES", "Backend", "ReferenceSoftsign", "run"]
 class ReferenceSoftsign(OpRun):  # type: ignore[misc]
     """ONNX's operator Softsign for `onnx.reference.ReferenceEvaluator`, computed by `softsign.softsign`.
 
+    Parameters
+    ----------
+    onnx_node : onnx.NodeProto
+        The node; this and the rest come from the evaluator.
+    run_params : dict
+        Options of the evaluator.
+    schema : onnx.defs.OpSchema, optional
+        ONNX's schema of the operator.
+
     Examples
     --------
     >>> import numpy as np

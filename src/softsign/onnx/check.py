@@ -21,7 +21,6 @@ __all__ = [
     "inner_graphs",
     "load_model",
     "one_line",
-    "opset_of",
 ]
 
 #: The two names of the domain of ONNX's own operators.
@@ -99,7 +98,7 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
         When the model breaks a rule, or needs a newer opset than the installed onnx knows.
     """
     known = onnx.defs.onnx_opset_version()
-    opset = opset_of(model.opset_import)
+    opset = _versions(model.opset_import).get("", 0)
     if opset > known:
         raise ModelError(
             f"{source} needs opset {opset}; the installed onnx {onnx.__version__} knows 1 to {known}"
@@ -151,7 +150,7 @@ def _check_operators(model: ModelProto, source: str, foreign: bool) -> None:
     """Refuse nodes of operators that nobody defines."""
     local = {(function.domain, function.name) for function in model.functions}
     for holder, outer in ((model, model.graph), *((function, function) for function in model.functions)):
-        versions = {_domain(imported.domain): imported.version for imported in holder.opset_import}
+        versions = _versions(holder.opset_import)
         for node in (node for body in bodies(outer) for node in body.node):
             domain = _domain(node.domain)
             if (node.domain, node.op_type) in local or (foreign and domain not in ("", DOMAIN)):
@@ -259,23 +258,6 @@ def describe(node: NodeProto) -> str:
     return f"node {node.name or ', '.join(node.output)!r} ({domain}{node.op_type})"
 
 
-def opset_of(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
-    """Return the version of ONNX's own operators that a model or a function is written in.
-
-    Parameters
-    ----------
-    imports : iterable of onnx.OperatorSetIdProto
-        Its ``opset_import``.
-
-    Returns
-    -------
-    int
-        The version; 0 without one.
-    """
-    versions = {_domain(imported.domain): imported.version for imported in imports}
-    return int(versions.get("", 0))
-
-
 def one_line(error: Exception | str) -> str:
     """Return the message of an error without line breaks.
 
@@ -290,6 +272,11 @@ def one_line(error: Exception | str) -> str:
         The words, one blank between them.
     """
     return " ".join(str(error).split())
+
+
+def _versions(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
+    """Return the version of each domain that a model or a function imports."""
+    return {_domain(imported.domain): int(imported.version) for imported in imports}
 
 
 def _domain(name: str) -> str:

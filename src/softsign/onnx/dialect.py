@@ -1,4 +1,4 @@
-"""The dialect that gradient makers know: opset 18 or newer, and nodes as operators of `softsign.operator` and back."""
+"""The dialect of gradient makers, opset 18 or newer, and its nodes as operators of `softsign.operator`."""
 
 from collections.abc import Container, Iterable, Mapping, MutableSequence, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import onnx.inliner
 import onnx.version_converter
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe, one_line, opset_of
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe, one_line
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
@@ -32,6 +32,7 @@ __all__ = [
     "lowered",
     "node_def",
     "normalize_model",
+    "opset_of",
     "remove",
     "tensor_names",
     "tensor_types",
@@ -47,7 +48,7 @@ IR_VERSION = 8
 
 
 def normalize_model(model: ModelProto) -> ModelProto:
-    """Return a model in the dialect that gradient makers know: opset 18 or newer, no functions but softsign's.
+    """Return a model in the dialect of gradient makers: opset 18 or newer, no functions but softsign's.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def normalize_model(model: ModelProto) -> ModelProto:
 
 
 def inlined(model: ModelProto) -> ModelProto:
-    """Return a copy of a model with the bodies of its functions, softsign's excepted, in place of their calls.
+    """Return a copy of a model with the bodies of its functions, but softsign's, in place of their calls.
 
     Parameters
     ----------
@@ -106,6 +107,22 @@ def inlined(model: ModelProto) -> ModelProto:
         return onnx.inliner.inline_selected_functions(made, foreign)
     except (RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
+
+
+def opset_of(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
+    """Return the version of ONNX's own operators that a model or a function is written in.
+
+    Parameters
+    ----------
+    imports : iterable of onnx.OperatorSetIdProto
+        Its ``opset_import``.
+
+    Returns
+    -------
+    int
+        The version; 0 without one.
+    """
+    return next((int(imported.version) for imported in imports if imported.domain in ONNX_DOMAINS), 0)
 
 
 def remove(entries: MutableSequence[Any], names: Container[str]) -> None:
@@ -332,12 +349,12 @@ def _nodes(op: OperatorDef, types: Mapping[str, TensorType], names: Names) -> li
     # everywhere.
     if op.type == "Softsign" and dtype.name not in ("float16", "float32"):
         inherited = None
-    if inherited is None and not is_function(op.type):
-        raise ModelError(f"{op} has no counterpart in ONNX: its schema names none in inherit_onnx_schema")
     static = _static(op, known, types, names)
     if static is not None:
         return static
     if inherited is None:
+        if not is_function(op.type):
+            raise ModelError(f"{op} has no counterpart in ONNX: its schema names none in inherit_onnx_schema")
         called = function_name(op.type, op.attributes, dtype)
         return [helper.make_node(called, op.inputs, op.outputs, op.name, domain=DOMAIN)]
     attributes = {

@@ -18,8 +18,8 @@ from onnx import (
     numpy_helper,
 )
 
-from softsign.onnx.check import ONNX_DOMAINS, bodies, check_model, inner_graphs, opset_of
-from softsign.onnx.dialect import add_functions, infer_shapes, normalize_model, remove
+from softsign.onnx.check import ONNX_DOMAINS, bodies, check_model, inner_graphs
+from softsign.onnx.dialect import add_functions, infer_shapes, normalize_model, opset_of, remove
 from softsign.onnx.functions import DOMAIN, function_name
 
 __all__ = ["count_softsign", "fix_softsign"]
@@ -44,7 +44,7 @@ _FUNCTIONS = ("Softsign", "Softsign_half")
 
 
 class _Value(NamedTuple):
-    """What is known of a value: its dtype (0: unknown), its shape (sizes may be unknown), whether it is constant 1."""
+    """What is known of a value: dtype (0: unknown), shape (sizes may be unknown), whether it is always 1."""
 
     dtype: int = TensorProto.UNDEFINED
     shape: tuple[int | None, ...] | None = None
@@ -282,7 +282,7 @@ def _own_names(graph: _Graph) -> set[str]:
 
 
 def _declared(graph: _Graph) -> dict[str, _Value]:
-    """Return what a graph says of its values; nothing of some, which are entered all the same to hide outer ones."""
+    """Return what a graph says of its values; some are entered with nothing, to hide outer ones."""
     known = dict.fromkeys(_own_names(graph), _Value())
     values = list(graph.value_info)
     if isinstance(graph, GraphProto):
@@ -295,7 +295,7 @@ def _declared(graph: _Graph) -> dict[str, _Value]:
 
 
 def _fits(one: tuple[int | None, ...], x: tuple[int | None, ...]) -> bool:
-    """Whether x, a scalar if nothing is known of it, keeps its shape when a constant of shape `one` is added."""
+    """Tell whether x (a scalar if unknown) keeps its shape if a constant of shape `one` is added."""
     return len(one) <= len(x) and all(a in (1, b) for a, b in zip(reversed(one), reversed(x), strict=False))
 
 

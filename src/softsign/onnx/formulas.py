@@ -29,9 +29,9 @@ HALF = "_half"
 
 
 class Formula(NamedTuple):
-    """A function in ONNX's text syntax; operands that are numbers stand for constants of the first input's type.
+    """A function in ONNX's text syntax; numbers as operands are constants of the type of the first input.
 
-    Attributes
+    Parameters
     ----------
     inputs : str
         Names of the inputs, a comma and a blank between them.
@@ -440,7 +440,7 @@ def _with_constants(formula: Formula) -> str:
     body = _OPERANDS.sub(operands, formula.body)
     like = formula.inputs.split(", ")[0]
     constants = [
-        f"{name}_double = Constant <value = double {{{number}}}> ()\n{name} = CastLike ({name}_double, {like})"
+        f"{name}_wide = Constant <value = double {{{number}}}> ()\n{name} = CastLike ({name}_wide, {like})"
         for number, name in names.items()
     ]
     return "\n".join([*constants, body])

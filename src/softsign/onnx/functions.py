@@ -1,4 +1,4 @@
-"""The softsign family as functions of an ONNX model: bodies of standard operators that any engine runs unchanged.
+"""The softsign family as functions of an ONNX model, bodies of standard operators that any engine runs.
 
 Each operator of `softsign.operator` that ONNX lacks, and Softsign itself, is a model-local function in the
 domain `DOMAIN`; `softsign.onnx.formulas` has the bodies.

@@ -63,10 +63,9 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
     names = [wrt] if isinstance(wrt, str) else list(wrt)
     check_model(model)
     made = normalize_model(model)
-    types = tensor_types(made)
-    taken = tensor_names(made)
+    types, given, taken = tensor_types(made), given_names(made.graph), tensor_names(made)
     _check_loss(made, loss, types)
-    _check_wrt(given_names(made.graph), names, types, taken)
+    _check_wrt(given, names, types, taken)
     try:
         nodes = _reverse_pass(made, loss, names, types, taken)
     except SchemaError as error:
@@ -133,7 +132,8 @@ def _check_wrt(
     for name in names:
         if name not in given:
             raise ModelError(
-                f"wrt: {name!r} is neither an input nor an initializer of the model; those are {', '.join(given)}"
+                f"wrt: {name!r} is neither an input nor an initializer of the model; "
+                f"those are {', '.join(given)}"
             )
         if types[name].dtype.kind in "iub":
             raise ModelError(f"wrt: {name!r} is {types[name].dtype}, and integers have no gradient")

@@ -1,4 +1,4 @@
-"""ONNX's operators of feed-forward networks in the registry: schemas and kernels from onnx, gradient makers from here.
+"""ONNX's operators of feed-forward networks in the registry: schemas and kernels from onnx, and gradients.
 
 The gradients consist of operators that have gradient makers themselves, so they can be differentiated again,
 except where a docstring says otherwise. They are written for opset 18 and newer; see
@@ -16,267 +16,17 @@ from onnx.shape_inference import infer_node_outputs
 
 from softsign.onnx.dialect import type_of, value_info
 from softsign.operator.arithmetic import fit
-from softsign.operator.definitions import (
-    Array,
-    Infer,
-    Kernel,
-    OperatorDef,
-    OperatorSchema,
-    SchemaError,
-    TensorType,
-)
+from softsign.operator.definitions import Array, Infer, Kernel, OperatorSchema, SchemaError, TensorType
 from softsign.operator.gradient import GradientMaker, NoGradient
-from softsign.operator.registry import register_cpu_operator, register_gradient
+from softsign.operator.registry import gradient_of, register_cpu_operator, register_gradient
 
-__all__: list[str] = []
+__all__ = ["counts", "onnx_inference"]
 
-
-class _Maker(GradientMaker):
-    """Base: a subclass emits operators in `build`."""
-
-    def build(self) -> None:
-        raise NotImplementedError
-
-    def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        self.build()
-        return self.defs
-
-    @property
-    def dy(self) -> str:
-        return self.output_gradient(0)
-
-    def constant(self, value: Any, dtype: Any = np.int64) -> str:
-        return self.emit("Constant", value=np.asarray(value, dtype))
-
-    def number_like(self, value: float, like: str) -> str:
-        """Emit a number of the dtype of a blob."""
-        return self.emit("CastLike", self.constant(value, np.float64), like)
-
-    def rank(self, i: int) -> int:
-        known = self.type_of(self.op.inputs[i])
-        if known is None or known.shape is None:
-            raise SchemaError(
-                f"the gradient of {self.op} needs the rank of {self.op.inputs[i]!r}; the net's types can tell it"
-            )
-        return len(known.shape)
-
-
-class _GetIdentityGradient(_Maker):
-    def build(self) -> None:
-        self.set_input_gradient(0, self.dy)
-
-
-class _GetCastGradient(_Maker):
-    def build(self) -> None:
-        known = self.type_of(self.op.inputs[0])
-        if known is None or known.dtype.kind not in "iub":  # integers have no gradient
-            self.emit("CastLike", self.dy, self.input(0), output=self.input_gradient(0))
-
-
-class _GetTanhGradient(_Maker):
-    """dx = dy - dy y y."""
-
-    def build(self) -> None:
-        y = self.output(0)
-        self.emit(
-            "Sub", self.dy, self.emit("Mul", self.emit("Mul", self.dy, y), y), output=self.input_gradient(0)
-        )
-
-
-class _GetSigmoidGradient(_Maker):
-    """dx = dy y (1 - y)."""
-
-    def build(self) -> None:
-        y = self.output(0)
-        product = self.emit("Mul", self.dy, y)
-        self.emit("Sub", product, self.emit("Mul", product, y), output=self.input_gradient(0))
-
-
-class _GetReluGradient(_Maker):
-    """dx = dy sgn(y), which is 0 at 0."""
-
-    def build(self) -> None:
-        self.emit("Mul", self.dy, self.emit("Sign", self.output(0)), output=self.input_gradient(0))
-
-
-class _GetReshapeGradient(_Maker):
-    """The elements stay in order: of Reshape, Flatten, Squeeze and Unsqueeze."""
-
-    def build(self) -> None:
-        shape = self.emit("Shape", self.input(0))
-        self.emit("Reshape", self.dy, shape, output=self.input_gradient(0), allowzero=1)
-
-
-class _GetTransposeGradient(_Maker):
-    def build(self) -> None:
-        perm = self.op.attributes.get("perm")
-        inverse = {} if perm is None else {"perm": [int(i) for i in np.argsort(perm)]}
-        self.emit("Transpose", self.dy, output=self.input_gradient(0), **inverse)
-
-
-class _GetReduceGradient(_Maker):
-    """Of ReduceSum and ReduceMean."""
-
-    def build(self) -> None:
-        gradient = self.dy
-        if self.op.type == "ReduceMean":
-            counts = [
-                self.emit("CastLike", self.emit("Size", of), gradient) for of in (self.input(0), gradient)
-            ]
-            gradient = self.emit("Div", self.emit("Mul", gradient, counts[1]), counts[0])
-        axes = self.op.inputs[1] if len(self.op.inputs) > 1 else ""
-        if axes and not self.op.attributes.get("keepdims", 1):
-            gradient = self.emit("Unsqueeze", gradient, self.input(1))
-        self.emit("ExpandTo", gradient, self.input(0), output=self.input_gradient(0))
-
-
-class _GetMatMulGradient(_Maker):
-    def build(self) -> None:
-        ranks = self.rank(0), self.rank(1)
-        for i in filter(self.wants, (0, 1)):
-            if ranks == (2, 2):
-                pair = (self.dy, self.input(1)) if i == 0 else (self.input(0), self.dy)
-                self.emit("Gemm", *pair, output=self.input_gradient(i), **{("transB", "transA")[i]: 1})
-            else:
-                self.stacked(i, ranks)
-
-    def stacked(self, i: int, ranks: tuple[int, int]) -> None:
-        """Differentiate a product of stacks of matrices; a vector is first made a matrix of one row or column."""
-        a = self.input(0) if ranks[0] > 1 else self.emit("Unsqueeze", self.input(0), self.constant([0]))
-        b = self.input(1) if ranks[1] > 1 else self.emit("Unsqueeze", self.input(1), self.constant([1]))
-        gone = [axis for axis, rank in ((-2, ranks[0]), (-1, ranks[1])) if rank == 1]
-        dy = self.emit("Unsqueeze", self.dy, self.constant(gone)) if gone else self.dy
-        other = b if i == 0 else a
-        swapped = self.transposed(other, max(ranks[1 - i], 2))
-        product = self.emit("MatMul", dy, swapped) if i == 0 else self.emit("MatMul", swapped, dy)
-        whole = self.emit("SumTo", product, a if i == 0 else b)
-        shape = self.emit("Shape", self.input(i))
-        self.emit("Reshape", whole, shape, output=self.input_gradient(i), allowzero=1)
-
-    def transposed(self, blob: str, rank: int) -> str:
-        return self.emit("Transpose", blob, perm=[*range(rank - 2), rank - 1, rank - 2])
-
-
-class _GetGemmGradient(_Maker):
-    """With Y = alpha op(A) op(B) + beta C, each gradient is a Gemm again."""
-
-    def build(self) -> None:
-        ta, tb = (self.op.attributes.get(name, 0) for name in ("transA", "transB"))
-        alpha, beta = (self.op.attributes.get(name, 1.0) for name in ("alpha", "beta"))
-        if self.wants(0):
-            pair, flags = (
-                ((self.input(1), self.dy), (tb, 1)) if ta else ((self.dy, self.input(1)), (0, 1 - tb))
-            )
-            self.product(pair, flags, alpha, 0)
-        if self.wants(1):
-            pair, flags = (
-                ((self.dy, self.input(0)), (1, ta)) if tb else ((self.input(0), self.dy), (1 - ta, 0))
-            )
-            self.product(pair, flags, alpha, 1)
-        if self.wants(2):
-            fit(self, 2, self.dy if beta == 1 else self.emit("Mul", self.dy, self.number_like(beta, self.dy)))
-
-    def product(self, pair: tuple[str, str], flags: tuple[int, int], alpha: float, i: int) -> None:
-        named = {"transA": flags[0], "transB": flags[1], "alpha": alpha}
-        attributes = {
-            name: value for name, value in named.items() if value != (1.0 if name == "alpha" else 0)
-        }
-        self.emit("Gemm", *pair, output=self.input_gradient(i), **attributes)
-
-
-class _GetSoftmaxGradient(_Maker):
-    """dx = y (dy - sum(dy y))."""
-
-    def build(self) -> None:
-        y, axis = self.output(0), self.constant([self.op.attributes.get("axis", -1)])
-        total = self.emit("ReduceSum", self.emit("Mul", self.dy, y), axis)
-        self.emit("Mul", y, self.emit("Sub", self.dy, total), output=self.input_gradient(0))
-
-
-class _GetSoftmaxCrossEntropyLossGradient(_Maker):
-    """dx = dl w (softmax(x) - onehot(label)), with w each label's weight, for the mean divided by their sum.
-
-    There is no gradient for the class weights.
-    """
-
-    def build(self) -> None:
-        x, label = self.input(0), self.input(1)
-        p = self.emit("Softmax", x, axis=1)
-        parts = []
-        if self.output_gradients[0] is not None:
-            parts.append(self.of_loss(x, label, p))
-        if len(self.output_gradients) > 1 and self.output_gradients[1] is not None:
-            d_log = self.output_gradients[1]
-            total = self.emit("ReduceSum", d_log, self.constant([1]))
-            parts.append(self.emit("Sub", d_log, self.emit("Mul", p, total)))
-        if self.wants(0):
-            self.set_input_gradient(0, parts[0] if len(parts) == 1 else self.emit("Sum", *parts))
-
-    def of_loss(self, x: str, label: str, p: str) -> str:
-        ignored = self.op.attributes.get("ignore_index")
-        if ignored is not None:
-            valid = self.emit(
-                "Not", self.emit("Equal", label, self.emit("CastLike", self.constant(ignored), label))
-            )
-            label = self.emit("Where", valid, label, self.emit("CastLike", self.constant(0), label))
-        classes = self.emit("Shape", x, start=1, end=2)
-        depth = self.emit("Squeeze", classes)
-        one_hot = self.emit("OneHot", label, depth, self.constant([0, 1]), axis=1)
-        difference = self.emit("Sub", p, self.emit("CastLike", one_hot, x))
-        weight = None
-        if len(self.op.inputs) > 2 and self.op.inputs[2]:
-            weight = self.emit("Gather", self.input(2), label)
-        if ignored is not None:
-            mask = self.emit("CastLike", valid, x)
-            weight = mask if weight is None else self.emit("Mul", weight, mask)
-        return self.emit("Mul", difference, self.scale(label, weight))
-
-    def scale(self, label: str, weight: str | None) -> str:
-        """Emit the factor of each label, with an axis for the classes."""
-        reduction = self.op.attributes.get("reduction", "mean")
-        factor = self.dy
-        if reduction == "mean":
-            count = (
-                self.emit("CastLike", self.emit("Size", label), factor)
-                if weight is None
-                else self.emit("ReduceSum", weight, keepdims=0)
-            )
-            factor = self.emit("Div", factor, count)
-        if weight is not None:
-            factor = self.emit("Mul", factor, weight)
-        elif reduction != "none":
-            return factor
-        return self.emit("Unsqueeze", factor, self.constant([1]))
-
-
-_MAKERS: dict[str, type[GradientMaker]] = {
-    "Cast": _GetCastGradient,
-    "CastLike": _GetCastGradient,
-    "Constant": NoGradient,
-    "Equal": NoGradient,
-    "Flatten": _GetReshapeGradient,
-    "Gemm": _GetGemmGradient,
-    "Identity": _GetIdentityGradient,
-    "MatMul": _GetMatMulGradient,
-    "Not": NoGradient,
-    "OneHot": NoGradient,
-    "ReduceMean": _GetReduceGradient,
-    "ReduceSum": _GetReduceGradient,
-    "Relu": _GetReluGradient,
-    "Reshape": _GetReshapeGradient,
-    "Shape": NoGradient,
-    "Sigmoid": _GetSigmoidGradient,
-    "Sign": NoGradient,
-    "Size": NoGradient,
-    "Softmax": _GetSoftmaxGradient,
-    "SoftmaxCrossEntropyLoss": _GetSoftmaxCrossEntropyLossGradient,
-    "Squeeze": _GetReshapeGradient,
-    "Tanh": _GetTanhGradient,
-    "Transpose": _GetTransposeGradient,
-    "Unsqueeze": _GetReshapeGradient,
-}
-#: Of class weights and labels, which have no gradient maker.
-_WITHOUT_GRADIENT = ("Gather", "Where")
+_ELEMENTWISE = ("Identity", "Cast", "CastLike", "Tanh", "Sigmoid", "Relu")
+_RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")  # the elements stay in order
+_OTHERS = ("Transpose", "ReduceSum", "ReduceMean", "MatMul", "Gemm", "Softmax", "SoftmaxCrossEntropyLoss")
+_CONSTANT = ("Constant", "Equal", "Not", "OneHot", "Shape", "Sign", "Size")  # no gradient passes
+_WITHOUT_MAKER = ("Gather", "Where")  # of class weights and labels
 
 
 def _node(op_type: str, inputs: Sequence[Any], outputs: int, attributes: dict[str, Any]) -> onnx.NodeProto:
@@ -302,7 +52,18 @@ def _kernel(op_type: str, outputs: int) -> Kernel:
 
 
 def onnx_inference(official: onnx.defs.OpSchema) -> Infer:
-    """Return ONNX's own inference of dtypes and shapes for a version of an operator."""
+    """Return ONNX's own inference of dtypes and shapes for a version of an operator.
+
+    Parameters
+    ----------
+    official : onnx.defs.OpSchema
+        ONNX's schema of the operator.
+
+    Returns
+    -------
+    callable
+        The ``infer`` of an `OperatorSchema`.
+    """
 
     def infer(*types: TensorType, **attributes: Any) -> list[TensorType]:
         node = _node(official.name, types, official.max_output, attributes)
@@ -319,31 +80,236 @@ def onnx_inference(official: onnx.defs.OpSchema) -> Infer:
 
 
 def counts(least: int, most: int) -> tuple[int, int | None] | int:
-    """Return numbers of inputs or outputs as `OperatorSchema` has them."""
+    """Return numbers of inputs or outputs as `OperatorSchema` has them.
+
+    Parameters
+    ----------
+    least, most : int
+        Numbers in ONNX's schema, which writes "any number" as the largest int.
+
+    Returns
+    -------
+    int or (int, int or None)
+        One number where both are the same; None: any.
+    """
     if least == most:
         return least
-    return least, None if most > 1000 else most  # ONNX writes "any number" as the largest int
+    return least, None if most > 1000 else most
 
 
-def _register() -> None:
-    for name in (*_MAKERS, *_WITHOUT_GRADIENT):
-        official = onnx.defs.get_schema(name)
-        register_cpu_operator(
-            name,
-            _kernel(name, official.max_output),
-            OperatorSchema(
-                num_inputs=counts(official.min_input, official.max_input),
-                num_outputs=counts(official.min_output, official.max_output),
-                inherit_onnx_schema=name,
-                inputs=[(value.name, value.description.strip()) for value in official.inputs],
-                outputs=[(value.name, value.description.strip()) for value in official.outputs],
-                attributes=None,
-                infer=onnx_inference(official),
-                doc=official.doc.strip(),
-            ),
+for _name in (*_ELEMENTWISE, *_RESHAPING, *_OTHERS, *_CONSTANT, *_WITHOUT_MAKER):
+    _official = onnx.defs.get_schema(_name)
+    register_cpu_operator(
+        _name,
+        _kernel(_name, _official.max_output),
+        OperatorSchema(
+            num_inputs=counts(_official.min_input, _official.max_input),
+            num_outputs=counts(_official.min_output, _official.max_output),
+            inherit_onnx_schema=_name,
+            inputs=[(value.name, value.description.strip()) for value in _official.inputs],
+            outputs=[(value.name, value.description.strip()) for value in _official.outputs],
+            attributes=None,
+            infer=onnx_inference(_official),
+            doc=_official.doc.strip(),
+        ),
+    )
+for _name in _CONSTANT:
+    register_gradient(_name, NoGradient)
+
+
+def _constant(maker: GradientMaker, value: Any, dtype: Any = np.int64) -> str:
+    return maker.emit("Constant", value=np.asarray(value, dtype))
+
+
+def _number_like(maker: GradientMaker, value: float, like: str) -> str:
+    """Emit a number of the dtype of a blob."""
+    return maker.emit("CastLike", _constant(maker, value, np.float64), like)
+
+
+def _rank(maker: GradientMaker, i: int) -> int:
+    """Return the rank of an input."""
+    name = maker.op.inputs[i]
+    known = maker.type_of(name)
+    if known is None or known.shape is None:
+        raise SchemaError(
+            f"the gradient of {maker.op} needs the rank of {name!r}; the net's types can tell it"
         )
-        if name in _MAKERS:
-            register_gradient(name, _MAKERS[name])
+    return len(known.shape)
 
 
-_register()
+@gradient_of("Identity")
+def _identity(maker: GradientMaker) -> None:
+    maker.set_input_gradient(0, maker.output_gradient(0))
+
+
+@gradient_of("Cast", "CastLike")
+def _cast(maker: GradientMaker) -> None:
+    known = maker.type_of(maker.op.inputs[0])
+    if known is None or known.dtype.kind not in "iub":  # integers have no gradient
+        maker.emit("CastLike", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
+
+
+@gradient_of("Tanh")
+def _tanh(maker: GradientMaker) -> None:
+    """Emit dx = dy - dy y y."""
+    y, dy = maker.output(0), maker.output_gradient(0)
+    product = maker.emit("Mul", maker.emit("Mul", dy, y), y)
+    maker.emit("Sub", dy, product, output=maker.input_gradient(0))
+
+
+@gradient_of("Sigmoid")
+def _sigmoid(maker: GradientMaker) -> None:
+    """Emit dx = dy y (1 - y)."""
+    y = maker.output(0)
+    product = maker.emit("Mul", maker.output_gradient(0), y)
+    maker.emit("Sub", product, maker.emit("Mul", product, y), output=maker.input_gradient(0))
+
+
+@gradient_of("Relu")
+def _relu(maker: GradientMaker) -> None:
+    """Emit dx = dy sgn(y), which is 0 at 0."""
+    sign = maker.emit("Sign", maker.output(0))
+    maker.emit("Mul", maker.output_gradient(0), sign, output=maker.input_gradient(0))
+
+
+@gradient_of(*_RESHAPING)
+def _reshape(maker: GradientMaker) -> None:
+    shape = maker.emit("Shape", maker.input(0))
+    maker.emit("Reshape", maker.output_gradient(0), shape, output=maker.input_gradient(0), allowzero=1)
+
+
+@gradient_of("Transpose")
+def _transpose(maker: GradientMaker) -> None:
+    perm = maker.op.attributes.get("perm")
+    inverse = {} if perm is None else {"perm": [int(i) for i in np.argsort(perm)]}
+    maker.emit("Transpose", maker.output_gradient(0), output=maker.input_gradient(0), **inverse)
+
+
+@gradient_of("ReduceSum", "ReduceMean")
+def _reduce(maker: GradientMaker) -> None:
+    gradient = maker.output_gradient(0)
+    if maker.op.type == "ReduceMean":
+        sizes = [maker.emit("Size", of) for of in (maker.input(0), gradient)]
+        whole, part = (maker.emit("CastLike", size, gradient) for size in sizes)
+        gradient = maker.emit("Div", maker.emit("Mul", gradient, part), whole)
+    axes = maker.op.inputs[1] if len(maker.op.inputs) > 1 else ""
+    if axes and not maker.op.attributes.get("keepdims", 1):
+        gradient = maker.emit("Unsqueeze", gradient, maker.input(1))
+    maker.emit("ExpandTo", gradient, maker.input(0), output=maker.input_gradient(0))
+
+
+@gradient_of("MatMul")
+def _matmul(maker: GradientMaker) -> None:
+    ranks = _rank(maker, 0), _rank(maker, 1)
+    for i in filter(maker.wants, (0, 1)):
+        if ranks == (2, 2):
+            dy = maker.output_gradient(0)
+            pair = (dy, maker.input(1)) if i == 0 else (maker.input(0), dy)
+            maker.emit("Gemm", *pair, output=maker.input_gradient(i), **{("transB", "transA")[i]: 1})
+        else:
+            _stacked_matmul(maker, i, ranks)
+
+
+def _stacked_matmul(maker: GradientMaker, i: int, ranks: tuple[int, int]) -> None:
+    """Differentiate a product of stacks of matrices; a vector first becomes a matrix of one row or column."""
+    a = maker.input(0) if ranks[0] > 1 else maker.emit("Unsqueeze", maker.input(0), _constant(maker, [0]))
+    b = maker.input(1) if ranks[1] > 1 else maker.emit("Unsqueeze", maker.input(1), _constant(maker, [1]))
+    gone = [axis for axis, rank in ((-2, ranks[0]), (-1, ranks[1])) if rank == 1]
+    dy = maker.output_gradient(0)
+    if gone:
+        dy = maker.emit("Unsqueeze", dy, _constant(maker, gone))
+    rank = max(ranks[1 - i], 2)
+    swapped = maker.emit("Transpose", b if i == 0 else a, perm=[*range(rank - 2), rank - 1, rank - 2])
+    product = maker.emit("MatMul", *((dy, swapped) if i == 0 else (swapped, dy)))
+    whole = maker.emit("SumTo", product, a if i == 0 else b)
+    shape = maker.emit("Shape", maker.input(i))
+    maker.emit("Reshape", whole, shape, output=maker.input_gradient(i), allowzero=1)
+
+
+@gradient_of("Gemm")
+def _gemm(maker: GradientMaker) -> None:
+    """Emit a Gemm for each factor: Y = alpha op(A) op(B) + beta C, where op transposes or does not."""
+    ta, tb = (maker.op.attributes.get(name, 0) for name in ("transA", "transB"))
+    beta = maker.op.attributes.get("beta", 1.0)
+    dy = maker.output_gradient(0)
+    if maker.wants(0):
+        b = maker.input(1)
+        _gemm_factor(maker, 0, (b, dy) if ta else (dy, b), (tb, 1) if ta else (0, 1 - tb))
+    if maker.wants(1):
+        a = maker.input(0)
+        _gemm_factor(maker, 1, (dy, a) if tb else (a, dy), (1, ta) if tb else (1 - ta, 0))
+    if maker.wants(2):
+        fit(maker, 2, dy if beta == 1 else maker.emit("Mul", dy, _number_like(maker, beta, dy)))
+
+
+def _gemm_factor(maker: GradientMaker, i: int, pair: tuple[str, str], transposed: tuple[int, int]) -> None:
+    """Emit the gradient of a factor; attributes that have their default stay away."""
+    attributes = {name: 1 for name, flag in zip(("transA", "transB"), transposed, strict=True) if flag}
+    alpha = maker.op.attributes.get("alpha", 1.0)
+    if alpha != 1:
+        attributes["alpha"] = alpha
+    maker.emit("Gemm", *pair, output=maker.input_gradient(i), **attributes)
+
+
+@gradient_of("Softmax")
+def _softmax(maker: GradientMaker) -> None:
+    """Emit dx = y (dy - sum(dy y))."""
+    y, dy = maker.output(0), maker.output_gradient(0)
+    axis = _constant(maker, [maker.op.attributes.get("axis", -1)])
+    total = maker.emit("ReduceSum", maker.emit("Mul", dy, y), axis)
+    maker.emit("Mul", y, maker.emit("Sub", dy, total), output=maker.input_gradient(0))
+
+
+@gradient_of("SoftmaxCrossEntropyLoss")
+def _cross_entropy(maker: GradientMaker) -> None:
+    """Emit dx = dl w (softmax(x) - onehot(label)), w the weight of each label, for the mean by their sum.
+
+    There is no gradient for the class weights.
+    """
+    p = maker.emit("Softmax", maker.input(0), axis=1)
+    d_loss, d_log = (*maker.output_gradients, None)[:2]
+    parts = []
+    if d_loss is not None:
+        parts.append(_cross_entropy_of_loss(maker, p))
+    if d_log is not None:
+        total = maker.emit("ReduceSum", d_log, _constant(maker, [1]))
+        parts.append(maker.emit("Sub", d_log, maker.emit("Mul", p, total)))
+    if maker.wants(0):
+        maker.set_input_gradient(0, parts[0] if len(parts) == 1 else maker.emit("Sum", *parts))
+
+
+def _cross_entropy_of_loss(maker: GradientMaker, p: str) -> str:
+    """Emit the part of dx that comes from the loss, not from the logarithms; p is softmax(x)."""
+    x, label = maker.input(0), maker.input(1)
+    ignored = maker.op.attributes.get("ignore_index")
+    if ignored is not None:
+        same = maker.emit("Equal", label, maker.emit("CastLike", _constant(maker, ignored), label))
+        valid = maker.emit("Not", same)
+        label = maker.emit("Where", valid, label, maker.emit("CastLike", _constant(maker, 0), label))
+    depth = maker.emit("Squeeze", maker.emit("Shape", x, start=1, end=2))
+    one_hot = maker.emit("OneHot", label, depth, _constant(maker, [0, 1]), axis=1)
+    difference = maker.emit("Sub", p, maker.emit("CastLike", one_hot, x))
+    weight = None
+    if len(maker.op.inputs) > 2 and maker.op.inputs[2]:
+        weight = maker.emit("Gather", maker.input(2), label)
+    if ignored is not None:
+        mask = maker.emit("CastLike", valid, x)
+        weight = mask if weight is None else maker.emit("Mul", weight, mask)
+    return maker.emit("Mul", difference, _label_factor(maker, label, weight))
+
+
+def _label_factor(maker: GradientMaker, label: str, weight: str | None) -> str:
+    """Emit the factor of each label, with an axis for the classes."""
+    reduction = maker.op.attributes.get("reduction", "mean")
+    factor = maker.output_gradient(0)
+    if reduction == "mean":
+        if weight is None:
+            count = maker.emit("CastLike", maker.emit("Size", label), factor)
+        else:
+            count = maker.emit("ReduceSum", weight, keepdims=0)
+        factor = maker.emit("Div", factor, count)
+    if weight is not None:
+        factor = maker.emit("Mul", factor, weight)
+    elif reduction != "none":
+        return factor
+    return maker.emit("Unsqueeze", factor, _constant(maker, [1]))

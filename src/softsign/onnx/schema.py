@@ -94,7 +94,7 @@ def inherited_schema(name: str, opset: int | None = None) -> OperatorSchema:
 
 
 def disagreements(name: str) -> list[str]:
-    """Return what the schema of an operator and the one that it inherits from ONNX disagree on, from opset 18 on.
+    """Return what the schema of an operator and the one inherited from ONNX disagree on, from opset 18 on.
 
     Of Softsign these are all versions: that of opset 1 is still in force at 18.
 
