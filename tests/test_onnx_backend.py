@@ -14,8 +14,8 @@ from onnx import ModelProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 
 import softsign
-from softsign.onnx import Backend, ModelError, Softsign, run, to_model
-from softsign.onnx.model import add_functions
+from softsign.onnx import Backend, ModelError, ReferenceSoftsign, run, to_model
+from softsign.onnx.dialect import add_functions
 from softsign.operator import Net, Workspace, operators, schema
 from tests.helpers import BFLOAT16, FLOATS, Array, assert_same_bits, is_nan, random_values, special_values
 
@@ -96,7 +96,7 @@ def test_softsign_is_the_ufunc(dtype: np.dtype[Any]) -> None:
     name = {"bfloat16": "bfloat16", "float16": "float16", "float32": "float", "float64": "double"}[str(dtype)]
     model = model_of("y = Softsign (x)", opset='"" : 22', inputs=f"{name}[n] x", outputs=f"{name}[n] y")
     assert_same_bits(Backend.run_model(model, [x])[0], softsign.softsign(x))
-    evaluator = ReferenceEvaluator(model, new_ops=[Softsign])
+    evaluator = ReferenceEvaluator(model, new_ops=[ReferenceSoftsign])
     assert_same_bits(evaluator.run(None, {"x": x})[0], softsign.softsign(x))
 
 

@@ -16,8 +16,8 @@ from onnx import ModelProto, TensorProto, helper, parser
 
 import softsign
 from softsign.learn import digits, digits_onnx
-from softsign.onnx import Backend, ModelError, apply_sgd, from_model, gradients, run, to_model
-from softsign.onnx.model import add_functions
+from softsign.onnx import Backend, ModelError, from_model, gradients, run, sgd_step, to_model
+from softsign.onnx.dialect import add_functions
 from softsign.operator import (
     GradientMaker,
     Net,
@@ -524,7 +524,7 @@ def test_sgd_is_the_step_that_its_docstring_says() -> None:
     rate = np.array(0.3)
     feeds = {"x": x, "label": label, **held}
 
-    step = apply_sgd(model)
+    step = sgd_step(model)
     assert [value.name for value in step.graph.output] == [
         "scores",
         "loss",
@@ -535,7 +535,7 @@ def test_sgd_is_the_step_that_its_docstring_says() -> None:
     for name, value in held.items():
         np.testing.assert_allclose(found[f"{name}_next"], value - 0.3 * slopes[f"{name}_grad"], rtol=1e-13)
 
-    step = apply_sgd(model, momentum=0.9, weight_decay={"w1": 0.1}, learning_rate=0.3)
+    step = sgd_step(model, momentum=0.9, weight_decay={"w1": 0.1}, learning_rate=0.3)
     found = run(step, feeds | {f"{name}_velocity": v for name, v in velocity.items()})
     for name, value in held.items():
         slope = slopes[f"{name}_grad"] + (0.1 * value if name == "w1" else 0)
@@ -559,9 +559,9 @@ def test_sgd_is_the_step_that_its_docstring_says() -> None:
 def test_sgd_refuses(options: dict[str, Any], words: str) -> None:
     model = gradients(digits_onnx.network_model(wide_network("float32"), loss=True), "loss", ["w1", "w2"])
     with pytest.raises(ModelError, match=words):
-        apply_sgd(model, **options)
+        sgd_step(model, **options)
 
 
 def test_sgd_needs_gradients() -> None:
     with pytest.raises(ModelError, match="the model has no gradients: "):
-        apply_sgd(digits_onnx.network_model(wide_network("float32"), loss=True))
+        sgd_step(digits_onnx.network_model(wide_network("float32"), loss=True))

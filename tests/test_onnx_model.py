@@ -18,18 +18,16 @@ from softsign.onnx import (
     ModelError,
     check_model,
     count_softsign,
-    disagreements,
     fix_softsign,
     from_model,
     gradients,
-    inherited_schema,
     load_model,
-    normalized,
+    normalize_model,
     run,
-    since_versions,
     to_model,
 )
-from softsign.onnx.model import add_functions
+from softsign.onnx.dialect import add_functions
+from softsign.onnx.schema import disagreements, inherited_schema, since_versions
 from softsign.operator import (
     Net,
     OperatorSchema,
@@ -862,7 +860,7 @@ def test_older_opsets_are_raised_and_values_stay(form: str, opset: int) -> None:
         body, opset=min(opset, last), inputs=THREE, outputs=f"float{f'[{dims}]' if dims else ''} y", ir=4
     )
     before = model.SerializeToString()
-    made = normalized(model)
+    made = normalize_model(model)
     assert model.SerializeToString() == before
     check_model(made)
     assert [(imported.domain, imported.version) for imported in made.opset_import] == [("", 18)]
@@ -879,7 +877,7 @@ def test_older_opsets_are_raised_and_values_stay(form: str, opset: int) -> None:
 
 def test_newer_opsets_stay() -> None:
     model = model_of("y = Softsign (x)", opset=22, ir=10)
-    assert normalized(model) == model
+    assert normalize_model(model) == model
 
 
 def with_functions(body: str, function: str) -> ModelProto:
@@ -900,7 +898,7 @@ def with_functions(body: str, function: str) -> ModelProto:
 )
 def test_functions_of_the_model_are_inlined_and_those_of_softsign_kept(body: str, function: str) -> None:
     model = with_functions(body, function)
-    made = normalized(model)
+    made = normalize_model(model)
     check_model(made)
     assert {f.domain for f in made.functions} <= {"softsign"}
     assert {node.domain for node in made.graph.node} <= {"", "softsign"}
@@ -920,7 +918,7 @@ def test_somebody_elses_functions_in_softsigns_domain(path: Path, engine: str) -
     path.write_bytes(model_of(body, opset='"" : 18, "softsign" : 1', more=more).SerializeToString())
     model = load_model(path)
     x = np.array([-1, 3], np.float32)
-    for made in (model, normalized(model), fix_softsign(model)):
+    for made in (model, normalize_model(model), fix_softsign(model)):
         assert run(made, {"x": x}, engine=engine)["y"].tolist() == [1, -3]
         assert count_softsign(made) == 0
     assert run(gradients(model, "l", "x"), {"x": x}, engine=engine)["x_grad"].tolist() == [-1, -1]
@@ -930,7 +928,7 @@ def test_somebody_elses_functions_in_softsigns_domain(path: Path, engine: str) -
 def test_functions_of_an_older_opset() -> None:
     more = '<domain: "mine", opset_import: ["" : 13]> D (a) => (b) { b = ReduceMean <axes = [0], keepdims = 1> (a) }'
     model = model_of("y = mine.D (x)", opset='"" : 13, "mine" : 1', more=more)
-    made = normalized(model)
+    made = normalize_model(model)
     feeds = {"x": np.array([-2, 0.5, 3], np.float32)}
     assert run(made, feeds)["y"] == run(model, feeds)["y"] == [0.5]
     assert len(made.functions) == 0
@@ -942,4 +940,4 @@ def test_a_function_that_onnx_cannot_convert() -> None:
     with pytest.raises(
         ModelError, match=r"onnx cannot inline the model.s functions: Model has functions with incompatible"
     ):
-        normalized(model)
+        normalize_model(model)

@@ -8,7 +8,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from softsign.learn.digits import MOMENTUM, WEIGHT_DECAY, Array, Labels, Network
-from softsign.onnx import apply_sgd, gradients, to_model
+from softsign.onnx import gradients, sgd_step, to_model
 from softsign.operator import Net
 
 __all__ = ["OnnxLearner", "network_model", "session", "training_step"]
@@ -70,7 +70,7 @@ def training_step(network: Network) -> ModelProto:
     names = list(parameters(network))
     decays = {name: WEIGHT_DECAY for name in names if name[0] == "w"}
     model = gradients(network_model(network, loss=True), "loss", names)
-    return apply_sgd(model, momentum=MOMENTUM, weight_decay=decays)
+    return sgd_step(model, momentum=MOMENTUM, weight_decay=decays)
 
 
 def session(model: ModelProto) -> ort.InferenceSession:

@@ -1,34 +1,35 @@
-"""Softsign in ONNX: schemas inherited, nets in and out, models differentiated, mended and run. Needs the extra ``onnx``.
+"""Softsign in ONNX: nets in and out, models differentiated, fixed and run. Needs the extra ``onnx``.
 
-`to_model` and `from_model` turn nets of `softsign.operator` into ONNX models and back. `gradients` adds the reverse pass to a
-model, as nodes that any engine runs, and `apply_sgd` makes a training step of it. `fix_softsign` finds Softsign in models
-whose exporter split it up. `Backend` and `run` compute models. Operators that ONNX does not have are model-local functions
-of standard operators; `softsign.onnx.functions` has them.
+`to_model` and `from_model` turn nets of `softsign.operator` into ONNX models and back. `gradients` adds the
+reverse pass to a model, as nodes that any engine runs, and `sgd_step` makes a training step of it.
+`fix_softsign` puts Softsign back into models whose exporter split it up. `Backend` and `run` compute models.
+Operators that ONNX does not have are model-local functions of standard operators; `softsign.onnx.functions`
+has them.
 
 Importing this module registers the operators of feed-forward networks in `softsign.operator`.
 """
 
-from softsign.onnx.backend import Backend, Softsign, run
+from softsign.onnx import operators  # noqa: F401  (registers its operators)
+from softsign.onnx.backend import Backend, ReferenceSoftsign, run
+from softsign.onnx.check import ModelError, check_model, load_model
+from softsign.onnx.dialect import normalize_model
 from softsign.onnx.fix import count_softsign, fix_softsign
-from softsign.onnx.gradient import apply_sgd, gradients
-from softsign.onnx.model import ModelError, check_model, from_model, load_model, normalized, to_model
-from softsign.onnx.schema import disagreements, inherited_schema, since_versions
+from softsign.onnx.gradient import gradients
+from softsign.onnx.nets import from_model, to_model
+from softsign.onnx.sgd import sgd_step
 
 __all__ = [
     "Backend",
     "ModelError",
-    "Softsign",
-    "apply_sgd",
+    "ReferenceSoftsign",
     "check_model",
     "count_softsign",
-    "disagreements",
     "fix_softsign",
     "from_model",
     "gradients",
-    "inherited_schema",
     "load_model",
-    "normalized",
+    "normalize_model",
     "run",
-    "since_versions",
+    "sgd_step",
     "to_model",
 ]

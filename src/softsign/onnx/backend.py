@@ -12,26 +12,36 @@ from onnx import ModelProto, NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from softsign.onnx.functions import DOMAIN, operator_of
-from softsign.onnx.model import ModelError, bodies, inlined, type_of
+from softsign.onnx.check import ModelError, bodies, one_line
+from softsign.onnx.dialect import inlined, type_of
+from softsign.onnx.functions import DOMAIN, is_function_name, operator_of
 from softsign.operator.definitions import Array
 from softsign.operator.registry import find
 
-__all__ = ["ENGINES", "Backend", "Softsign", "run"]
+__all__ = ["ENGINES", "Backend", "ReferenceSoftsign", "run"]
 
 
-class Softsign(OpRun):  # type: ignore[misc]
+class ReferenceSoftsign(OpRun):  # type: ignore[misc]
     """ONNX's operator Softsign for `onnx.reference.ReferenceEvaluator`, computed by `softsign.softsign`.
+
+    Parameters
+    ----------
+    onnx_node : onnx.NodeProto
+        The node; this and the rest come from the evaluator.
+    run_params : dict
+        Options of the evaluator.
+    schema : onnx.defs.OpSchema, optional
+        ONNX's schema of the operator.
 
     Examples
     --------
     >>> import numpy as np
     >>> from onnx.reference import ReferenceEvaluator
-    >>> from softsign.onnx import Softsign, to_model
+    >>> from softsign.onnx import ReferenceSoftsign, to_model
     >>> from softsign.operator import Net
     >>> net = Net("one")
     >>> _ = net.add("Softsign", "X", "Y")
-    >>> evaluator = ReferenceEvaluator(to_model(net, {"X": ("float32", (2,))}), new_ops=[Softsign])
+    >>> evaluator = ReferenceEvaluator(to_model(net, {"X": ("float32", (2,))}), new_ops=[ReferenceSoftsign])
     >>> evaluator.run(None, {"X": np.array([-np.inf, 1], np.float32)})
     [array([-1. ,  0.5], dtype=float32)]
     """
@@ -42,17 +52,17 @@ class Softsign(OpRun):  # type: ignore[misc]
         return (_computed("Softsign", (x,), {}),)
 
 
+ReferenceSoftsign.__name__ = "Softsign"  # the evaluator takes the name of the class for that of the operator
+
+
 def _computed(op_type: str, inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     """Return what the kernel of a registered operator of one output gives."""
     return np.asarray(find(op_type).kernel(*inputs, None, **attributes))
 
 
-def _implementation(name: str) -> type[OpRun] | None:
-    """Return a function of softsign's domain as an operator of the evaluator; None if it is somebody else's."""
-    try:
-        op_type, attributes = operator_of(name)
-    except ValueError:
-        return None
+def _implementation(name: str) -> type[OpRun]:
+    """Return a function of softsign's domain as an operator of the evaluator."""
+    op_type, attributes = operator_of(name)
 
     def _run(self: OpRun, *inputs: Array) -> tuple[Array]:
         return (_computed(op_type, inputs, attributes),)
@@ -61,15 +71,20 @@ def _implementation(name: str) -> type[OpRun] | None:
 
 
 def _evaluator(proto: ModelProto | NodeProto) -> ReferenceEvaluator:
+    """Return an evaluator of a model or a node that computes by this package's kernels."""
     if isinstance(proto, ModelProto):
         proto = inlined(proto)  # the evaluator does not hand its operators on to functions
-    nodes = [proto] if isinstance(proto, NodeProto) else [n for body in bodies(proto) for n in body.node]
+        nodes = [node for body in bodies(proto.graph, *proto.functions) for node in body.node]
+    else:
+        nodes = [proto]
     called = {node.op_type for node in nodes if node.domain == DOMAIN}
-    own = [made for name in sorted(called) if (made := _implementation(name)) is not None]
-    return ReferenceEvaluator(proto, new_ops=[Softsign, *own])
+    own = [_implementation(name) for name in sorted(called) if is_function_name(name)]
+    return ReferenceEvaluator(proto, new_ops=[ReferenceSoftsign, *own])
 
 
 class _Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]
+    """A model or a node, ready to run."""
+
     def __init__(self, proto: ModelProto | NodeProto) -> None:
         self.evaluator = _evaluator(proto)
 
@@ -85,8 +100,8 @@ class _Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]
 class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
     """An ONNX backend on the CPU: onnx's reference implementation with softsign's own kernels.
 
-    It computes ONNX's Softsign and the functions of softsign's domain by the ufuncs, correctly rounded or within their
-    bounds, and is made to check models, not for speed. ONNX's backend tests run on it.
+    The ufuncs compute ONNX's Softsign and the functions of softsign's domain, correctly rounded or within
+    their bounds. It is made to check models, not for speed. ONNX's backend tests run on it.
 
     Examples
     --------
@@ -101,6 +116,20 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
     @classmethod
     def prepare(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> onnx.backend.base.BackendRep:
         """Return a handle that runs a model with ``run(inputs)``: arrays in order, or a mapping by name.
+
+        Parameters
+        ----------
+        model : onnx.ModelProto
+            The model.
+        device : str, optional
+            ``"CPU"``, with a number behind a colon or without.
+        **kwargs : object
+            Options of other backends; ignored.
+
+        Returns
+        -------
+        onnx.backend.base.BackendRep
+            The handle. Its ``run`` returns a tuple of arrays, the outputs in order.
 
         Raises
         ------
@@ -117,14 +146,51 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
     def run_node(
         cls, node: NodeProto, inputs: Any, device: str = "CPU", outputs_info: Any = None, **kwargs: Any
     ) -> tuple[Any, ...]:
-        """Run one node and return its outputs."""
+        """Run one node and return its outputs.
+
+        Parameters
+        ----------
+        node : onnx.NodeProto
+            The node.
+        inputs : ndarray, sequence of ndarray or mapping of str to ndarray
+            One array, the arrays in order, or by name.
+        device : str, optional
+            ``"CPU"``, with a number behind a colon or without.
+        outputs_info : sequence of (numpy.dtype, tuple of int), optional
+            Dtypes and shapes of the outputs; ignored.
+        **kwargs : object
+            Options of other backends; ignored.
+
+        Returns
+        -------
+        tuple of ndarray
+            The outputs in order.
+
+        Raises
+        ------
+        onnx.checker.ValidationError
+            When the node breaks ONNX's rules.
+        ValueError
+            When the device is not a CPU.
+        """
         cls._check_device(device)
         super().run_node(node, inputs, device, outputs_info, **kwargs)
         return _Prepared(node).run(inputs)
 
     @classmethod
     def supports_device(cls, device: str) -> bool:
-        """Whether `device` is a CPU."""
+        """Tell whether this backend computes on a device.
+
+        Parameters
+        ----------
+        device : str
+            Name of the device, such as ``"CPU"`` or ``"CUDA:1"``.
+
+        Returns
+        -------
+        bool
+            True for a CPU.
+        """
         return device.partition(":")[0] == "CPU"
 
     @classmethod
@@ -139,10 +205,11 @@ def run(model: ModelProto, inputs: Mapping[str, Any], *, engine: str = "onnxrunt
     Parameters
     ----------
     model : onnx.ModelProto
+        The model.
     inputs : mapping of str to array_like
-        One for each input of the model.
-    engine : {"onnxruntime", "softsign"}
-        ONNX Runtime on the CPU, or `Backend`.
+        One array for each input of the model, of its dtype and shape.
+    engine : {"onnxruntime", "softsign"}, optional
+        What computes: ONNX Runtime on the CPU, or `Backend`.
 
     Returns
     -------
@@ -152,8 +219,8 @@ def run(model: ModelProto, inputs: Mapping[str, Any], *, engine: str = "onnxrunt
     Raises
     ------
     ModelError
-        When an input is missing, unknown, or of another dtype or shape than the model says; when the engine cannot run
-        the model.
+        When an input is missing, unknown, or of another dtype or shape than the model says, or the engine
+        cannot run the model.
     ValueError
         When there is no such engine.
 
@@ -222,9 +289,7 @@ def _run_reference(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, A
         IndexError,
         KeyError,
     ) as error:
-        raise ModelError(
-            f"the engine softsign cannot run the model: {' '.join(str(error).split())}"
-        ) from error
+        raise ModelError(f"the engine softsign cannot run the model: {one_line(error)}") from error
     names = [value.name for value in model.graph.output]
     return {name: np.asarray(result) for name, result in zip(names, results, strict=True)}
 
@@ -244,7 +309,7 @@ def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str,
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         results = session.run_with_ort_values(None, values)
     except Exception as error:  # of several classes, which it does not export
-        raise ModelError(f"ONNX Runtime cannot run the model: {' '.join(str(error).split())}") from error
+        raise ModelError(f"ONNX Runtime cannot run the model: {one_line(error)}") from error
     names = [value.name for value in session.get_outputs()]
     return {name: _array(result) for name, result in zip(names, results, strict=True)}
 

@@ -1,9 +1,9 @@
-"""Exporters split Softsign into Abs, Add and Div: here it is put together again and, on request, made accurate."""
+"""Softsign put back where exporters split it into Abs, Add and Div and, on request, made accurate."""
 
 import math
 from collections import ChainMap, Counter
-from collections.abc import Container, Iterable, Iterator, MutableSequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Container, Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import onnx
@@ -18,16 +18,16 @@ from onnx import (
     numpy_helper,
 )
 
+from softsign.onnx.check import ONNX_DOMAINS, bodies, check_model, inner_graphs
+from softsign.onnx.dialect import add_functions, infer_shapes, normalize_model, opset_of, remove
 from softsign.onnx.functions import DOMAIN, function_name
-from softsign.onnx.model import ModelError, add_functions, check_model, normalized
 
 __all__ = ["count_softsign", "fix_softsign"]
 
 _Graph: TypeAlias = GraphProto | FunctionProto
 
-_ONNX = ("", "ai.onnx")
-
-#: What holds every value of a dtype, so that a Cast to it loses nothing: torch computes |x| of float16 in float32.
+#: What holds every value of a dtype, so that a Cast to it loses nothing: torch computes |x| of float16 in
+#: float32.
 _HOLDERS: dict[int, tuple[int, ...]] = {
     TensorProto.FLOAT16: (TensorProto.FLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
     TensorProto.BFLOAT16: (TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE),
@@ -44,7 +44,7 @@ _FUNCTIONS = ("Softsign", "Softsign_half")
 
 
 class _Value(NamedTuple):
-    """What is known of a value: its dtype (0: unknown), its shape (a size may be unknown), and whether it is constant 1."""
+    """What is known of a value: dtype (0: unknown), shape (sizes may be unknown), whether it is always 1."""
 
     dtype: int = TensorProto.UNDEFINED
     shape: tuple[int | None, ...] | None = None
@@ -52,27 +52,28 @@ class _Value(NamedTuple):
 
 
 def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
-    """Put each Softsign that an exporter has split up together again.
+    """Put Softsign back where an exporter has split it up.
 
-    x / (1 + |x|) and x * Reciprocal(1 + |x|), with operands in either order, become one Softsign node, which takes the
-    name of the last node and writes its output. Between the nodes there may be Identity, and Cast to a wider dtype and
-    back. What only they have used is removed. Left alone are expressions whose result has another shape than x, that
-    divide integers, or whose dtype is unknown or one that the Softsign of the model's opset does not take (bfloat16
-    before 22).
+    x / (1 + |x|) and x * Reciprocal(1 + |x|), with operands in either order, become one Softsign node, which
+    takes the name of the last node and writes its output. Between the nodes there may be Identity, and Cast
+    to a wider dtype and back. What only they have used is removed. Left alone are expressions whose result
+    has another shape than x, that divide integers, or whose dtype is unknown or one that the Softsign of the
+    model's opset does not take (bfloat16 before 22).
 
     Parameters
     ----------
     model : onnx.ModelProto
-        Not changed.
-    accurate : bool
-        Whether every Softsign whose dtype can be inferred, new or old, shall call the model-local function of that name,
-        which is right everywhere and takes every floating dtype. ONNX Runtime 1.32 gives nan at ±inf, and runs float64
-        Softsign in models of opset 18 alone. The model is raised to opset 18, and other functions are inlined, since
-        their bodies do not tell dtypes.
+        The model; not changed.
+    accurate : bool, optional
+        Whether every Softsign whose dtype can be inferred, new or old, shall call the model-local function of
+        that name, which is right everywhere and takes every floating dtype. ONNX Runtime 1.32 gives nan at
+        ±inf, and runs float64 Softsign in models of opset 18 alone. The model is raised to opset 18, and
+        other functions are inlined, since their bodies do not tell dtypes.
 
     Returns
     -------
     onnx.ModelProto
+        A model of the same inputs, outputs and values.
 
     Raises
     ------
@@ -98,14 +99,11 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
     """
     check_model(model, foreign=True)
     if accurate:
-        made = normalized(model)
+        made = normalize_model(model)
     else:
         made = ModelProto()
         made.CopyFrom(model)
-    try:
-        typed = onnx.shape_inference.infer_shapes(made)
-    except onnx.shape_inference.InferenceError as error:
-        raise ModelError(f"ONNX's shape inference fails: {' '.join(str(error).split())}") from error
+    typed = infer_shapes(made)
     # Before IR version 4 every initializer is an input too, and constant for all that.
     initializers_are_inputs = model.ir_version < 4
     scope = _Scope(made.graph, typed.graph, ChainMap(), made.opset_import, accurate, initializers_are_inputs)
@@ -124,12 +122,13 @@ def count_softsign(model: ModelProto) -> int:
     Parameters
     ----------
     model : onnx.ModelProto
+        The model.
 
     Returns
     -------
     int
-        Of the graph, the bodies of its control flow, and the functions; those in functions count once, however often
-        these are called.
+        The number in the graph, the bodies of its control flow, and the functions; a node in a function
+        counts once, however often the function is called.
 
     Examples
     --------
@@ -145,13 +144,9 @@ def count_softsign(model: ModelProto) -> int:
     ... )
     2
     """
-    pending: list[_Graph] = [model.graph, *(f for f in model.functions if f.domain != DOMAIN)]
-    count = 0
-    while pending:
-        for node in pending.pop().node:
-            count += _is(node, "Softsign") or (node.domain == DOMAIN and node.op_type in _FUNCTIONS)
-            pending += _bodies(node)
-    return count
+    functions = [function for function in model.functions if function.domain != DOMAIN]
+    nodes = [node for body in bodies(model.graph, *functions) for node in body.node]
+    return sum(_is(n, "Softsign") or (n.domain == DOMAIN and n.op_type in _FUNCTIONS) for n in nodes)
 
 
 class _Scope:
@@ -173,15 +168,16 @@ class _Scope:
         if isinstance(graph, GraphProto):
             given = set() if initializers_are_inputs else {value.name for value in graph.input}
             self.known.update((t.name, _of_tensor(t)) for t in graph.initializer if t.name not in given)
-        opset = next((i.version for i in imports if i.domain in _ONNX), 0)
-        self.dtypes = set(_HOLDERS) if accurate or opset >= 22 else set(_HOLDERS) - {TensorProto.BFLOAT16}
+        self.dtypes = set(_HOLDERS)
+        if not accurate and opset_of(imports) < 22:
+            self.dtypes.remove(TensorProto.BFLOAT16)
 
     def fix(self) -> list[NodeProto]:
         """Rewrite this graph and those inside it, and return the nodes that became Softsign."""
         before = _reads(self.graph)
         rewritten = []
         for node, typed in zip(self.graph.node, self.typed.node, strict=True):
-            for body, typed_body in zip(_bodies(node), _bodies(typed), strict=True):
+            for body, typed_body in zip(inner_graphs(node), inner_graphs(typed), strict=True):
                 rewritten += _Scope(body, typed_body, self.known, self.imports, self.accurate).fix()
             self._note_one(node)
             x, dtype = self._softsign_of(node)
@@ -261,15 +257,7 @@ class _Scope:
 
 def _is(node: NodeProto, *op_types: str) -> bool:
     """Whether a node is of one of ONNX's own types."""
-    return node.domain in _ONNX and node.op_type in op_types
-
-
-def _bodies(node: NodeProto) -> list[GraphProto]:
-    """Return the graphs inside a node."""
-    bodies: list[GraphProto] = []
-    for attribute in node.attribute:
-        bodies += [attribute.g] if attribute.type == AttributeProto.GRAPH else attribute.graphs
-    return bodies
+    return node.domain in ONNX_DOMAINS and node.op_type in op_types
 
 
 def _either_way(node: NodeProto | None) -> Iterator[tuple[str, str]]:
@@ -294,7 +282,7 @@ def _own_names(graph: _Graph) -> set[str]:
 
 
 def _declared(graph: _Graph) -> dict[str, _Value]:
-    """Return what a graph says of its values; nothing of some, which are entered all the same to hide outer ones."""
+    """Return what a graph says of its values; some are entered with nothing, to hide outer ones."""
     known = dict.fromkeys(_own_names(graph), _Value())
     values = list(graph.value_info)
     if isinstance(graph, GraphProto):
@@ -307,7 +295,7 @@ def _declared(graph: _Graph) -> dict[str, _Value]:
 
 
 def _fits(one: tuple[int | None, ...], x: tuple[int | None, ...]) -> bool:
-    """Whether x, a scalar if nothing is known of it, keeps its shape when a constant of shape `one` is added."""
+    """Tell whether x (a scalar if unknown) keeps its shape if a constant of shape `one` is added."""
     return len(one) <= len(x) and all(a in (1, b) for a, b in zip(reversed(one), reversed(x), strict=False))
 
 
@@ -340,7 +328,7 @@ def _reads(graph: _Graph) -> Counter[str]:
 def _node_reads(node: NodeProto) -> Counter[str]:
     """Count how often a node, or a graph inside it, reads each value of the graph that the node is in."""
     reads = Counter(node.input)
-    for body in _bodies(node):
+    for body in inner_graphs(node):
         hidden = _own_names(body)
         reads.update({name: count for name, count in _reads(body).items() if name not in hidden})
     return reads
@@ -359,12 +347,6 @@ def _sweep(graph: _Graph, before: Container[str], initializers_are_inputs: bool)
         inputs = set() if initializers_are_inputs else {value.name for value in graph.input}
         unread = {t.name for t in graph.initializer if t.name in before and not reads[t.name]} - inputs
         gone |= unread
-        _remove(graph.initializer, unread)
-        _remove(graph.input, unread)
-    _remove(graph.value_info, gone)
-
-
-def _remove(entries: MutableSequence[Any], names: Container[str]) -> None:
-    for i in reversed(range(len(entries))):
-        if entries[i].name in names:
-            del entries[i]
+        remove(graph.initializer, unread)
+        remove(graph.input, unread)
+    remove(graph.value_info, gone)

@@ -3,8 +3,8 @@
 import numpy as np
 import onnx
 
-from softsign.onnx.model import OPSET
-from softsign.onnx.standard import counts, onnx_inference
+from softsign.onnx.dialect import OPSET
+from softsign.onnx.operators import counts, onnx_inference
 from softsign.operator import OperatorSchema, TensorType, schema
 
 __all__ = ["disagreements", "inherited_schema", "since_versions"]
@@ -30,7 +30,7 @@ def since_versions(name: str) -> list[int]:
 
     Examples
     --------
-    >>> from softsign.onnx import since_versions
+    >>> from softsign.onnx.schema import since_versions
     >>> since_versions("Softsign")
     [1, 22]
     """
@@ -55,8 +55,9 @@ def inherited_schema(name: str, opset: int | None = None) -> OperatorSchema:
     Returns
     -------
     OperatorSchema
-        The registered one with the numbers of inputs and outputs, their names and descriptions, the dtypes, the inference of
-        dtypes and shapes and the documentation that ONNX has. What ONNX does not speak of, such as in-place use, is kept.
+        The registered one with the numbers of inputs and outputs, their names and descriptions, the dtypes,
+        the inference of dtypes and shapes and the documentation that ONNX has. What ONNX does not speak of,
+        such as in-place use, is kept.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def inherited_schema(name: str, opset: int | None = None) -> OperatorSchema:
 
     Examples
     --------
-    >>> from softsign.onnx import inherited_schema
+    >>> from softsign.onnx.schema import inherited_schema
     >>> inherited_schema("Softsign", 1).dtypes
     ('float16', 'float32', 'float64')
     >>> inherited_schema("Softsign", 22).dtypes
@@ -93,7 +94,7 @@ def inherited_schema(name: str, opset: int | None = None) -> OperatorSchema:
 
 
 def disagreements(name: str) -> list[str]:
-    """Return what the schema of an operator and the one that it inherits from ONNX disagree on, from opset 18 on.
+    """Return what the schema of an operator and the one inherited from ONNX disagree on, from opset 18 on.
 
     Of Softsign these are all versions: that of opset 1 is still in force at 18.
 
@@ -109,7 +110,7 @@ def disagreements(name: str) -> list[str]:
 
     Examples
     --------
-    >>> from softsign.onnx import disagreements
+    >>> from softsign.onnx.schema import disagreements
     >>> disagreements("Softsign")
     []
     """

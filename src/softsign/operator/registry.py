@@ -1,7 +1,7 @@
 """The registry: which operators exist, with their schemas, kernels and gradient makers."""
 
 import difflib
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -339,15 +339,6 @@ input 0, blob 'X'; SoftsignGradient allows output 0 over input 1
     op = OperatorDef(type, inputs, outputs, name, attributes)
     schema(type).check(op)
     return op
-
-
-def unused(name: str, taken: Container[str | None]) -> str:
-    """Return `name`, or `name` with the first number behind it that makes it one that is not taken."""
-    made, number = name, 0
-    while made in taken:
-        number += 1
-        made = f"{name}_{number}"
-    return made
 
 
 def find(name: str) -> _Operator:
