@@ -1,5 +1,5 @@
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 # One thread for what computes the small matrices of these tests, set before anything imports NumPy, and inherited by
@@ -26,6 +26,17 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 def pytest_configure(config: pytest.Config) -> None:
     for marker in ("slow", "thread_unsafe"):  # NumPy's test_umath, which test_ufuncs.py imports, uses them
         config.addinivalue_line("markers", f"{marker}: set by NumPy's own tests")
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Unregister the operators that a test registers."""
+    from softsign.operator import operators, unregister_operator
+
+    before = set(operators())
+    yield
+    for name in set(operators()) - before:
+        unregister_operator(name)
 
 
 def skip_is_failure(report: Report) -> Report:
