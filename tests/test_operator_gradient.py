@@ -201,6 +201,11 @@ def test_get_softsign_gradient_alone() -> None:
     assert taken == [OperatorDef("SoftsignGradient", ["X", "X_grad_grad"], "X_grad_1")]
 
 
+def test_gradient_maker_wants_no_input_that_is_left_out() -> None:
+    maker = GradientMaker(OperatorDef("Gemm", ["A", ""], "Y"))
+    assert [maker.wants(i) for i in range(4)] == [True, False, False, False]
+
+
 def test_add_gradients_makes_names_of_its_own() -> None:
     net = net_of(("Softsign", "X", "X_grad"), ("Mul", ["X_grad", "Y_grad"], "Y"))
     gradients = net.add_gradients({"Y": "X_grad_1"})
@@ -363,7 +368,7 @@ def layers(registry: None) -> None:
 
 
 def layered(rng: np.random.Generator, *widths: int) -> tuple[Net, list[str]]:
-    """Build a net of fully connected layers, softsign in place between them, and a loss; and its parameters."""
+    """Build a net of fully connected layers, softsign in place between them, and a loss; and its weights."""
     net, blob, count = Net("digits"), "X", len(widths) - 1
     for i in range(count):
         parameters = [f"W{i}", f"b{i}"]
