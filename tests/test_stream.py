@@ -11,6 +11,7 @@ import pytest
 
 import softsign
 from softsign import stream
+from softsign._files import written_whole
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i4", "<i8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "g", "<c8", ">c16"]
 
@@ -209,7 +210,7 @@ def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error: t
 
 
 def test_names_the_target_of_a_failed_write(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left") as caught, stream.written_beside(tmp_path / "y.npy"):
+    with pytest.raises(OSError, match="No space left") as caught, written_whole(tmp_path / "y.npy"):
         raise OSError(28, "No space left on device")
     assert caught.value.filename == str(tmp_path / "y.npy")
     assert files(tmp_path) == set()
@@ -218,6 +219,6 @@ def test_names_the_target_of_a_failed_write(tmp_path: Path) -> None:
 def test_needs_a_directory(tmp_path: Path) -> None:
     with (
         pytest.raises(FileNotFoundError, match="no such directory"),
-        stream.written_beside(tmp_path / "no" / "y"),
+        written_whole(tmp_path / "no" / "y"),
     ):
         pass

@@ -252,7 +252,7 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     """A disk that fills up while a run ends: the study in the file is whole, and the run is not lost."""
     study = Study(tmp_path, runs(1, updates=4000))
 
-    def full(path: Any) -> Any:
+    def full(path: Any, *, overwrite: bool) -> Any:
         raise OSError(28, "No space left on device", str(path))
 
     def interrupt(under_way: Mapping[str, int]) -> None:
@@ -261,7 +261,7 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
 
     with pytest.raises(InterruptError), local_workers(1) as executor:
         study.run(executor, interrupt)
-    monkeypatch.setattr("softsign.learn.study.written_beside", full)
+    monkeypatch.setattr("softsign.learn.study.written_whole", full)
     with pytest.raises(OSError, match="No space left"), local_workers(1) as executor:
         study.run(executor)
     assert checkpoint_path(study.runs[0], tmp_path).exists()

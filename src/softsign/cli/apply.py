@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from softsign import stream
-from softsign.cli._common import function_name, progress_bar, unary_ufuncs
+from softsign.cli._common import function_name, progress_bar, refusals, unary_ufuncs
 
 
 def _finite(scale: float | None) -> float | None:
@@ -36,7 +36,12 @@ def apply(
     ] = "softsign",
     scale: Annotated[
         float | None,
-        typer.Option(metavar="S", callback=_finite, help="Compute NAME(S * x); integers become float64."),
+        typer.Option(
+            metavar="S",
+            callback=_finite,
+            show_default="no scaling",
+            help="Factor on the input: compute NAME(S * x); integers become float64.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT.npy if it exists.")] = False,
 ) -> None:
@@ -56,6 +61,7 @@ def apply(
     )
     try:
         with (
+            refusals(),
             progress_bar(*columns) as bar,
             np.errstate(all="ignore", invalid="call", call=lambda kind, flag: invalid.add(kind)),
         ):
@@ -70,8 +76,6 @@ def apply(
             )
     except FileExistsError as error:
         raise typer.TyperException(f"{target} exists; --force replaces it") from error
-    except (TypeError, ValueError) as error:
-        raise typer.TyperException(str(error)) from error
     seconds = perf_counter() - start
     speed = f"{header.nbytes / 1e6:,.1f} MB in {seconds:.1f} s, {header.nbytes / 1e6 / seconds:,.0f} MB/s"
     typer.echo(f"{typer.format_filename(target)}: {function}, {header.size:,} x {header.dtype}, {speed}")
