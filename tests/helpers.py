@@ -1,7 +1,6 @@
 """The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -148,18 +147,13 @@ def started(
     A suite that nohup, a background job or some CI runs ignores SIGINT, and its children would inherit that.
     """
 
-    def prepare() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-
-    process = subprocess.Popen(command, text=True, start_new_session=True, preexec_fn=prepare, **options)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    limits = ("env", "--default-signal=INT,TERM", "prlimit", f"--fsize={largest_file}")
+    with subprocess.Popen([*limits, *command], text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def in_session(leader: int) -> list[int]:
