@@ -11,7 +11,6 @@ import pytest
 
 import softsign
 from softsign import stream
-from softsign._files import written_whole
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i4", "<i8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "g", "<c8", ">c16"]
 
@@ -207,18 +206,3 @@ def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error: t
         stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy", overwrite=True, progress=fail)
     assert (tmp_path / "y.npy").read_bytes() == b"old"
     assert files(tmp_path) == {"x.npy", "y.npy"}
-
-
-def test_names_the_target_of_a_failed_write(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left") as caught, written_whole(tmp_path / "y.npy"):
-        raise OSError(28, "No space left on device")
-    assert caught.value.filename == str(tmp_path / "y.npy")
-    assert files(tmp_path) == set()
-
-
-def test_needs_a_directory(tmp_path: Path) -> None:
-    with (
-        pytest.raises(FileNotFoundError, match="no such directory"),
-        written_whole(tmp_path / "no" / "y"),
-    ):
-        pass

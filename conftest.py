@@ -1,5 +1,7 @@
+"""What holds for all tests: those in tests/, and the examples in docstrings and pages."""
+
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 # One thread for what computes the small matrices of these tests, set before anything imports NumPy, and inherited by
@@ -45,3 +47,18 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return skip_is_failure((yield))
+
+
+@pytest.fixture(autouse=True)
+def operators_of_one_page(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Unregister the operators that the examples of a page register, as the next page may register them, too."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        yield
+        return
+    import softsign.onnx  # registers its own
+    from softsign.operator import operators, unregister_operator
+
+    registered = set(operators())
+    yield
+    for name in set(operators()) - registered:
+        unregister_operator(name)
