@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from typing import TypeVar
 
-# One thread for what computes the small matrices of these tests, set before anything imports NumPy, and inherited by
-# processes that tests start. Two threads of OpenBLAS on two cores wait for each other as soon as another process
-# is busy: 3,000 products of 64 x 128 by 128 x 128 numbers took 30.9 s of time and 17.2 s of CPU, with one thread 3.1 s
-# and 1.5 s. PyTorch takes MKL_NUM_THREADS or OMP_NUM_THREADS for its own threads.
+# One thread for what computes the small matrices of these tests, set before anything imports NumPy, and
+# inherited by processes that tests start. Two threads of OpenBLAS on two cores wait for each other as soon as
+# another process is busy: 3,000 products of 64 x 128 by 128 x 128 numbers took 30.9 s of time and 17.2 s of
+# CPU, with one thread 3.1 s and 1.5 s. PyTorch takes MKL_NUM_THREADS or OMP_NUM_THREADS for its own threads.
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = "1"
 # Softsign's own threads, which would take OMP_NUM_THREADS, are under test: two on every machine.
@@ -26,12 +27,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in ("slow", "thread_unsafe"):  # NumPy's test_umath, which test_ufuncs.py imports, uses them
+    for marker in ("slow", "thread_unsafe"):  # those of NumPy's test_umath, which test_ufuncs.py imports
         config.addinivalue_line("markers", f"{marker}: set by NumPy's own tests")
 
 
 def skip_is_failure(report: Report) -> Report:
-    """With SOFTSIGN_NO_SKIP set, as in .ci/run, a test that lacks something fails instead of being skipped."""
+    """Let a test that lacks something fail instead of being skipped if SOFTSIGN_NO_SKIP is set, as in CI."""
     if os.environ.get("SOFTSIGN_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
@@ -51,13 +52,13 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.fixture(autouse=True)
 def operators_of_one_page(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Unregister the operators that the examples of a page register, as the next page may register them, too."""
+    """Unregister the operators that the examples of a page register: the next page may do so, too."""
     if not isinstance(request.node, pytest.DoctestItem):
         yield
         return
-    import softsign.onnx  # registers its own
     from softsign.operator import operators, unregister_operator
 
+    import_module("softsign.onnx")  # registers operators of its own
     registered = set(operators())
     yield
     for name in set(operators()) - registered:

@@ -87,7 +87,7 @@ def is_nan(a: Array) -> Array:
 
 
 def assert_same_bits(actual: Array, expected: Array) -> None:
-    """Equal to the last bit, signs of zero included; which nan it is, sign and payload, is left open as IEEE 754 does."""
+    """Equal to the last bit, signs of zero included; IEEE 754 leaves open which nan it is."""
     assert actual.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
     assert actual.shape == expected.shape
     differ = (bits(actual) != bits(expected)).any(axis=1) & ~(is_nan(actual) & is_nan(expected)).ravel()

@@ -99,7 +99,7 @@ def measured(folder: Path, *arguments: str) -> tuple[str, dict[str, float]]:
 
 
 def sparse(path: Path, size: int, promised: int = 0) -> None:
-    """Make a file of that many bytes of float32 zeros that takes no space on the disk, whatever its header promises."""
+    """Make a file of that many bytes of float32 zeros, whatever its header promises, without disk space."""
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(
             file, {"shape": ((promised or size) // 4,), "fortran_order": False, "descr": "<f4"}

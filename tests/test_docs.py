@@ -1,6 +1,7 @@
 """Docstrings of the ufuncs, which are compiled, and the names that packages list.
 
-pytest itself runs the examples of Python modules and of pages, and mypy's stubtest holds the stub against the core.
+pytest itself runs the examples of Python modules and of pages, and mypy's stubtest holds the stub against the
+core.
 """
 
 import doctest

@@ -23,8 +23,8 @@ def test_the_file_appears_at_the_end(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_only_if_asked_to(tmp_path: Path) -> None:
     (tmp_path / "y").write_bytes(b"old")
-    with pytest.raises(FileExistsError) as caught, written_whole(tmp_path / "y"):
-        pytest.fail("opened")
+    with pytest.raises(FileExistsError) as caught:
+        written_whole(tmp_path / "y").__enter__()
     assert caught.value.filename == str(tmp_path / "y")
     assert (tmp_path / "y").read_bytes() == b"old"
     with written_whole(tmp_path / "y", overwrite=True) as file:
@@ -38,8 +38,7 @@ def test_a_file_is_replaced_only_if_asked_to(tmp_path: Path) -> None:
 def test_an_exception_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "y").write_bytes(b"old")
     with pytest.raises(error), written_whole(tmp_path / "y", overwrite=True) as file:
-        file.write(b"new")
-        raise error
+        raise error(file.write(b"new"))
     assert (tmp_path / "y").read_bytes() == b"old"
     assert files(tmp_path) == {"y"}
 
@@ -81,8 +80,8 @@ def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
 def test_what_could_not_be_written_is_refused_at_once(
     tmp_path: Path, target: str, error: int, message: str, overwrite: bool
 ) -> None:
-    with pytest.raises(OSError, match=message) as caught, written_whole(tmp_path / target, overwrite=overwrite):
-        pytest.fail("opened")
+    with pytest.raises(OSError, match=message) as caught:
+        written_whole(tmp_path / target, overwrite=overwrite).__enter__()
     assert caught.value.errno == error
     assert caught.value.filename == str(tmp_path / ("no" if target == "no/y" else target))
     assert files(tmp_path) == set()

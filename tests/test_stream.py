@@ -1,4 +1,4 @@
-"""`softsign.stream`: the result of a file is the result of the array in it, and a failure leaves nothing behind."""
+"""`softsign.stream`: a file gives what the array in it gives, and a failure leaves nothing behind."""
 
 import os
 import threading

@@ -32,7 +32,8 @@ def check_target(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
     FileExistsError
         When `target` is a file and `overwrite` is false.
     OSError
-        When `target` is something else than a regular file, or its directory does not exist; ``filename`` tells which.
+        When `target` is something else than a regular file, or its directory does not exist; ``filename``
+        tells which.
     """
     place = Path(os.path.realpath(target))
     if place.exists() and not place.is_file():
@@ -46,9 +47,10 @@ def check_target(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
 
 @contextlib.contextmanager
 def written_whole(target: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """Open a hidden file beside `target` for writing that takes its name when the block ends without an exception.
+    """Open a hidden file for writing that takes the name of `target` when all is written.
 
-    After an exception, an interrupt included, the hidden file is removed and `target` is as it was.
+    It lies beside `target` and takes its name when the block ends without an exception. After an exception,
+    an interrupt included, it is removed and `target` is as it was.
 
     Parameters
     ----------
@@ -67,8 +69,8 @@ def written_whole(target: str | os.PathLike[str], *, overwrite: bool = False) ->
     FileExistsError
         When `target` is a file and `overwrite` is false.
     OSError
-        When `target` is something else than a regular file, its directory does not exist, or the file cannot be
-        written or renamed; ``filename`` tells which.
+        When `target` is something else than a regular file, its directory does not exist, or the file cannot
+        be written or renamed; ``filename`` tells which.
     """
     place = check_target(target, overwrite=overwrite)
     # A short name of its own: a suffix to the target's name could be too long for the file system.

@@ -1,7 +1,8 @@
 """Ufuncs on arrays larger than memory: one ``.npy`` file in, one out, block by block.
 
-Both files go through one reused buffer each, with plain reads and writes. Memory maps would save a copy, but they
-turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills the process where a read or write raises.
+Both files go through one reused buffer each, with plain reads and writes. Memory maps would save a copy, but
+they turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills the process where a read or
+write raises.
 """
 
 import math
@@ -17,8 +18,8 @@ from softsign._files import check_target, written_whole
 
 __all__ = ["Header", "apply", "read_header"]
 
-#: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for each
-#: block would cost more than it brings beside the reading and writing.
+#: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for
+#: each block would cost more than it brings beside the reading and writing.
 BLOCK = 1 << 16
 
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -107,10 +108,10 @@ def apply(
 ) -> Header:
     """Write ``function(scale * x)`` for the array x in one ``.npy`` file to another, of any size.
 
-    Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the dtype are
-    the ones that ``function(scale * numpy.load(source))`` gives: integers promote, and the result has native byte
-    order. The result is written to a hidden file beside `target` that takes its name when complete; after an error or
-    an interrupt nothing is left of it.
+    Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the
+    dtype are the ones that ``function(scale * numpy.load(source))`` gives: integers promote, and the result
+    has native byte order. The result is written to a hidden file beside `target` that takes its name when
+    complete; after an error or an interrupt nothing is left of it.
 
     Parameters
     ----------
@@ -121,7 +122,8 @@ def apply(
     target : path-like
         The ``.npy`` file to write. Symbolic links are followed.
     scale : float, optional
-        Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no scaling.
+        Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no
+        scaling.
     overwrite : bool
         Whether to replace `target` if it exists. Its permissions are kept.
     progress : callable, optional
@@ -141,7 +143,8 @@ def apply(
     FileExistsError
         When `target` exists and `overwrite` is false.
     OSError
-        When reading or writing fails, or `target` is something else than a regular file; ``filename`` tells which file.
+        When reading or writing fails, or `target` is something else than a regular file; ``filename`` tells
+        which file.
 
     Examples
     --------

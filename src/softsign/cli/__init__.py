@@ -21,8 +21,8 @@ _RENAMED = {
 def main() -> NoReturn:
     """Run the command and exit.
 
-    The exit code is 0, or 2 after an error, 130 after an interrupt and 143 after a request to terminate, each with one
-    line on standard error. An exception that reaches the caller is a defect of this package.
+    The exit code is 0, or 2 after an error, 130 after an interrupt and 143 after a request to terminate, each
+    with one line on standard error. An exception that reaches the caller is a defect of this package.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -74,7 +74,7 @@ def _command() -> Any:
         New here? Run: softsign demo
         """
 
-    # Without the markup of rich, in which what stands in brackets vanishes, and its tables, which cut long names.
+    # Without rich's markup, in which what stands in brackets vanishes, and its tables, which cut long names.
     app = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, callback=root
     )

@@ -45,7 +45,7 @@ def picture_path(path: Path) -> Path:
 
 
 def check_output(*paths: Path, force: bool) -> None:
-    """Refuse files that could not be written, or that only --force may replace, before anything is computed."""
+    """Refuse, before anything is computed, files that cannot be written or that only --force replaces."""
     for path in paths:
         try:
             check_target(path, overwrite=force)

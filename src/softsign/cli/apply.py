@@ -47,8 +47,8 @@ def apply(
 ) -> None:
     """Apply a function to a NumPy array file of any size.
 
-    The file is worked on in small blocks, so it may be larger than memory. Integers become floating-point numbers as
-    in NumPy; the result is in native byte order. OUT.npy appears when it is complete, never in part.
+    The file is worked on in small blocks, so it may be larger than memory. Integers become floating-point
+    numbers as in NumPy; the result is in native byte order. OUT.npy appears whole or not at all.
     """
     start = perf_counter()
     invalid: set[str] = set()

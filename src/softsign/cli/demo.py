@@ -42,7 +42,7 @@ def demo(
             "--output",
             "-o",
             callback=picture_path,
-            help="Picture to write: .png, .svg or .pdf. The network is written beside it, with the suffix .onnx.",
+            help="Picture to write: .png, .svg or .pdf. The network goes beside it, with the suffix .onnx.",
         ),
     ] = Path("softsign-demo.png"),
     seed: Annotated[
@@ -58,10 +58,11 @@ def demo(
 ) -> None:
     """Train on handwritten digits, check the results, measure the speed.
 
-    A network of softsign units learns to read the 1,797 scans of handwritten digits that scikit-learn ships, forward
-    and backward through this package and NumPy alone, or inside ONNX Runtime. It is written to an ONNX model beside
-    the picture, which ONNX Runtime reads again to make the same predictions. Then the functions are compared with
-    exact arithmetic and timed on this machine, and a picture shows the learning curve and the functions.
+    A network of softsign units learns to read the 1,797 scans of handwritten digits that scikit-learn ships,
+    forward and backward through this package and NumPy alone, or inside ONNX Runtime. It is written to an
+    ONNX model beside the picture, which ONNX Runtime reads again to make the same predictions. Then the
+    functions are compared with exact arithmetic and timed on this machine, and a picture shows the learning
+    curve and the functions.
     """
     from softsign.learn import digits, plots
 
@@ -127,7 +128,7 @@ def _print(sections: list[list[tuple[str, str, str]]]) -> None:
 
 
 def _export(network: Network, path: Path, x: Array, *, force: bool) -> int:
-    """Write a network as an ONNX model and return how many of its predictions ONNX Runtime repeats from the file."""
+    """Write a network as an ONNX model and return how many predictions ONNX Runtime repeats from it."""
     from softsign.learn import digits_onnx
     from softsign.onnx import load_model, run
 
