@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import (
+from ufuncs import (
     KI,
     MI,
     PAUSE_SECONDS,

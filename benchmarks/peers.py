@@ -176,7 +176,7 @@ def _openvino(x: Array, y: Array, threads: int) -> Names:
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
-# JAX and TensorFlow size their thread pools by the CPUs the process may use, which bench.py limits; the others are told.
+# JAX and TensorFlow size their thread pools by the CPUs the process may use, which ufuncs.py limits; the others are told.
 PEERS = (
     Peer("numpy", ("numpy",), FLOATS, _numpy, "x / (1 + np.abs(x))", allocates=True),
     Peer(

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-BENCH = Path(__file__).parents[1] / "benchmarks" / "bench.py"
+BENCH = Path(__file__).parents[1] / "benchmarks" / "ufuncs.py"
 COLUMNS = (
     "date,cpu,kernels,threads,numpy,softsign,name,version,function,form,dtype,size,rounds,"
     "seconds,ratio,ratio_q1,ratio_q3"
@@ -101,7 +101,7 @@ def test_bad_options_are_refused(arguments: tuple[str, str], message: str, tmp_p
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCH.parent))
-    return importlib.import_module("bench")
+    return importlib.import_module("ufuncs")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Time the CUDA kernels beside a device copy and PyTorch's own softsign: `python benchmarks/gpu.py`, on a machine with a GPU.
+"""Time the CUDA kernels beside a device copy and PyTorch's own softsign: `python benchmarks/torch_cuda.py`, on a machine with a GPU.
 
 Contestants take turns; a time is the median over rounds of one call between two CUDA
 events. Bandwidth counts the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.

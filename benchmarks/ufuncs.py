@@ -1,4 +1,4 @@
-"""Time softsign beside np.copyto and other libraries: `python benchmarks/bench.py --help`.
+"""Time softsign beside np.copyto and other libraries: `python benchmarks/ufuncs.py --help`.
 
 Every time is reported as a ratio to `np.copyto` of arrays of the same size and dtype, taken in the same round, so
 that a slow moment of the machine slows both. A round takes one sample of each contestant in turn; the tables show the

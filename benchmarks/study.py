@@ -1,4 +1,4 @@
-"""Time the training of the study beside the bare loop of PyTorch: `python benchmarks/study_speed.py --help`.
+"""Time the training of the study beside the bare loop of PyTorch: `python benchmarks/study.py --help`.
 
 Both train the same network on the same batches, on one thread; the study watches activations and gradients, measures errors,
 reports its progress and writes checkpoints meanwhile. They take turns, and the table shows medians over rounds of the

@@ -1,6 +1,6 @@
 """Time the operator layer beside the bare ufunc, and a training step in ONNX Runtime beside PyTorch's.
 
-`python benchmarks/training_step.py --help`. The training step is that of the demo's digits network (64-256-128-10, batch of
+`python benchmarks/operator_layer.py --help`. The training step is that of the demo's digits network (64-256-128-10, batch of
 32, momentum, weight decay) on one thread; the contestants take turns, and the tables show medians over rounds. The exit
 code tells whether what the project promises is kept.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bench import Verdict, limit_threads, print_verdicts
+from ufuncs import Verdict, limit_threads, print_verdicts
 
 import softsign
 from softsign.learn import digits, digits_onnx
