@@ -45,7 +45,6 @@ bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator laye
 	$(BIN)/python benchmarks/operator_layer.py $(ARGS)
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
-	$(BIN)/python benchmarks/shapeset_speed.py
 	$(BIN)/python benchmarks/study.py $(ARGS)
 
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows

@@ -1,30 +1,72 @@
-"""Time the training of the study beside the bare loop of PyTorch: `python benchmarks/study.py --help`.
+"""Time the images of Shapeset-3x2, and the training of the study beside a bare loop: `make bench-study`.
 
-Both train the same network on the same batches, on one thread; the study watches activations and gradients, measures errors,
-reports its progress and writes checkpoints meanwhile. They take turns, and the table shows medians over rounds of the
-updates per second, without the time to load data and to build the network. The exit code tells whether the study reaches
-the part of the bare loop's speed that the project promises.
+Images are drawn in this process and by worker processes. The study and the bare loop of PyTorch train the
+same network on the same batches, on one thread; the study watches activations and gradients, measures errors,
+reports its progress and writes checkpoints meanwhile. Its speed is in updates per second, without the time to
+load data and to build the network. Contestants take turns (`harness`). The exit code is 1 if a target is
+missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
-import statistics
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from harness import Table, Target, conclude, machine, make_parser, section_to_write, take_turns
 from torch.nn.functional import cross_entropy
 
+from softsign.learn.shapeset import CHUNK, Stream, generate
 from softsign.learn.study import PRESETS, grid
 from softsign.learn.training import Run, build, load_source, train
 
-BAR = 0.9
+IMAGES_TARGET = 10_000  # per second, from as many workers as there are CPUs, two at most
+TRAINING_TARGET = 0.9  # of the bare loop's updates per second
+BATCH = 10  # as in the study
 SHORTENED = 2000  # updates of the paper's network here, a minute in place of weeks
+
+
+def images_per_second(draw: Callable[[], int], seconds: float) -> float:
+    """Return the speed of a function that draws some images and returns how many."""
+    images, passed, begun = 0, 0.0, time.perf_counter()
+    while passed < seconds:
+        images += draw()
+        passed = time.perf_counter() - begun
+    return images / passed
+
+
+def in_process(seconds: float) -> float:
+    """Measure `generate`, a chunk at a time."""
+    rng = np.random.default_rng(0)
+    return images_per_second(lambda: len(generate(rng, CHUNK)[1]), seconds)
+
+
+def streamed(workers: int, seconds: float) -> float:
+    """Measure a stream after its first chunks, which have to wait for the workers to start."""
+    with Stream(BATCH, seed=0, workers=workers) as stream:
+        for _ in range(workers * CHUNK // BATCH):
+            next(stream)
+        return images_per_second(lambda: len(next(stream)[1]), seconds)
+
+
+def measure_images(rounds: int, seconds: float) -> tuple[Table, Target]:
+    """Measure images per second, drawn in all ways."""
+    samplers = {"generate": partial(in_process, seconds)}
+    for workers in range(1, min(2, len(os.sched_getaffinity(0))) + 1):
+        samplers[f"Stream, workers={workers}"] = partial(streamed, workers, seconds)
+    medians = np.median(take_turns(list(samplers.values()), rounds), axis=0).tolist()
+    lines = [(name, f"{speed:,.0f}") for name, speed in zip(samplers, medians, strict=True)]
+    *_, last = samplers
+    target = Target(f"images per second, {last}", medians[-1], IMAGES_TARGET, at_least=True)
+    return Table("Images of Shapeset-3x2", ("", "per second"), lines), target
 
 
 def networks() -> dict[str, Run]:
@@ -60,26 +102,46 @@ def watched(run: Run) -> float:
         return run.updates / float(result["seconds"])
 
 
-def main() -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description="Time the study's training beside PyTorch's bare loop.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--updates", type=int, help="of each training (default: what the preset has)")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    kept = True
-    print(f"{'updates per second':24} {'updates':>8} {'bare loop':>10} {'study':>8} {'ratio':>6}")
+def measure_training(rounds: int, updates: int | None) -> tuple[Table, list[Target]]:
+    """Measure each network: of all rounds the one whose ratio is the median, so that its numbers agree."""
+    lines, targets = [], []
     for name, run in networks().items():
-        if arguments.updates:
-            run = dataclasses.replace(run, updates=arguments.updates)
+        print(f"measuring {name}", file=sys.stderr)
+        run = dataclasses.replace(run, updates=updates or run.updates)
         load_source(run.data)
-        pairs = [(bare(run), watched(run)) for _ in range(arguments.rounds)]
-        ratio = statistics.median(study / loop for loop, study in pairs)
-        loop, study = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name:24} {run.updates:8,} {loop:10,.0f} {study:8,.0f} {ratio:6.2f}", flush=True)
-        kept &= ratio >= BAR
-    print(f"at least {BAR:.2f} of the bare loop's speed: {'kept' if kept else 'BROKEN'}")
-    return int(not kept)
+        samples = take_turns([partial(bare, run), partial(watched, run)], rounds)
+        loop, study = sorted(samples.tolist(), key=lambda speeds: speeds[1] / speeds[0])[rounds // 2]
+        lines.append((name, f"{run.updates:,}", f"{loop:,.1f}", f"{study:,.1f}", f"{study / loop:.2f}"))
+        targets.append(Target(f"{name}, study / bare loop", study / loop, TRAINING_TARGET, at_least=True))
+    header = ("", "updates", "bare loop", "study", "ratio")
+    return Table("Updates per second, in the round of the median ratio", header, lines), targets
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and return 1 if a target is missed."""
+    parser = make_parser("Time Shapeset's images, and the study's training beside PyTorch's.", rounds=3)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each sample of images (default 1)")
+    parser.add_argument("--updates", type=int, help="of each training (default: what the preset has)")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=("images", "training"),
+        default=("images", "training"),
+        help="default: both",
+    )
+    arguments = parser.parse_args(argv)
+    section = section_to_write(arguments, "study")
+    torch.set_num_threads(1)
+    tables, targets = [], []
+    if "images" in arguments.parts:
+        table, target = measure_images(arguments.rounds, arguments.seconds)
+        tables.append(table)
+        targets.append(target)
+    if "training" in arguments.parts:
+        table, found = measure_training(arguments.rounds, arguments.updates)
+        tables.append(table)
+        targets += found
+    return conclude(tables, targets, section, machine(1, PyTorch=torch.__version__))
 
 
 if __name__ == "__main__":

@@ -1,38 +1,42 @@
-"""Time the CUDA kernels beside a device copy and PyTorch's own softsign: `python benchmarks/torch_cuda.py`, on a machine with a GPU.
+"""Time the CUDA kernels beside a copy and PyTorch's softsign: `python benchmarks/torch_cuda.py`, with a GPU.
 
-Contestants take turns; a time is the median over rounds of one call between two CUDA
-events. Bandwidth counts the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.
+Contestants take turns (`harness`); a sample is the time of one call between two CUDA events. Bandwidth counts
+the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from harness import MI, Sampler, Table, make_parser, take_turns
 from torch.nn import functional
 
 from softsign.torch import cuda, softsign
 
-MI = 2**20
 Call = Callable[[], object]
 
 
-def medians(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
-    """Return median milliseconds of each call, taken in turns after one call each that is not timed."""
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
+def event_timed(call: Call) -> Sampler:
+    """Return a function that takes one sample of a call, in ms, after a first call that compiles."""
+    call()
+
+    def sample() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
         call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            call()
-            end.record()
-            end.synchronize()
-            samples[name].append(start.elapsed_time(end))
-    return {name: statistics.median(values) for name, values in samples.items()}
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end))
+
+    return sample
+
+
+def medians(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
+    """Return median milliseconds of each call."""
+    samples = take_turns([event_timed(call) for call in calls.values()], rounds)
+    return dict(zip(calls, np.median(samples, axis=0).tolist(), strict=True))
 
 
 def peak(call: Call) -> int:
@@ -64,11 +68,16 @@ def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> 
     }
     times = medians({name: call for name, (_, call) in calls.items()}, rounds)
     copied = calls["copy"][0] / times["copy"]
-    print(f"{dtype} {shape}")
-    for name, (tensors, _) in calls.items():
-        moved = tensors * x.nbytes / times[name] / 1e6
-        share = tensors / times[name] / copied
-        print(f"  {name:22} {times[name]:9.4f} ms {moved:8,.0f} GB/s {share:7.1%} of copy")
+    lines = [
+        (
+            name,
+            f"{times[name]:.4f}",
+            f"{tensors * x.nbytes / times[name] / 1e6:,.0f}",
+            f"{tensors / times[name] / copied:.1%}",
+        )
+        for name, (tensors, _) in calls.items()
+    ]
+    print(Table(f"{dtype} {shape}", ("", "ms", "GB/s", "of copy"), lines).plain())
 
 
 def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> None:
@@ -85,17 +94,22 @@ def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) ->
 
     steps = {name: step(function) for name, function in functions.items()}
     times = medians(steps, rounds)
-    print(f"forward and backward, {dtype} {shape}")
-    for name, call in steps.items():
-        ratio, memory = times[name] / times["ours"], peak(call) / x.nbytes
-        print(f"  {name:22} {times[name]:9.4f} ms, {ratio:5.2f} of ours, peak {memory:.2f} tensors")
+    lines = [
+        (
+            name,
+            f"{times[name]:.4f}",
+            f"{times[name] / times['ours']:.2f}",
+            f"{peak(call) / x.nbytes:.2f}",
+        )
+        for name, call in steps.items()
+    ]
+    header = ("", "ms", "ratio to ours", "peak, tensors")
+    print(Table(f"forward and backward, {dtype} {shape}", header, lines).plain())
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Time the CUDA kernels of softsign.")
-    parser.add_argument("--rounds", type=int, default=50, help="samples of each contestant (default 50)")
-    rounds = parser.parse_args().rounds
+    rounds = make_parser("Time the CUDA kernels of softsign.", rounds=50).parse_args().rounds
     print(torch.cuda.get_device_name(), "PyTorch", torch.__version__)
     for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
         measure_kernels((64 * MI,), dtype, rounds)

@@ -461,17 +461,3 @@ def test_picture_leaves_matplotlibs_global_state_alone(tmp_path: Path) -> None:
 def test_import_brings_numpy_alone(module: str) -> None:
     found = foreign_imports(f"import softsign.learn.{module}")
     assert [name for name in found if "cython" not in name] == []  # numpy.random is made with Cython
-
-
-def test_speed_prints_images_per_second() -> None:
-    script = Path(__file__).parents[1] / "benchmarks" / "shapeset_speed.py"
-    done = subprocess.run(
-        [sys.executable, script, "--rounds", "1", "--seconds", "0.1"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stderr == ""
-    assert "generate" in done.stdout
-    assert done.stdout.count("images/s") >= 3
