@@ -6,14 +6,16 @@ the bytes that a call has to read and write, beside those that `y.copy_(x)` move
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from harness import MI, Sampler, Table, make_parser, take_turns
+from harness import MI, Sampler, Table, conclude, describe, make_parser, section_to_write, take_turns
 from torch.nn import functional
 
-from softsign.torch import cuda, softsign
+import softsign.torch
+from softsign.torch import cuda
 
 Call = Callable[[], object]
 
@@ -54,8 +56,8 @@ def random(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     return torch.empty(shape, dtype=dtype, device="cuda").normal_(0, 3)
 
 
-def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> None:
-    """Print the time of each kernel and its share of the copy's bandwidth."""
+def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> Table:
+    """Measure the time of each kernel and its share of the copy's bandwidth."""
     # dy, overwritten in place by its softsign, serves as an output too.
     x, dy, out = random(shape, dtype), random(shape, dtype), torch.empty(shape, dtype=dtype, device="cuda")
     calls: dict[str, tuple[int, Call]] = {  # with the number of tensors read and written
@@ -77,14 +79,14 @@ def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> 
         )
         for name, (tensors, _) in calls.items()
     ]
-    print(Table(f"{dtype} {shape}", ("", "ms", "GB/s", "of copy"), lines).plain())
+    return Table(f"Kernels, {dtype} {shape}", ("", "ms", "GB/s", "of copy"), lines)
 
 
-def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> None:
-    """Print time and peak memory of forward and backward, ours and PyTorch's."""
+def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> Table:
+    """Measure time and peak memory of forward and backward, ours and PyTorch's."""
     x, dy = random(shape, dtype).requires_grad_(), random(shape, dtype)
     functions = {
-        "ours": softsign,
+        "ours": softsign.torch.softsign,
         "eager F.softsign": functional.softsign,
         "compiled F.softsign": torch.compile(functional.softsign),
     }
@@ -104,18 +106,24 @@ def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) ->
         for name, call in steps.items()
     ]
     header = ("", "ms", "ratio to ours", "peak, tensors")
-    print(Table(f"forward and backward, {dtype} {shape}", header, lines).plain())
+    return Table(f"Forward and backward, {dtype} {shape}", header, lines)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    rounds = make_parser("Time the CUDA kernels of softsign.", rounds=50).parse_args().rounds
-    print(torch.cuda.get_device_name(), "PyTorch", torch.__version__)
+    arguments = make_parser("Time the CUDA kernels of softsign.", rounds=50).parse_args(argv)
+    section = section_to_write(arguments, "torch_cuda")
+    if not torch.cuda.is_available():
+        raise SystemExit("there is no GPU that PyTorch can use here")
+    tables = []
     for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
-        measure_kernels((64 * MI,), dtype, rounds)
-        measure_training((64 * MI,), dtype, rounds)
-    measure_kernels((4096, 393216), torch.float32, rounds)  # KernelBench, level 1, problem 30
+        tables.append(measure_kernels((64 * MI,), dtype, arguments.rounds))
+        tables.append(measure_training((64 * MI,), dtype, arguments.rounds))
+    kernel_bench = (4096, 393216)  # level 1, problem 30
+    tables.append(measure_kernels(kernel_bench, torch.float32, arguments.rounds))
+    versions = {"softsign": softsign.__version__, "PyTorch": torch.__version__}
+    return conclude(tables, [], section, describe(torch.cuda.get_device_name(), "Triton", 1, versions))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

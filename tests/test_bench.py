@@ -137,6 +137,11 @@ def operator_layer() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
+def torch_cuda() -> Iterator[ModuleType]:
+    yield from module_named("torch_cuda")
+
+
+@pytest.fixture
 def study() -> Iterator[ModuleType]:
     yield from module_named("study")
 
@@ -323,6 +328,38 @@ def test_the_frameworks_benchmark_measures_in_turns(frameworks: ModuleType) -> N
     forward_and_backward, in_place = frameworks.memory_targets()
     assert forward_and_backward.verdict == "reached"
     assert in_place.verdict == "reached"
+
+
+def test_the_cuda_benchmark_takes_the_time_between_two_events(
+    torch_cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            self.time = clock
+
+        def synchronize(self) -> None:
+            pass
+
+        def elapsed_time(self, end: "Event") -> float:
+            return end.time - self.time
+
+    def taking(milliseconds: float) -> Any:
+        def call() -> None:
+            nonlocal clock
+            clock += milliseconds
+
+        return call
+
+    monkeypatch.setattr(torch_cuda.torch.cuda, "Event", Event)
+    assert torch_cuda.medians({"a": taking(2), "b": taking(0.5)}, rounds=3) == {"a": 2, "b": 0.5}
+    monkeypatch.setattr(torch_cuda.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="there is no GPU"):
+        torch_cuda.main([])
 
 
 def test_the_operator_benchmark_judges_times_memory_and_gradients(
