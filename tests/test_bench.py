@@ -316,7 +316,7 @@ def test_tables_are_written_between_the_marks(
 @pytest.mark.parametrize("section", ["ufuncs-1", "frameworks-1", "frameworks-2", "operator_layer", "study"])
 def test_the_page_has_the_sections_that_are_written(harness: ModuleType, section: str) -> None:
     before, after = harness.section_of(harness.PAGE, section)
-    assert "\n| --- |" in harness.PAGE.read_text().removeprefix(before).removesuffix(after)
+    assert "\n| ---" in harness.PAGE.read_text().removeprefix(before).removesuffix(after)
 
 
 @pytest.mark.usefixtures("jax_settings")
