@@ -291,6 +291,26 @@ def test_verdicts(
     assert line.endswith(verdict)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(12345.6, "12,346"), (100, "100"), (99.5, "99.50"), (0.01, "0.01"), (0.0042, "4e-03")]
+)
+def test_measurements_are_written_shortly(harness: ModuleType, value: float, text: str) -> None:
+    assert harness.written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("function", "statement"),
+    [
+        ("softsign", "f(x, out=y)"),
+        ("inverse", "f(u, out=y)"),
+        ("gradient_from_output", "f(u, dy, out=y)"),
+        ("nth_derivative", "f(3, x, out=y)"),
+    ],
+)
+def test_functions_are_called_with_what_they_take(ufuncs: ModuleType, function: str, statement: str) -> None:
+    assert ufuncs.call(function, ufuncs.ARGUMENTS, "y") == statement
+
+
 def test_tables_are_written_between_the_marks(
     harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
