@@ -1,12 +1,16 @@
 """The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
 
 import os
+import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from math import factorial
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -133,6 +137,48 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
         env=os.environ | environment,
         check=False,
     )
+
+
+@contextmanager
+def started(
+    *command: str | Path, largest_file: int = 1 << 28, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """A process with the default signals, in a session of its own, of which nothing is left at the end.
+
+    A suite that nohup, a background job or some CI runs ignores SIGINT, and its children would inherit that.
+    """
+
+    def prepare() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+
+    process = subprocess.Popen(command, text=True, start_new_session=True, preexec_fn=prepare, **options)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def in_session(leader: int) -> list[int]:
+    """The processes of a session that still run; zombies do not."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait for what will happen sooner or later, later on a busy machine."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
 
 
 def exact(name: str, x: Fraction, other: Fraction | int = 1) -> Fraction:
