@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 
-from softsign.learn.shapeset import CHUNK, Stream, generate
+from softsign.data.shapeset import CHUNK, Batches, generate
 
 BAR = 10_000  # images per second
 BATCH = 10  # as in the training study
@@ -39,10 +39,10 @@ def in_process(seconds: float) -> float:
 
 def streamed(workers: int, seconds: float) -> float:
     """Measure a stream after its first chunks, which have to wait for the workers to start."""
-    with Stream(BATCH, seed=0, workers=workers) as stream:
+    with Batches(BATCH, seed=0, workers=workers) as batches:
         for _ in range(workers * CHUNK // BATCH):
-            next(stream)
-        return rate(lambda: len(next(stream)[1]), seconds)
+            next(batches)
+        return rate(lambda: len(next(batches)[1]), seconds)
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def main() -> int:
     most = min(2, os.cpu_count() or 1)
     contestants: dict[str, Callable[[float], float]] = {"generate": in_process}
     for workers in range(1, most + 1):
-        contestants[f"Stream, workers={workers}"] = partial(streamed, workers)
+        contestants[f"Batches, workers={workers}"] = partial(streamed, workers)
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(arguments.rounds):
         for name, contestant in contestants.items():
@@ -62,7 +62,7 @@ def main() -> int:
     medians = {name: statistics.median(found) for name, found in rates.items()}
     for name, images in medians.items():
         print(f"{name:20} {images:8,.0f} images/s")
-    reached = medians[f"Stream, workers={most}"] >= BAR
+    reached = medians[f"Batches, workers={most}"] >= BAR
     print(f"at least {BAR:,} images/s from the last: {'kept' if reached else 'BROKEN'}")
     return int(not reached)
 

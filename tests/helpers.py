@@ -1,7 +1,6 @@
 """The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -128,15 +127,25 @@ def kernels(name: str) -> Iterator[None]:
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter, warnings as errors, stopped after a minute."""
+    """A fresh interpreter, warnings as errors, stopped after five minutes."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=os.environ | environment,
         check=False,
     )
+
+
+#: Runs the command that its other arguments are, as if started from a terminal, with a bound on what it writes.
+LAUNCH = """
+import os, resource, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @contextmanager
@@ -147,13 +156,8 @@ def started(
 
     A suite that nohup, a background job or some CI runs ignores SIGINT, and its children would inherit that.
     """
-
-    def prepare() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-
-    process = subprocess.Popen(command, text=True, start_new_session=True, preexec_fn=prepare, **options)
+    launch = (sys.executable, "-S", "-c", LAUNCH, str(largest_file))
+    process = subprocess.Popen([*launch, *command], text=True, start_new_session=True, **options)
     try:
         yield process
     finally:

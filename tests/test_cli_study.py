@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from softsign.learn.study import FILE
+from softsign.study.folder import FILE
 from tests.helpers import in_session, started, wait_until
 from tests.test_cli import COMMAND, ENVIRONMENT, refused, run
-from tests.test_study import read
+from tests.test_study_folder import read
 
 SMALL = (
     "--data",
@@ -20,7 +20,7 @@ SMALL = (
     "3",
     "--width",
     "20",
-    "--rates",
+    "--learning-rates",
     "0.1",
     "--seeds",
     "0",
@@ -32,10 +32,10 @@ ONE = (*SMALL, "--activations", "softsign", "--initializations", "standard", "-o
 
 def test_small_grid(tmp_path: Path) -> None:
     grid = (*SMALL, "--activations", "softsign, tanh", "--initializations", "standard,identity:0.085")
-    result = run(tmp_path, "study", *grid, "--batch", "20", "--momentum", "0.5", "--workers", "2")
+    result = run(tmp_path, "study", *grid, "--batch-size", "20", "--momentum", "0.5", "--workers", "2")
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("% test error") == 4
-    words = ["activation", "initialization", "layers", "updates", "rate", "test error, %", "paper"]
+    words = ["activation", "initialization", "layers", "updates", "learning", "test error, %", "paper"]
     assert [word in result.stdout for word in words] == [True] * 6 + [False]
     rows = re.findall(
         r"│ (softsign|tanh) +│ (standard|identity:0.085) +│ +3x20 │ +100 │ +0.1 │", result.stdout
@@ -61,7 +61,7 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
     assert names.sub("", (tmp_path / "study" / "report.html").read_text()) == names.sub("", page)
     words = refused(tmp_path, "study", *ONE, "--width", "30")
     assert words == (
-        "softsign: study holds a study of other runs (width 20 instead of 30); choose another folder\n"
+        "softsign: study holds a study of other trials (width 20 instead of 30); choose another folder\n"
     )
     assert (tmp_path / "study" / FILE).read_bytes() == results
 
@@ -75,12 +75,12 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
         (("--initializations", "critical:0"), "Q must be a number above 0 and at most 100"),
         (("--depths", "1,two"), "'1,two' is not a list of integers with commas"),
         (("--depths", "0"), "depth is 0, but must be an integer of 1 or more"),
-        (("--rates", "0.1,-1"), "rate is -1.0, but must be a finite number above 0"),
-        (("--rates", ""), "'' is not a list of numbers with commas"),
+        (("--learning-rates", "0.1,-1"), "learning_rate is -1.0, but must be a finite number above 0"),
+        (("--learning-rates", ""), "'' is not a list of numbers with commas"),
         (("--momentum", "1"), "momentum is 1.0, but must be from 0 to below 1"),
         (("--seeds", "-1"), "seed is -1, but must be an integer of 0 or more"),
         (("--workers", "0"), "'--workers': Input should be greater than or equal to 1"),
-        (("--batch", "5000", "--data", "digits"), "batch is 5000, but must be at most the 1078 training examples"),
+        (("--batch-size", "5000", "--data", "digits"), "batch_size is 5000, but must be at most the 1078 training examples"),
         (("--data", "nowhere"), "nowhere"),
         (("--data", "."), "MNIST"),
         (("--dask", "tcp://127.0.0.1:9"), "127.0.0.1:9"),
@@ -139,7 +139,7 @@ def test_an_interrupt_keeps_what_was_done(tmp_path: Path, number: signal.Signals
     with started(COMMAND, "study", *arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
         wait_until(lambda: any(read(file) > 0 for file in study.glob("*.progress")))
         process.send_signal(number)
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
         wait_until(lambda: not in_session(process.pid))  # multiprocessing's resource tracker ends last
     assert process.returncode == code
     assert output == ""

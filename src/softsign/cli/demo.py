@@ -19,7 +19,7 @@ from softsign import accuracy
 from softsign.cli._common import Array, picture_path, progress_bar, save, save_model
 
 if TYPE_CHECKING:
-    from softsign.learn.digits import Network
+    from softsign.learn.network import Network
 
 _CHECKED = [
     (name, dtype) for name in ("softsign", "derivative", "inverse") for dtype in ("float32", "float64")
@@ -54,20 +54,20 @@ def demo(
     picture, which ONNX Runtime reads again to make the same predictions. Then the functions are compared with exact arithmetic and timed
     on this machine, and a picture shows the learning curve and the functions.
     """
-    from softsign.learn import digits, digits_onnx, plots
+    from softsign.data import digits
+    from softsign.learn import network as net
+    from softsign.learn import network_onnx, plots
 
     columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
     with progress_bar(*columns) as bar:
-        training = bar.add_task("training on handwritten digits", total=digits.EPOCHS)
+        training = bar.add_task("training on handwritten digits", total=net.EPOCHS)
         start = perf_counter()
         data = digits.load()
         rng = np.random.default_rng(seed)
-        network = digits.new_network(data, rng)
-        learner = (
-            digits_onnx.OnnxLearner(network) if engine == "onnxruntime" else digits.NumpyLearner(network)
-        )
-        epochs = digits.train(data, learner, rng)
-        history = list(bar.track(epochs, total=digits.EPOCHS, task_id=training))
+        network = net.new_network(data, rng)
+        learner = network_onnx.OnnxLearner(network) if engine == "onnxruntime" else net.NumpyLearner(network)
+        epochs = net.train(data, learner, rng)
+        history = list(bar.track(epochs, total=net.EPOCHS, task_id=training))
         seconds = perf_counter() - start
         generator = np.random.default_rng(seed)
         cases = bar.track(_CHECKED, description="checking against exact arithmetic")
@@ -107,10 +107,10 @@ def demo(
 
 def _export(network: Network, path: Path, x: Array) -> int:
     """Write a network as an ONNX model and return how many predictions ONNX Runtime makes of it are the network's."""
-    from softsign.learn import digits_onnx
+    from softsign.learn import network_onnx
     from softsign.onnx import load_model, run
 
-    save_model(digits_onnx.network_model(network), path, force=True)
+    save_model(network_onnx.network_model(network), path, force=True)
     scores = run(load_model(path), {"x": x})["scores"]
     return int(np.count_nonzero(scores.argmax(axis=1) == network.forward(x)[0][-1].argmax(axis=1)))
 

@@ -1,4 +1,4 @@
-"""`softsign.learn.datasets`: what is in the files arrives, and files that are wrong are named and never run."""
+"""`softsign.data.files`: what is in the files arrives, and files that are wrong are named and never run."""
 
 import gzip
 import os
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from softsign.learn import datasets, digits
-from softsign.learn.datasets import Dataset, DatasetError
+from softsign.data import digits, files
+from softsign.data.files import Dataset, DatasetError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -83,7 +83,7 @@ def test_mnist_arrives(tmp_path: Path, compressed: tuple[str, ...]) -> None:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
         (tmp_path / name).unlink()
     x, test_x = (arrays[name].reshape(-1, 784) / 255 for name in (IMAGES, TEST_IMAGES))
-    dataset = datasets.load(tmp_path)
+    dataset = files.load(tmp_path)
     expected = [
         (x[:10], arrays[LABELS][:10]),
         (x[10:], arrays[LABELS][10:]),
@@ -98,7 +98,7 @@ def test_mnist_of_the_real_size_is_split_as_in_the_paper(tmp_path: Path) -> None
     for kind, n in (("train", 60_000), ("t10k", 10_000)):
         (tmp_path / f"{kind}-images-idx3-ubyte").write_bytes(idx(np.zeros((n, 28, 28), np.uint8)))
         (tmp_path / f"{kind}-labels-idx1-ubyte").write_bytes(idx(np.zeros(n, np.uint8)))
-    assert [x.shape for x, _ in parts(datasets.read_idx(tmp_path))] == [
+    assert [x.shape for x, _ in parts(files.read_idx(tmp_path))] == [
         (50_000, 784),
         (10_000, 784),
         (10_000, 784),
@@ -112,7 +112,7 @@ def test_cifar10_arrives(tmp_path: Path, protocol: int, inner: str) -> None:
     batches = write_cifar(tmp_path / inner, protocol)
     x = [(2 * one["data"].astype(np.float64) - 255) / 255 for one in batches]
     label = [one["labels"] for one in batches]
-    dataset = datasets.load(tmp_path)
+    dataset = files.load(tmp_path)
     expected = [
         (np.concatenate(x[:4]), np.concatenate(label[:4])),
         (x[4], label[4]),
@@ -140,7 +140,7 @@ def test_reads_what_python_2_wrote(tmp_path: Path) -> None:
     )  # fmt: skip
     assert np.array_equal(pickle.loads(content, encoding="bytes")[b"data"], data)
     (tmp_path / "test_batch").write_bytes(content)
-    dataset = datasets.read_cifar10(tmp_path)
+    dataset = files.read_cifar10(tmp_path)
     np.testing.assert_array_equal(np.rint(dataset.test_x * 127.5 + 127.5), data)
     assert dataset.test_label.tolist() == [3, 9]
 
@@ -150,12 +150,12 @@ def test_cifar10_in_fortran_order(tmp_path: Path) -> None:
     content = batch(7)
     content["data"] = np.asfortranarray(content["data"])
     (tmp_path / "test_batch").write_bytes(pickle.dumps(content, 2))
-    test_x = datasets.read_cifar10(tmp_path).test_x
+    test_x = files.read_cifar10(tmp_path).test_x
     np.testing.assert_array_equal(np.rint(test_x * 127.5 + 127.5), content["data"])
 
 
 def test_digits_are_those_of_the_demo() -> None:
-    dataset, scans = datasets.load("digits"), digits.load()
+    dataset, scans = files.load("digits"), digits.load()
     np.testing.assert_array_equal(
         np.concatenate([dataset.train_x, dataset.valid_x]), scans.train_x.reshape(-1, 64)
     )
@@ -222,7 +222,7 @@ def test_bad_mnist(tmp_path: Path, case: str) -> None:
     write_mnist(tmp_path)
     spoil(tmp_path)
     with pytest.raises(DatasetError, match=message):
-        datasets.read_idx(tmp_path)
+        files.read_idx(tmp_path)
 
 
 def spoiled(**changes: object) -> bytes:
@@ -269,7 +269,7 @@ def test_bad_cifar10(tmp_path: Path, case: str) -> None:
     write_cifar(tmp_path)
     (tmp_path / "data_batch_3").write_bytes(content)
     with pytest.raises(DatasetError, match=message) as caught:
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)
     assert str(tmp_path / "data_batch_3") in str(caught.value)
 
 
@@ -280,7 +280,7 @@ def test_a_missing_batch_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         DatasetError, match=f"{name} is missing; CIFAR-10 has data_batch_1, .* and test_batch"
     ):
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)
 
 
 class Call:
@@ -312,7 +312,7 @@ def test_a_malicious_pickle_does_not_run(
     with pytest.raises(
         DatasetError, match=rf"test_batch is not a batch .* it asks for .*{name}, which is refused"
     ):
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)
     assert not made.exists()
     pickle.loads(content, encoding="bytes")  # in the usual way it does run
     assert made.exists()
@@ -329,20 +329,20 @@ def test_a_malicious_pickle_does_not_run(
     }.values(),
 )
 def test_stand_ins_are_good_for_arrays_only(tmp_path: Path, content: bytes) -> None:
-    before = [dict(vars(kind)) for kind in (datasets._PickledArray, datasets._PickledDtype, datasets._Encode)]
+    before = [dict(vars(kind)) for kind in (files._PickledArray, files._PickledDtype, files._Encode)]
     write_cifar(tmp_path)
     (tmp_path / "test_batch").write_bytes(b"\x80\x02" + content)
     with pytest.raises(DatasetError, match="test_batch is not a batch of CIFAR-10"):
-        datasets.read_cifar10(tmp_path)
-    after = [dict(vars(kind)) for kind in (datasets._PickledArray, datasets._PickledDtype, datasets._Encode)]
+        files.read_cifar10(tmp_path)
+    after = [dict(vars(kind)) for kind in (files._PickledArray, files._PickledDtype, files._Encode)]
     assert before == after
 
 
 def test_load_says_what_it_expects(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r'digit is no folder, .*: give "digits" or a folder'):
-        datasets.load("digit")
+        files.load("digit")
     with pytest.raises(DatasetError, match=r"holds no data set: expected train-images-.* or data_batch_1"):
-        datasets.load(tmp_path)
+        files.load(tmp_path)
 
 
 def test_an_unreadable_file_is_an_oserror(tmp_path: Path) -> None:
@@ -350,4 +350,4 @@ def test_an_unreadable_file_is_an_oserror(tmp_path: Path) -> None:
     (tmp_path / "data_batch_2").unlink()
     (tmp_path / "data_batch_2").mkdir()
     with pytest.raises(IsADirectoryError):
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)

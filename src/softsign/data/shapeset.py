@@ -5,7 +5,7 @@ parallelogram, ellipse) at random places, sizes, proportions and angles. What ki
 nine classes; one shape may hide about half of another. No image comes twice, so the error measures optimization alone. An
 answer that is always "triangle" is wrong in 5 of 6 cases (83.33 %).
 
-`generate` makes images in this process, `Stream` in worker processes. NumPy is all that either needs.
+`generate` makes images in this process, `Batches` in worker processes. NumPy is all that either needs.
 
 References
 ----------
@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CLASSES", "Scenes", "Shapes", "Stream", "draw", "generate", "paint", "picture", "scaled"]
+__all__ = ["CLASSES", "Batches", "Scenes", "Shapes", "draw", "generate", "paint", "picture", "scaled"]
 
 #: Names of the classes, in the order of the labels.
 CLASSES = (
@@ -51,7 +51,7 @@ DARK, LIGHT = (0, 114), (141, 255)  # gray levels, from 0 to 0.45 and from 0.55 
 HIDDEN = 0.5  # largest part of the first shape that the second may hide, by the estimate in `_hidden`
 ATTEMPTS = 50  # at placing the second shape, before it is left out
 
-#: Images per piece of work of a `Stream`, about.
+#: Images per piece of work of `Batches`, about.
 CHUNK = 1000
 #: Images painted at a time: their 20 edges x 32 rows in float64 fit the second-level cache.
 _BLOCK = 64
@@ -281,35 +281,35 @@ def _filled(corners: NDArray[np.complex128]) -> NDArray[np.bool_]:
     return np.asarray((left <= middles) & (middles <= right))
 
 
-class Stream:
-    """An endless stream of batches that worker processes draw.
+class Batches:
+    """Endless batches that worker processes draw.
 
-    Batch number i depends on `seed`, `batch` and i alone, and not on the number of workers or their speed, so ``start=i``
-    goes on exactly where another stream stopped. Each worker is a Python interpreter that loads NumPy alone, stays a
-    chunk of some 1000 images ahead, and ends when the stream is closed or its process ends, however that happens.
+    Batch number i depends on `seed`, `batch_size` and i alone, and not on the number of workers or their speed, so ``start=i``
+    goes on exactly where others stopped. Each worker is a Python interpreter that loads NumPy alone, stays a
+    chunk of some 1000 images ahead, and ends when the batches are closed or its process ends, however that happens.
     Ctrl-C reaches the consumer alone.
 
     Parameters
     ----------
-    batch : int
+    batch_size : int
         Images per batch, 1 or more.
     seed : int
-        0 or more. Other streams come from other seeds.
+        Seed of the images, 0 or more.
     workers : int
-        Processes, 1 or more.
+        Number of processes, 1 or more.
     start : int
         Number of the first batch, 0 or more.
 
     Attributes
     ----------
     position : int
-        Number of the batch that comes next: the `start` of a stream that goes on from here.
+        Number of the batch that comes next: the `start` of batches that go on from here.
 
     Yields
     ------
-    images : ndarray of float32, shape (batch, 1024)
+    images : ndarray of float32, shape (batch_size, 1024)
         Row by row; from -1 (black) to 1 (white).
-    labels : ndarray of int64, shape (batch,)
+    labels : ndarray of int64, shape (batch_size,)
         Indices into `CLASSES`.
 
     Raises
@@ -317,30 +317,30 @@ class Stream:
     ValueError
         If a parameter is out of its range.
     RuntimeError
-        On iteration, when a worker has ended, or the stream is closed. An exception in the middle of iteration, Ctrl-C
-        included, closes the stream.
+        On iteration, when a worker has ended, or the batches are closed. An exception in the middle of iteration, Ctrl-C
+        included, closes them.
 
     Examples
     --------
-    >>> with Stream(10, seed=0, workers=1) as stream:
-    ...     images, labels = next(stream)
-    >>> images.shape, labels.shape, stream.position
+    >>> with Batches(10, seed=0, workers=1) as batches:
+    ...     images, labels = next(batches)
+    >>> images.shape, labels.shape, batches.position
     ((10, 1024), (10,), 1)
     """
 
-    def __init__(self, batch: int, seed: int, workers: int = 2, start: int = 0) -> None:
-        _check_integer("Stream", "batch", batch, 1)
-        _check_integer("Stream", "seed", seed, 0)
-        _check_integer("Stream", "workers", workers, 1)
-        _check_integer("Stream", "start", start, 0)
+    def __init__(self, batch_size: int, seed: int, workers: int = 2, start: int = 0) -> None:
+        _check_integer("Batches", "batch_size", batch_size, 1)
+        _check_integer("Batches", "seed", seed, 0)
+        _check_integer("Batches", "workers", workers, 1)
+        _check_integer("Batches", "start", start, 0)
         self.position = start
-        self._batch = batch
-        self._batches = max(1, CHUNK // batch)  # per chunk
+        self._batch_size = batch_size
+        self._per_chunk = max(1, CHUNK // batch_size)
         self._seed = seed
         self._count = workers
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._chunk: tuple[Images, Labels] | None = None
-        first = start // self._batches
+        first = start // self._per_chunk
         try:
             for number in range(first, first + workers):
                 self._workers[number % workers] = self._start_worker(number)
@@ -355,12 +355,12 @@ class Stream:
     def __next__(self) -> tuple[Images, Labels]:
         """Return the next batch."""
         if not self._workers:
-            raise RuntimeError(f"the Stream is closed; start={self.position} of a new one goes on from here")
-        number, index = divmod(self.position, self._batches)
+            raise RuntimeError(f"the Batches are closed; start={self.position} of new ones goes on from here")
+        number, index = divmod(self.position, self._per_chunk)
         if self._chunk is None or index == 0:
             self._chunk = self._receive(number)
         images, labels = self._chunk
-        rows = slice(index * self._batch, (index + 1) * self._batch)
+        rows = slice(index * self._batch_size, (index + 1) * self._batch_size)
         self.position += 1
         return images[rows], labels[rows]
 
@@ -371,7 +371,7 @@ class Stream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the stream."""
+        """Close the batches."""
         self.close()
 
     def close(self) -> None:
@@ -384,7 +384,7 @@ class Stream:
     def _start_worker(self, first: int) -> subprocess.Popen[bytes]:
         # A plain process instead of multiprocessing's, which would run the consumer's main module again, PyTorch and
         # all. A session of its own keeps the terminal's Ctrl-C from it; -P keeps this folder out of its imports.
-        arguments = (self._seed, first, self._count, self._batches * self._batch)
+        arguments = (self._seed, first, self._count, self._per_chunk * self._batch_size)
         return subprocess.Popen(
             [sys.executable, "-P", __file__, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -394,7 +394,7 @@ class Stream:
 
     def _receive(self, number: int) -> tuple[Images, Labels]:
         worker = self._workers[number % self._count]
-        images = np.empty((self._batches * self._batch, SIZE * SIZE), np.uint8)
+        images = np.empty((self._per_chunk * self._batch_size, SIZE * SIZE), np.uint8)
         labels = np.empty(len(images), np.uint8)
         try:
             for part in (images, labels):
@@ -409,8 +409,8 @@ class Stream:
         status = worker.wait()
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return (
-            f"worker {index} of the Stream, process {worker.pid}, {how}; "
-            f"start={self.position} of a new Stream goes on from here"
+            f"worker {index} of the Batches, process {worker.pid}, {how}; "
+            f"start={self.position} of new ones goes on from here"
         )
 
 

@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from softsign.learn import digits
-from softsign.learn.shapeset import scaled
+from softsign.data import digits
+from softsign.data.shapeset import scaled
 
 __all__ = ["Dataset", "DatasetError", "load", "read_cifar10", "read_digits", "read_idx"]
 
@@ -105,7 +105,7 @@ def load(name_or_folder: str | os.PathLike[str]) -> Dataset:
 
 
 def read_digits() -> Dataset:
-    """Load the digits of `softsign.learn.digits`. Needs scikit-learn.
+    """Load the digits of `softsign.data.digits`. Needs scikit-learn.
 
     Returns
     -------
