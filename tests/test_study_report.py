@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from plotly.offline import get_plotlyjs
-from softsign.study.trials import Trial, grid
+from softsign.study.runs import Trial, grid
 
 from softsign.study.folder import Study
 from softsign.study.report import write

@@ -45,7 +45,7 @@ def reports_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "REPORT_EVERY", 0.0)
 
 
-def test_equal_runs_give_equal_results(tmp_path: Path) -> None:
+def test_equal_trials_give_equal_results(tmp_path: Path) -> None:
     results = [train(small(), tmp_path) for _ in range(2)]
     assert without_time(results[0]) == without_time(results[1])
     assert list(tmp_path.iterdir()) == []
@@ -90,7 +90,7 @@ def test_fifty_layers(tmp_path: Path) -> None:
         ({"updates": 250}, (108, 215)),  # where an epoch ends
     ],
 )
-def test_a_stopped_run_goes_on_to_the_bit(
+def test_a_stopped_training_goes_on_to_the_bit(
     tmp_path: Path, changes: dict[str, Any], stops: tuple[int, ...]
 ) -> None:
     trial = small(**changes)
@@ -116,7 +116,7 @@ def test_a_damaged_checkpoint_is_told_and_not_used(tmp_path: Path, damage: str) 
     kept = {"truncated": len(content) - 1, "empty": 0}.get(damage, len(content))
     Path(tmp_path, f"{trial.name}.checkpoint").write_bytes(content[:kept])
     result = train(trial, tmp_path)
-    assert result.pop("notes") == [f"{trial.name}.checkpoint was damaged, so this trial began again"]
+    assert result.pop("notes") == [f"{trial.name}.checkpoint was damaged, so this training began again"]
     assert without_time(result) | {"notes": []} == without_time(whole)
 
 
@@ -167,7 +167,7 @@ def test_no_space_for_a_checkpoint(tmp_path: Path) -> None:
     assert without_time(resumed) == without_time(train(trial, tmp_path / "new"))
 
 
-def test_divergence_ends_a_run(tmp_path: Path) -> None:
+def test_divergence_ends_a_training(tmp_path: Path) -> None:
     result = train(small(activation="relu", learning_rate=1e9), tmp_path)
     assert result["diverged"]
     assert result["test_error"] is None
