@@ -87,7 +87,7 @@ def is_nan(a: Array) -> Array:
 
 
 def assert_same_bits(actual: Array, expected: Array) -> None:
-    """Equal to the last bit, signs of zero included; which nan it is, sign and payload, is left open as IEEE 754 does."""
+    """Equal to the last bit, signs of zero included; IEEE 754 leaves open which nan it is."""
     assert actual.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
     assert actual.shape == expected.shape
     differ = (bits(actual) != bits(expected)).any(axis=1) & ~(is_nan(actual) & is_nan(expected)).ravel()
@@ -138,16 +138,6 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-#: Runs the command that its other arguments are, as if started from a terminal, with a bound on what it writes.
-LAUNCH = """
-import os, resource, signal, sys
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, signal.SIG_DFL)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
-
-
 @contextmanager
 def started(
     *command: str | Path, largest_file: int = 1 << 28, **options: Any
@@ -156,14 +146,14 @@ def started(
 
     A suite that nohup, a background job or some CI runs ignores SIGINT, and its children would inherit that.
     """
-    launch = (sys.executable, "-S", "-c", LAUNCH, str(largest_file))
-    process = subprocess.Popen([*launch, *command], text=True, start_new_session=True, **options)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+
+    limits = ("env", "--default-signal=INT,TERM", "prlimit", f"--fsize={largest_file}")
+    with subprocess.Popen([*limits, *command], text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def in_session(leader: int) -> list[int]:

@@ -83,6 +83,9 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
         (("--batch-size", "5000", "--data", "digits"), "batch_size is 5000, but must be at most the 1078 training examples"),
         (("--data", "nowhere"), "nowhere"),
         (("--data", "."), "MNIST"),
+        (("--rates", "0.1"), "--rates is now --learning-rates"),
+        (("--batch=10",), "--batch is now --batch-size"),
+        (("--initialisations", "standard"), "--initialisations is now --initializations"),
         (("--dask", "tcp://127.0.0.1:9"), "127.0.0.1:9"),
     ],
 )  # fmt: skip

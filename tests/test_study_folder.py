@@ -21,9 +21,6 @@ from tests.helpers import in_session, started, wait_until
 from tests.test_study_runs import small
 from tests.test_study_training import without_time
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
-
 LONG = 10**6  # updates: hours
 SECONDS = 1500  # updates: a second or two
 
@@ -238,12 +235,12 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     """A disk that fills up while a training ends: the study in the file is whole, and the training is not lost."""
     study = Study(tmp_path, trials(1, updates=SECONDS))
 
-    def full(path: Any) -> Any:
+    def full(path: Any, *, overwrite: bool) -> Any:
         raise OSError(28, "No space left on device", str(path))
 
     with pytest.raises(InterruptError), threads() as executor:
         study.run(executor, interrupt_when_trained)
-    monkeypatch.setattr("softsign.study.folder.written_beside", full)
+    monkeypatch.setattr("softsign.study.folder.written_whole", full)
     with pytest.raises(OSError, match="No space left"), threads() as executor:
         study.run(executor)
     assert checkpoint_path(study.trials[0], tmp_path).exists()

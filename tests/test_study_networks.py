@@ -10,8 +10,6 @@ from softsign.study.networks import MODULES, build
 from softsign.study.runs import ACTIVATIONS
 from tests.test_study_runs import small
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
 
 def test_every_activation_has_a_module() -> None:
     assert tuple(MODULES) == ACTIVATIONS

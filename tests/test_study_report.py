@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 from plotly.offline import get_plotlyjs
-from softsign.study.runs import Trial, grid
 
 from softsign.study.folder import Study
 from softsign.study.report import write
+from softsign.study.runs import Trial, grid
 from softsign.study.tables import choices, error_table, learning_rate_table, start_table
 from softsign.study.training import train
-
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
 GRID: dict[str, Any] = {
     "data": "digits",

@@ -10,8 +10,6 @@ from softsign.data import files
 from softsign.study.sources import check_data, load_source
 from tests.test_study_runs import small
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
 
 @given(st.integers(0, 300), st.integers(1, 200), st.integers(0, 5))
 @settings(max_examples=30)

@@ -21,8 +21,6 @@ from softsign.study.training import checkpoint_path, train
 from tests.helpers import run_python
 from tests.test_study_runs import small
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
 
 def without_time(result: Result) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "seconds"}

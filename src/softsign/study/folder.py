@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from softsign import __version__
-from softsign.stream import written_beside
+from softsign._files import written_whole
 from softsign.study.runs import Result, Trial
 
 __all__ = ["FILE", "Study", "StudyError", "dask_workers", "local_workers"]
@@ -166,7 +166,7 @@ class Study:
             ",\n".join(results),
             "}}\n",
         ]
-        with written_beside(self.folder / FILE) as file:
+        with written_whole(self.folder / FILE, overwrite=True) as file:
             file.write("\n".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())

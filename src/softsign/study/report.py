@@ -14,9 +14,9 @@ from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from softsign._files import written_whole
 from softsign._palette import COLORS
 from softsign.data import shapeset
-from softsign.stream import written_beside
 from softsign.study.folder import Study
 from softsign.study.runs import INITIALIZATIONS, NUMBERED
 from softsign.study.tables import Choice, Table, choices, error_table, learning_rate_table, start_table
@@ -47,7 +47,7 @@ def write(study: Study, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    with written_beside(path) as file:
+    with written_whole(path, overwrite=True) as file:
         file.write(_page(study).encode())
 
 

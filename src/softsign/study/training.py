@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from softsign.stream import written_beside
+from softsign._files import written_whole
 from softsign.study.networks import build
 from softsign.study.runs import Histogram, History, Result, Trial
 from softsign.study.sources import Source, load_source
@@ -286,7 +286,7 @@ def _save(
         buffer,
     )
     content = buffer.getbuffer()
-    with written_beside(path) as file:
+    with written_whole(path, overwrite=True) as file:
         file.write(_MAGIC + hashlib.sha256(content).digest())
         file.write(content)
         file.flush()
