@@ -1,4 +1,4 @@
-"""Make the pictures of README and docs/study.md: `python docs/pictures.py`. Needs Pillow, playwright and chromium."""
+"""Make the pictures of README and docs/study.md: `python docs/pictures.py`. Needs playwright and chromium."""
 
 import io
 import shutil
@@ -8,7 +8,6 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from softsign.data import shapeset
 from softsign.learn import plots
 from softsign.study import report
 from softsign.study.folder import Study
@@ -30,7 +29,7 @@ def draw() -> None:
     comparison, samples = io.BytesIO(), io.BytesIO()
     plots.comparison_figure().savefig(comparison)
     save(comparison.getvalue(), DOCS / "pictures" / "softsign.png")
-    shapeset.picture(samples)
+    report.draw_samples(samples)
     save(samples.getvalue(), DOCS / "study" / "shapeset.png")
 
 

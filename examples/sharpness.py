@@ -1,8 +1,9 @@
 """How sharp the loss of a deep softsign network becomes as it trains, and what learning rate that allows.
 
-Gradient descent with momentum m is stable along a direction of curvature s as long as rate * s < 2 (1 + m). The example
-trains networks of 50 layers on handwritten digits and prints the largest curvature, the largest eigenvalue of the loss's
-Hessian matrix over 300 training examples, on the way. `python examples/sharpness.py --help`; needs the extra torch.
+Gradient descent with momentum m is stable along a direction of curvature s as long as rate * s < 2 (1 + m).
+The example trains networks of 50 layers on handwritten digits and prints the largest curvature, the largest
+eigenvalue of the loss's Hessian matrix over 300 training examples, on the way. `python examples/sharpness.py
+--help`; needs the extra torch.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
     [
         (("--preset", "fast"), "preset is 'fast', but must be one of quick, deep, paper"),
         (("--activations", "swish"), "activation is 'swish', but must be one of softsign, tanh"),
-        (("--initializations", "he"), "'he', but must be one of standard, normalized, pytorch, critical:Q, identity:A"),
+        (("--initializations", "he"), "'he', but must be one of standard, normalized, pytorch, critical:Q,"),
         (("--initializations", "critical:0"), "Q must be a number above 0 and at most 100"),
         (("--depths", "1,two"), "'1,two' is not a list of integers with commas"),
         (("--depths", "0"), "depth is 0, but must be an integer of 1 or more"),
@@ -80,7 +81,7 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
         (("--momentum", "1"), "momentum is 1.0, but must be from 0 to below 1"),
         (("--seeds", "-1"), "seed is -1, but must be an integer of 0 or more"),
         (("--workers", "0"), "'--workers': Input should be greater than or equal to 1"),
-        (("--batch-size", "5000", "--data", "digits"), "batch_size is 5000, but must be at most the 1078 training examples"),
+        (("--batch-size", "5000", "--data", "digits"), "batch_size is 5000, but must be at most the 1078"),
         (("--data", "nowhere"), "nowhere"),
         (("--data", "."), "MNIST"),
         (("--rates", "0.1"), "--rates is now --learning-rates"),
@@ -100,6 +101,57 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], words: str)
         assert words in result.stderr
     else:
         assert words in refused(tmp_path, "study", *arguments)
+
+
+CPU_TIME = """
+import subprocess, sys, resource
+subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(usage.ru_utime + usage.ru_stime)
+"""
+
+
+def cpu_time(*command: str) -> float:
+    """Least processor time of three calls, in seconds: what else the machine does adds to it."""
+    measure = [sys.executable, "-c", CPU_TIME, *command]
+    return min(float(subprocess.run(measure, capture_output=True, check=True).stdout) for _ in range(3))
+
+
+def test_a_refusal_imports_little() -> None:
+    least = cpu_time(sys.executable, "-c", "import numpy, typer, rich")
+    assert cpu_time(COMMAND, "study", "--preset", "nope") <= 3 * least
+
+
+#: The command without PyTorch, as if it were not installed.
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from softsign.cli import main; main()"
+
+
+def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "study", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.parametrize("preset", ["quick", "deep"])
+def test_a_report_needs_no_pytorch(tmp_path: Path, preset: str) -> None:
+    """Of the results in docs/study; compact again, they stay the same."""
+    committed = Path(__file__).parents[1] / "docs" / "study" / preset / FILE
+    (tmp_path / FILE).write_bytes(committed.read_bytes())
+    result = without_torch(tmp_path, "--preset", preset, "-o", ".", "--compact")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "report: report.html"
+    assert "Test error over updates" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / FILE).read_bytes() == committed.read_bytes()
+
+
+def test_training_without_pytorch_says_what_to_install(tmp_path: Path) -> None:
+    result = without_torch(tmp_path, *ONE)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        'softsign: torch is not installed; this installs it: pip install "softsign[cli,study]"\n'
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_corrupt_dataset_is_told_before_anything_is_written(tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ def test_reads_what_python_2_wrote(tmp_path: Path) -> None:
     content = (
         b"\x80\x02}(" + short(b"data") + b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85"
         + short(b"b") + b"\x87R(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\n" + short(b"u1") + b"K\x00K\x01\x87R"
-        + b"(K\x03" + short(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" + short(data.tobytes())
+        + b"(K\x03" + short(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        + short(data.tobytes())
         + b"tb" + short(b"labels") + b"](K\x03K\x09eu."
     )  # fmt: skip
     assert np.array_equal(pickle.loads(content, encoding="bytes")[b"data"], data)
@@ -187,9 +188,9 @@ HUGE = bytes([0, 0, 8, 3]) + b"\xff" * 12
 BAD_MNIST: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (remove(TEST_LABELS), rf"{TEST_LABELS} is missing, and so is {TEST_LABELS}\.gz"),
     "empty file": (put(IMAGES, b""), rf"{IMAGES} begins with the bytes \(none\)"),
-    "text": (put(LABELS, b"<html>"), r"begins with the bytes 3c 68 74 6d, but an IDX .* begins with 00 00 08 01"),
+    "text": (put(LABELS, b"<html>"), r"the bytes 3c 68 74 6d, but an IDX .* begins with 00 00 08 01"),
     "images for labels": (put(LABELS, idx(random_bytes(0, 12, 28, 28))), "in 1 dimension begins"),
-    "labels for images": (put(IMAGES, idx(random_bytes(0, 12))), "bytes 00 00 08 01, .* in 3 dimensions begins"),
+    "labels for images": (put(IMAGES, idx(random_bytes(0, 12))), "00 00 08 01, .* in 3 dimensions begins"),
     "floats": (edit(IMAGES, lambda old: b"\0\0\x0d\3" + old[4:]), "begins with the bytes 00 00 0d 03"),
     "header cut": (edit(IMAGES, lambda old: old[:9]), "truncated: it holds 9 bytes, but its header has 16"),
     "truncated": (
@@ -205,14 +206,14 @@ BAD_MNIST: dict[str, tuple[Callable[[Path], object], str]] = {
     "no pixels": (put(IMAGES, idx(np.zeros((12, 0, 28), np.uint8))), "empty array of shape 12x0x28"),
     "label 10": (put(LABELS, idx(np.full(12, 10, np.uint8))), rf"{LABELS} holds the label 10, but .* 0 to 9"),
     "too many labels": (put(LABELS, idx(np.zeros(13, np.uint8))), "13 labels, but there are 12 images"),
-    "other size": (put(TEST_IMAGES, idx(random_bytes(0, 4, 8, 9))), "have 28x28 pixels and the test images 8x9"),
+    "other size": (put(TEST_IMAGES, idx(random_bytes(0, 4, 8, 9))), "28x28 pixels and the test images 8x9"),
     "not gzip": (replace_by_gz(IMAGES, b"no gzip"), rf"{IMAGES}\.gz is not a complete gzip file"),
     "gzip cut": (replace_by_gz(IMAGES, gzip.compress(bytes(99))[:-9]), "is not a complete gzip file"),
     "gzip damaged": (
         replace_by_gz(IMAGES, gzip.compress(bytes(99))[:12] + b"\xff" * 20),
         "is not a complete gzip file",
     ),
-    "too few": (lambda folder: write_mnist(folder, train=5), "5 training images are too few to hold some out"),
+    "too few": (lambda folder: write_mnist(folder, train=5), "5 training images are too few to hold some"),
 }  # fmt: skip
 
 
@@ -325,7 +326,8 @@ def test_a_malicious_pickle_does_not_run(
         "encodes with another codec": b"c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00hex\x86R.",
         "sets an attribute of encode": b"c_codecs\nencode\nN}X\x08\x00\x00\x00__call__Ns\x86b.",
         "sets an attribute of dtype": b"cnumpy\ndtype\nN}X\x08\x00\x00\x00__init__Ns\x86b.",
-        "sets an attribute of reconstruct": b"cnumpy.core.multiarray\n_reconstruct\nN}X\x05\x00\x00\x00arrayNs\x86b.",
+        "sets an attribute of reconstruct": b"cnumpy.core.multiarray\n_reconstruct\n"
+        b"N}X\x05\x00\x00\x00arrayNs\x86b.",
     }.values(),
 )
 def test_stand_ins_are_good_for_arrays_only(tmp_path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""`softsign.data.shapeset`: the images follow the published rules, and batches of them are the same however made."""
+"""`softsign.data.shapeset`: images follow the published rules; batches are the same however they are made."""
 
 import cmath
 import math
@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from softsign import reference
 from softsign.data import shapeset
 from softsign.data.shapeset import CLASSES, Batches, Scenes, Shapes, draw, generate, paint, scaled
-from tests.helpers import run_python, started
+from tests.helpers import started
 from tests.test_import import foreign_imports
 
 N = 20_000
@@ -437,21 +436,6 @@ def test_workers_end_with_the_consumer(how: signal.Signals) -> None:
     # One traceback, the consumer's own; the workers say nothing.
     assert errors.count("Traceback") == (how == signal.SIGINT)
     assert errors.strip().endswith("KeyboardInterrupt" if how == signal.SIGINT else "")
-
-
-def test_picture(tmp_path: Path) -> None:
-    shapeset.picture(tmp_path / "samples.png", seed=1)
-    shapeset.picture(tmp_path / "again.png", seed=1)
-    sheet = matplotlib.image.imread(tmp_path / "samples.png")
-    assert min(sheet.shape[:2]) > 600
-    assert len(np.unique(sheet)) > 200
-    np.testing.assert_array_equal(sheet, matplotlib.image.imread(tmp_path / "again.png"))
-
-
-def test_picture_leaves_matplotlibs_global_state_alone(tmp_path: Path) -> None:
-    code = f"import sys, softsign.data.shapeset as s; s.picture({str(tmp_path / 'a.png')!r})"
-    done = run_python(f"{code}; assert 'matplotlib.pyplot' not in sys.modules")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("module", ["digits", "files", "shapeset"])

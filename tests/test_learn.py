@@ -95,6 +95,23 @@ def test_nothing_of_a_figure_overlaps_or_is_cut_off() -> None:
             assert not one.overlaps(other)
 
 
+def test_the_comparison_shows_three_functions_of_each() -> None:
+    figure = plots.comparison_figure()
+    for axes, name in zip(figure.axes, ("softsign", "derivative", "second_derivative"), strict=True):
+        for x, y in curves(axes):
+            np.testing.assert_array_equal(y, ufunc(name)(x))
+        (tanh,) = (line for line in axes.lines if line.get_label() == "tanh")
+        x, y = np.asarray(tanh.get_xdata()), np.asarray(tanh.get_ydata())
+        expected = {
+            "softsign": np.tanh(x),
+            "derivative": np.cosh(x) ** -2,
+            "second_derivative": -2 * np.tanh(x) * np.cosh(x) ** -2,
+        }
+        np.testing.assert_allclose(y, expected[name], rtol=1e-9, atol=1e-12)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["tanh", r"softsign $x\,/\,(1+|x|)$"]
+
+
 def test_plots_leave_matplotlibs_global_state_alone() -> None:
     code = "import sys, softsign.learn.plots; assert 'matplotlib.pyplot' not in sys.modules"
     result = run_python(code)

@@ -1,4 +1,4 @@
-"""softsign.study.folder: results that last, and what happens when something is killed, damaged or in the way."""
+"""softsign.study.folder: results that last, whatever is killed, damaged or in the way."""
 
 import json
 import multiprocessing
@@ -232,7 +232,7 @@ def test_no_study(tmp_path: Path) -> None:
 def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fills up while a training ends: the study in the file is whole, and the training is not lost."""
+    """The disk fills up while a training ends: the file is whole, and the training is not lost."""
     study = Study(tmp_path, trials(1, updates=SECONDS))
 
     def full(path: Any, *, overwrite: bool) -> Any:

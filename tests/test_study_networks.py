@@ -42,7 +42,7 @@ def test_identity_rule() -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_critical_rule_of_each_activation(activation: str) -> None:
-    """Twelve layers of width 300, twelve networks: variances stay, by the mean-field equations of each function."""
+    """Variances stay over twelve layers of width 300, in the mean over twelve networks."""
     q, ratios, squares = 0.5, [], []
     generator = torch.Generator().manual_seed(1)
     for seed in range(12):

@@ -1,5 +1,6 @@
 """softsign.study.report: what is chosen and told, and the page in a real browser without a network."""
 
+import json
 import os
 import re
 import shutil
@@ -7,14 +8,17 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import matplotlib.image
+import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
 from softsign.study.folder import Study
-from softsign.study.report import write
+from softsign.study.report import draw_samples, write
 from softsign.study.runs import Trial, grid
-from softsign.study.tables import choices, error_table, learning_rate_table, start_table
+from softsign.study.tables import choices, compact, error_table, learning_rate_table, start_table
 from softsign.study.training import train
+from tests.helpers import run_python
 
 GRID: dict[str, Any] = {
     "data": "digits",
@@ -65,7 +69,7 @@ def test_the_rate_with_the_lowest_validation_error_is_chosen(study: Study) -> No
                 Trial(**(vars(choice.trial) | {"learning_rate": rate, "seed": seed}))
                 for seed in GRID["seeds"]
             ]
-            means[rate] = statistics.fmean(study.results[trial.name]["valid_error"] for trial in trials)
+            means[rate] = statistics.fmean(study.results[trial.name]["valid_error"] or 0 for trial in trials)
             if rate == choice.trial.learning_rate:
                 assert choice.results == [study.results[trial.name] for trial in trials]
         assert means[choice.trial.learning_rate] == min(means.values())
@@ -74,9 +78,11 @@ def test_the_rate_with_the_lowest_validation_error_is_chosen(study: Study) -> No
 def test_divergence_counts_as_an_error_of_one(study: Study) -> None:
     best = choices(study)[0]
     seeds = [Trial(**(vars(best.trial) | {"seed": seed})).name for seed in GRID["seeds"]]
-    nothing: dict[str, Any] = {"diverged": True, "test_error": None, "valid_error": None, "histograms": []}
     part = unfinished(study, lambda trial: True)
-    part.results = part.results | {name: study.results[name] | nothing for name in seeds}
+    for name in seeds:
+        nothing = study.results[name].copy()
+        nothing.update(diverged=True, test_error=None, valid_error=None, histograms=[])
+        part.results[name] = nothing
     assert choices(part)[0].trial.learning_rate != best.trial.learning_rate
     part.results = {name: (part if name == seeds[0] else study).results[name] for name in seeds}
     assert error_table(part).rows[0][5] == "diverged (1 of 2)"
@@ -87,7 +93,7 @@ def test_table(study: Study) -> None:
     assert content.header[5:7] == ["test error, %", "paper, %"]
     row = content.rows[1]
     choice = choices(study)[1]
-    errors = [100 * result["test_error"] for result in choice.results]
+    errors = [100 * (result["test_error"] or 0) for result in choice.results]
     jacobians = [
         statistics.fmean(values) for values in zip(*(r["jacobian"] for r in choice.results), strict=True)
     ]
@@ -138,6 +144,20 @@ def test_start_table(study: Study) -> None:
         "2",
         *(f"{v:.2g}" for v in (sum(ratios) / 2, min(ratios), max(ratios))),
     ]
+
+
+def test_compact_results_give_the_same_tables_and_figures(study: Study, tmp_path: Path) -> None:
+    part = unfinished(study, lambda trial: True)
+    compact(part)
+    for content in (error_table, learning_rate_table, start_table):
+        assert content(part) == content(study)
+    names = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # of the figures, at random
+    pages = []
+    for one in (study, part):
+        write(one, tmp_path / "report.html")
+        pages.append(names.sub("", (tmp_path / "report.html").read_text()))
+    assert pages[0] == pages[1]
+    assert len(json.dumps(part.results)) < 0.5 * len(json.dumps(study.results))
 
 
 def test_an_unfinished_study_shows_what_there_is(study: Study, tmp_path: Path) -> None:
@@ -234,3 +254,19 @@ def test_samples_of_shapeset_are_in_the_page(tmp_path: Path) -> None:
     write(Study(tmp_path / "a", trials), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert '<img alt="samples of each class" src="data:image/png;base64,iVBOR' in page
+
+
+def test_samples(tmp_path: Path) -> None:
+    draw_samples(tmp_path / "samples.png", seed=1)
+    draw_samples(tmp_path / "again.png", seed=1)
+    sheet = matplotlib.image.imread(tmp_path / "samples.png")
+    assert min(sheet.shape[:2]) > 600
+    assert len(np.unique(sheet)) > 200
+    np.testing.assert_array_equal(sheet, matplotlib.image.imread(tmp_path / "again.png"))
+
+
+def test_samples_leave_matplotlibs_global_state_alone(tmp_path: Path) -> None:
+    target = str(tmp_path / "a.png")
+    code = f"import sys; from softsign.study.report import draw_samples; draw_samples({target!r})"
+    done = run_python(f"{code}; assert 'matplotlib.pyplot' not in sys.modules")
+    assert done.returncode == 0, done.stderr

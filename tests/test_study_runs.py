@@ -32,7 +32,7 @@ def small(**changes: Any) -> Trial:
         ({"activation": "swish"}, "activation is 'swish', but must be one of softsign, tanh"),
         (
             {"initialization": "he"},
-            "initialization is 'he', but must be one of standard, normalized, pytorch, critical:Q, identity:A",
+            "initialization is 'he', but must be one of standard, normalized, pytorch, critical:Q, identity",
         ),
         ({"initialization": "critical"}, "critical:Q"),
         ({"initialization": "standard:1"}, "critical:Q"),

@@ -108,9 +108,9 @@ def study(
 ) -> None:
     """Train networks of several activations and initializations, and report what became of them.
 
-    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialization made for softsign.
-    Options replace what the preset has. A study that was stopped, however that happened, goes on when the same command
-    is given again; when all is trained, the command writes the report anew.
+    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialization made for
+    softsign. Options replace what the preset has. A study that was stopped, however that happened, goes on
+    when the same command is given again; when all is trained, the command writes the report anew.
     """
     from softsign.study import runs
 

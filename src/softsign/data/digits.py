@@ -1,7 +1,7 @@
 """Scans of handwritten digits, 8x8 pixels each, that scikit-learn ships.
 
-They are the test part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998): 1,797 scans,
-of which a quarter is set aside for the test by a fixed, stratified split.
+They are the test part of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998):
+1,797 scans, of which a quarter is set aside for the test by a fixed, stratified split.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """A small softsign network that reads handwritten digits: NumPy, `softsign` forward and `gradient` backward.
 
-Widths, learning rate, weight decay and batch size were chosen by four-fold cross-validation on the training scans of
-`softsign.data.digits`; the test scans played no part in it.
+Widths, learning rate, weight decay and batch size were chosen by four-fold cross-validation on the training
+scans of `softsign.data.digits`; the test scans played no part in it.
 """
 
 import itertools
@@ -239,8 +239,8 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a network by stochastic gradient descent, and report after each epoch.
 
-    In each epoch half of the scans, drawn anew for each axis, are moved by one pixel along it. The learning rate falls
-    along half a cosine.
+    In each epoch half of the scans, drawn anew for each axis, are moved by one pixel along it. The learning
+    rate falls along half a cosine.
 
     Parameters
     ----------
@@ -258,8 +258,8 @@ def train(
     Epoch
         One for each pass.
     """
-    # Imported here because it comes with scikit-learn. On matrices this small a second BLAS thread saves nothing, and
-    # on a busy machine each product waits for it.
+    # Imported here because it comes with scikit-learn. On matrices this small a second BLAS thread saves
+    # nothing, and on a busy machine each product waits for it.
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):

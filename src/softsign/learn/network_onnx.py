@@ -1,4 +1,4 @@
-"""The network of `softsign.learn.network` in ONNX: exported, and trained inside ONNX Runtime by its gradient graph."""
+"""The network of `softsign.learn.network` in ONNX: exported, and trained inside ONNX Runtime."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,13 +22,14 @@ def network_model(network: Network, *, loss: bool = False) -> ModelProto:
     network : Network
         What to export.
     loss : bool
-        Whether to add the input ``label`` (int64, one for each scan) and the output ``loss``, the mean cross-entropy.
+        Whether to add the input ``label`` (int64, one for each scan) and the output ``loss``, the mean
+        cross-entropy.
 
     Returns
     -------
     onnx.ModelProto
-        From ``x``, shape ("scans", pixels), to ``scores``, shape ("scans", 10). Layer i, counted from 1, has the
-        initializers ``wi`` and ``bi``.
+        From ``x``, shape ("scans", pixels), to ``scores``, shape ("scans", 10). Layer i, counted from 1, has
+        the initializers ``wi`` and ``bi``.
     """
     net = Net("digits")
     layers = list(zip(network.weights, network.biases, strict=True))
@@ -67,7 +68,7 @@ def parameters(network: Network) -> dict[str, Array]:
 
 
 def training_step(network: Network) -> ModelProto:
-    """Return a step of the training as an ONNX model: the same as `softsign.learn.network.NumpyLearner` takes.
+    """Return a step of the training, as `softsign.learn.network.NumpyLearner` takes it, as an ONNX model.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ def training_step(network: Network) -> ModelProto:
     -------
     onnx.ModelProto
         Its inputs are a batch (``x``, ``label``), ``learning_rate``, the parameters, and their velocities
-        ``wi_velocity`` and so on; its outputs ``scores``, ``loss``, and parameters and velocities with ``_next`` behind.
+        ``wi_velocity`` and so on; its outputs ``scores``, ``loss``, and parameters and velocities with
+        ``_next`` behind.
     """
     names = list(parameters(network))
     decays = {name: WEIGHT_DECAY for name in names if name[0] == "w"}

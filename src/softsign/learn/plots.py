@@ -22,8 +22,8 @@ _POINTS = 1001
 def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0) -> Figure:
     """Draw functions of one variable, one panel each.
 
-    The jump of the second derivative at 0 is drawn as one: two branches, an open circle at each one-sided limit and
-    a dot at the value. The inverse is drawn on the part of the range inside (-1, 1).
+    The jump of the second derivative at 0 is drawn as one: two branches, an open circle at each one-sided
+    limit and a dot at the value. The inverse is drawn on the part of the range inside (-1, 1).
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0
     Raises
     ------
     ValueError
-        When `low` and `high` are not finite and increasing, or the range leaves nothing of the inverse to draw.
+        When `low` and `high` are not finite and increasing, or the range leaves nothing of the inverse to
+        draw.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""The training study: many trainings in the processes of this machine, or of a Dask cluster, with results in one folder.
+"""The training study: many trainings in processes of this machine or of a Dask cluster, and their results.
 
-The folder holds ``study.json``, the trials and the results so far, and checkpoints of the trainings under way. A study
-that was interrupted, killed or short of disk space goes on from there when it is started again. PyTorch is imported by
-what trains alone: results can be read without it.
+The folder holds ``study.json``, the trials and the results so far, and checkpoints of the trainings under
+way. A study that was interrupted, killed or short of disk space goes on from there when it is started again.
+PyTorch is imported by what trains alone: results can be read without it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Study:
     Parameters
     ----------
     folder : path-like
-        Where it is kept. If it holds a study already, this one goes on with it; else it is made by `run` or `save`.
+        Where it is kept. If it holds a study already, this one goes on with it; else it is made by `run` or
+        `save`.
     trials : sequence of Trial, optional
         What to train. Default: what the study in the folder has.
 
@@ -116,7 +117,8 @@ class Study:
         executor : concurrent.futures.Executor
             From `local_workers` or `dask_workers`.
         progress : callable, optional
-            Called twice a second with the updates that each training under way has done, by the name of its trial.
+            Called twice a second with the updates that each training under way has done, by the name of its
+            trial.
         finished : callable, optional
             Called with each trial whose training has ended and its result, which is in the file by then.
 
@@ -125,7 +127,8 @@ class Study:
         StudyError
             If another process is at work in the folder, or workers do not see it.
         Exception
-            The first that a training raises. The others stop then, as after an interrupt: each leaves a checkpoint.
+            The first that a training raises. The others stop then, as after an interrupt: each leaves a
+            checkpoint.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._running():
@@ -176,7 +179,8 @@ class Study:
             content = json.loads(file.read_bytes())
             if content["format"] == 1:
                 raise StudyError(
-                    f"{file} is of an earlier version, whose studies this one does not read; choose another folder"
+                    f"{file} is of an earlier version, whose studies this one does not read; "
+                    "choose another folder"
                 )
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']}, not {FORMAT}")
@@ -252,7 +256,7 @@ _WORKING = threading.Lock()  # held by a worker while it trains
 
 
 def _work(trial: Trial, folder: str) -> Result:
-    """Train in a worker, which goes on as long as the study runs and the process that started the worker lives."""
+    """Train in a worker, as long as the study runs and the process that started the worker lives."""
     from softsign.study.training import train
 
     running, parent = Path(folder, "running"), multiprocessing.parent_process()

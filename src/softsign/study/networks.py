@@ -1,13 +1,13 @@
 """The networks of the training study, built and initialized. Needs PyTorch.
 
-They are those of Glorot and Bengio (2010): fully connected, one activation function throughout, softmax and negative
-log-likelihood on top.
+They are those of Glorot and Bengio (2010): fully connected, one activation function throughout, softmax and
+negative log-likelihood on top.
 
 References
 ----------
-X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
-H. Lee, H. Choi and H. Kim, "Robust weight initialization for tanh neural networks with fixed point analysis", 2024,
-arXiv 2410.02242.
+X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
+2010. H. Lee, H. Choi and H. Kim, "Robust weight initialization for tanh neural networks with fixed point
+analysis", 2024, arXiv 2410.02242.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def build(trial: Trial, features: int, classes: int, input_second_moment: float)
 
     Notes
     -----
-    The critical rule for functions other than softsign solves the same two equations, with moments by quadrature. For ReLU
-    that is He's rule. The sigmoid is centered: its mean is taken out of the biases of the next layer, which makes it the
-    network of tanh(x/2)/2; without that no critical point has a small q.
+    The critical rule for functions other than softsign solves the same two equations, with moments by
+    quadrature. For ReLU that is He's rule. The sigmoid is centered: its mean is taken out of the biases of
+    the next layer, which makes it the network of tanh(x/2)/2; without that no critical point has a small q.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a training study trains, and what comes of it: trials, grids of them, presets, results. Needs no PyTorch."""
+"""What a training study trains, and what comes of it: trials, grids, presets, results. Needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NUMBERED = {"critical": "critical:Q", "identity": "identity:A"}
 class Trial:
     """One training: what to train, and how. Trainings of equal trials on one machine give equal bits.
 
-    Parameters
+    Attributes
     ----------
     data : str
         "shapeset", "digits", or a folder for `softsign.data.files.load`.
@@ -68,7 +68,7 @@ class Trial:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If an attribute is out of its range.
     """
 
     data: str
@@ -122,7 +122,8 @@ class History(TypedDict):
     p98 : list of list of float
         98th percentile of the activations, by hidden layer.
     gradient : list of list of float
-        Mean square of the derivative of an example's loss with respect to the pre-activations, by hidden layer.
+        Mean square of the derivative of an example's loss with respect to the pre-activations, by hidden
+        layer.
     """
 
     updates: list[int]
@@ -167,8 +168,8 @@ class Result(TypedDict):
     valid_error, test_error : float or None
         Errors on the validation and the test examples, from 0 to 1; None if it diverged.
     jacobian : list of (float or None)
-        Mean singular value of the Jacobians from one hidden layer to the next, before and after the training; None
-        where there is one hidden layer.
+        Mean singular value of the Jacobians from one hidden layer to the next, before and after the training;
+        None where there is one hidden layer.
     histograms : list of Histogram
         Of up to five layers.
     notes : list of str
@@ -189,7 +190,8 @@ class Result(TypedDict):
     history: History
 
 
-#: Arguments of `grid`. The last preset has the protocol of Glorot and Bengio; they do not say which learning rates they tried.
+#: Arguments of `grid`. The last preset has the protocol of Glorot and Bengio; they do not say which learning
+#: rates they tried.
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
     "quick": (
         {

@@ -1,4 +1,4 @@
-"""Where the training study's examples come from: endless batches, and examples for validation and test. Needs PyTorch."""
+"""Examples of the training study: endless batches, and sets for validation and test. Needs PyTorch."""
 
 from __future__ import annotations
 

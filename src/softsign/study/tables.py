@@ -225,8 +225,8 @@ def start_table(study: Study) -> Table:
 def compact(study: Study) -> None:
     """Leave out of the results what neither a table nor a figure of the report shows.
 
-    Figures show the network with the first seed of each of `choices`. The others keep their errors and the gradients
-    before training.
+    Figures show the network with the first seed of each of `choices`. The others keep their errors and the
+    gradients before training.
 
     Parameters
     ----------

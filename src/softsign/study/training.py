@@ -1,4 +1,4 @@
-"""Train one network of the training study, watch it meanwhile, and resume exactly where it stopped. Needs PyTorch.
+"""Train one network of the study, watch it meanwhile, resume exactly where it stopped. Needs PyTorch.
 
 `train` is all of it: stochastic gradient descent, as in Glorot and Bengio (2010).
 """
@@ -61,16 +61,17 @@ def train(
     trial : Trial
         What to train, and how.
     folder : path-like
-        Where the checkpoint is, ``trial.name + ".checkpoint"``. It is written once a minute, and left there for who
-        keeps the result to remove: until that is safe, it is what the result can be had from again.
+        Where the checkpoint is, ``trial.name + ".checkpoint"``. It is written once a minute, and left there
+        for who keeps the result to remove: until that is safe, it is what the result can be had from again.
     report : callable, optional
-        Called about twice a second as ``report(updates)``. An exception that it raises ends the training, after a
-        checkpoint.
+        Called about twice a second as ``report(updates)``. An exception that it raises ends the training,
+        after a checkpoint.
 
     Returns
     -------
     Result
-        What came of it. Its numbers, but for the seconds, depend on the trial alone, however often it was stopped.
+        What came of it. Its numbers, but for the seconds, depend on the trial alone, however often it was
+        stopped.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def checkpoint_path(trial: Trial, folder: str | os.PathLike[str]) -> Path:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one thread: trainings side by side use the cores better, and the bits do not depend on how many there are."""
+    """Use one thread: trainings side by side use the cores better, and bits do not depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -166,7 +167,7 @@ def _optimize(
 
 
 def _due(trial: Trial, tests: int) -> set[int]:
-    """Return the updates before which to look at the network: evenly spaced, the start and the end among them."""
+    """Return the updates before which to look at the network, evenly spaced from the start to the end."""
     # In forward passes of an example, of which a backward pass is worth two.
     cost = 3 * WATCHED + min(CURVE, tests)
     affordable = RECORD_COST * 3 * trial.batch_size * trial.updates / cost
@@ -294,7 +295,7 @@ def _save(
 
 
 def _restored(path: Path, trial: Trial, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """Load a checkpoint into the network and the optimizer, and return its state; a new state if there is none."""
+    """Load a checkpoint, if there is one, into the network and the optimizer, and return the state."""
     state: State = {
         "updates": 0,
         "seconds": 0.0,
