@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from softsign.study.folder import FILE
 from tests.helpers import in_session, started, wait_until
-from tests.test_cli import COMMAND, ENVIRONMENT, refused, run
+from tests.test_cli import COMMAND, ENVIRONMENT, MEASURE, refused, run
 from tests.test_study_folder import read
 
 SMALL = (
@@ -31,9 +32,22 @@ SMALL = (
 ONE = (*SMALL, "--activations", "softsign", "--initializations", "standard", "-o", "study")
 
 
-def test_small_grid(tmp_path: Path) -> None:
-    grid = (*SMALL, "--activations", "softsign, tanh", "--initializations", "standard,identity:0.085")
-    result = run(tmp_path, "study", *grid, "--batch-size", "20", "--momentum", "0.5", "--workers", "2")
+GRID = (
+    *SMALL,
+    *("--activations", "softsign, tanh", "--initializations", "standard,identity:0.085"),
+    *("--batch-size", "20", "--momentum", "0.5", "--workers", "2"),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Where `softsign study` with GRID was called, and what it said."""
+    place = tmp_path_factory.mktemp("finished")
+    return place, run(place, "study", *GRID)
+
+
+def test_small_grid(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    place, result = finished
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("% test error") == 4
     words = ["activation", "initialization", "layers", "updates", "learning", "test error, %", "paper"]
@@ -44,27 +58,30 @@ def test_small_grid(tmp_path: Path) -> None:
     assert len(rows) == len(set(rows)) == 4
     assert result.stdout.splitlines()[-1] == "report: softsign-study-quick/report.html"
     assert max(map(len, result.stdout.splitlines())) <= 80
-    assert {file.name for file in (tmp_path / "softsign-study-quick").iterdir()} == {FILE, "report.html"}
+    assert {file.name for file in (place / "softsign-study-quick").iterdir()} == {FILE, "report.html"}
 
 
-def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
-    first = run(tmp_path, "study", *ONE)
-    assert first.returncode == 0, first.stderr
-    page = (tmp_path / "study" / "report.html").read_text()
-    (tmp_path / "study" / "report.html").unlink()
-    results = (tmp_path / "study" / FILE).read_bytes()
-    second = run(tmp_path, "study", *ONE)
+def test_the_same_command_again_writes_the_report_anew(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    place, first = finished
+    study = tmp_path / "softsign-study-quick"
+    shutil.copytree(place / study.name, study)
+    page, results = (study / "report.html").read_text(), (study / FILE).read_bytes()
+    (study / "report.html").unlink()
+    second = run(tmp_path, "study", *GRID)
     assert second.stderr == ""
     assert second.stdout == first.stdout
-    assert (tmp_path / "study" / FILE).read_bytes() == results
+    assert (study / FILE).read_bytes() == results
     # Plotly names its figures at random.
     names = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-    assert names.sub("", (tmp_path / "study" / "report.html").read_text()) == names.sub("", page)
-    words = refused(tmp_path, "study", *ONE, "--width", "30")
+    assert names.sub("", (study / "report.html").read_text()) == names.sub("", page)
+    words = refused(tmp_path, "study", *GRID, "--width", "30")
     assert words == (
-        "softsign: study holds a study of other trials (width 20 instead of 30); choose another folder\n"
+        "softsign: softsign-study-quick holds a study of other trials (width 20 instead of 30); "
+        "choose another folder\n"
     )
-    assert (tmp_path / "study" / FILE).read_bytes() == results
+    assert (study / FILE).read_bytes() == results
 
 
 @pytest.mark.parametrize(
@@ -103,18 +120,11 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], words: str)
         assert words in refused(tmp_path, "study", *arguments)
 
 
-CPU_TIME = """
-import subprocess, sys, resource
-subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL)
-usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(usage.ru_utime + usage.ru_stime)
-"""
-
-
 def cpu_time(*command: str) -> float:
     """Least processor time of three calls, in seconds: what else the machine does adds to it."""
-    measure = [sys.executable, "-c", CPU_TIME, *command]
-    return min(float(subprocess.run(measure, capture_output=True, check=True).stdout) for _ in range(3))
+    measure = [sys.executable, "-S", "-c", MEASURE, *command]
+    calls = [subprocess.run(measure, capture_output=True, text=True, check=True) for _ in range(3)]
+    return min(float(json.loads(call.stderr.splitlines()[-1])["seconds"]) for call in calls)
 
 
 def test_a_refusal_imports_little() -> None:

@@ -134,8 +134,9 @@ def test_checkpoints_are_written_by_the_clock(tmp_path: Path, monkeypatch: pytes
 
 FULL_DISK = """
 import pathlib, resource, signal
-from softsign.learn import training
-from tests.test_study_training import small, stop_at, StopError
+from softsign.study import training
+from tests.test_study_runs import small
+from tests.test_study_training import stop_at, StopError
 training.REPORT_EVERY = 0.0
 folder = pathlib.Path({folder!r})
 try:

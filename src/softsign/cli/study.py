@@ -214,7 +214,8 @@ def _print(content: Content, title: str) -> None:
     shown = [i for i, name in enumerate(content.header) if name not in left_out]
     table = Table(title=title)
     for i in shown:
-        table.add_column(content.header[i], justify="left" if i < 2 else "right")
+        name = content.header[i].replace("learning rate", "learning\nrate")
+        table.add_column(name, justify="left" if i < 2 else "right")
     for row in content.rows:
         table.add_row(*(row[i] for i in shown))
     if content.rows:

@@ -1,9 +1,9 @@
 """Shapeset-3x2: an endless set of drawn images, made anew from its published description.
 
 Glorot and Bengio (2010) trained on images of 32x32 pixels with one or two shapes out of three kinds
-(triangle, parallelogram, ellipse) at random places, sizes, proportions and angles. What kinds are there is to
-be told, which makes nine classes; one shape may hide about half of another. No image comes twice, so the
-error measures optimization alone. An answer that is always "triangle" is wrong in 5 of 6 cases (83.33 %).
+(triangle, parallelogram, ellipse) at random places, sizes, proportions and angles. Their kinds make nine
+classes; one shape may hide about half of another. No image comes twice, so the error measures optimization
+alone. An answer that is always "triangle" is wrong in 5 of 6 cases (83.33 %).
 
 `generate` makes images in this process, `Batches` in worker processes. NumPy is all that either needs.
 
@@ -51,10 +51,8 @@ DARK, LIGHT = (0, 114), (141, 255)  # gray levels, from 0 to 0.45 and from 0.55 
 HIDDEN = 0.5  # largest part of the first shape that the second may hide, by the estimate in `_hidden`
 ATTEMPTS = 50  # at placing the second shape, before it is left out
 
-#: Images per piece of work of `Batches`, about.
-CHUNK = 1000
-#: Images painted at a time: their 20 edges x 32 rows in float64 fit the second-level cache.
-_BLOCK = 64
+CHUNK = 1000  # images per piece of work of `Batches`, about
+_BLOCK = 64  # images painted at a time: their 20 edges x 32 rows in float64 fit the second-level cache
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -85,11 +83,6 @@ class Shapes(NamedTuple):
         ----------
         images : slice or ndarray of int or bool, shape (k,) or (n,)
             Which images, in NumPy's indexing.
-
-        Returns
-        -------
-        Shapes
-            Copies or views, as NumPy has it.
         """
         return Shapes(self.corners[:, images], self.center[images], self.area[images])
 
