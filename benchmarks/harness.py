@@ -253,7 +253,7 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table in Markdown, the title as a paragraph above it."""
-        rule = ("---", *("--:" for _ in self.header[1:]))
+        rule = ("--", *("-:" for _ in self.header[1:]))
         cells = ("| " + " | ".join(line) + " |" for line in (self.header, rule, *self.lines))
         return "\n".join([f"{self.title}:", "", *cells])
 

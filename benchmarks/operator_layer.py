@@ -27,7 +27,9 @@ from harness import (
 )
 
 import softsign
-from softsign.learn import digits, digits_onnx
+from softsign.data import digits
+from softsign.learn import network as net
+from softsign.learn import network_onnx
 from softsign.onnx import gradients
 from softsign.operator import Net, Workspace, create_operator
 
@@ -90,11 +92,11 @@ def measure_memory() -> Target:
     return Target("in place on 4,096 KiB, KiB allocated at the peak", peak / 1024, 1.0)
 
 
-def torch_network(network: digits.Network, dtype: str) -> dict[str, Any]:
+def torch_network(network: net.Network, dtype: str) -> dict[str, Any]:
     """Return the parameters of a network as tensors that collect gradients."""
     import torch
 
-    held = digits_onnx.parameters(network).items()
+    held = network_onnx.parameters(network).items()
     return {name: torch.tensor(value.astype(dtype), requires_grad=True) for name, value in held}
 
 
@@ -113,14 +115,14 @@ def torch_loss(tensors: Mapping[str, Any], x: Any, label: Any) -> Any:
 def batch() -> tuple[Array, Array]:
     """Return the first batch of the digits."""
     data = digits.load()
-    return data.train_x[: digits.BATCH].reshape(digits.BATCH, -1).copy(), data.train_label[
-        : digits.BATCH
+    return data.train_x[: net.BATCH_SIZE].reshape(net.BATCH_SIZE, -1).copy(), data.train_label[
+        : net.BATCH_SIZE
     ].copy()
 
 
-def network() -> digits.Network:
+def network() -> net.Network:
     """Return the network of the demo before training."""
-    return digits.Network((64, *digits.HIDDEN, 10), np.random.default_rng(0))
+    return net.Network((64, *net.HIDDEN, 10), np.random.default_rng(0))
 
 
 def measure_gradients() -> list[Target]:
@@ -134,8 +136,8 @@ def measure_gradients() -> list[Target]:
     for dtype, target in GRADIENT_TARGETS.items():
         ours: Any = network()
         ours.weights, ours.biases = ([p.astype(dtype) for p in part] for part in (ours.weights, ours.biases))
-        model = gradients(digits_onnx.network_model(ours, loss=True), "loss", list(tensors))
-        session = digits_onnx.session(model)
+        model = gradients(network_onnx.network_model(ours, loss=True), "loss", list(tensors))
+        session = network_onnx.session(model)
         names = [value.name for value in session.get_outputs()]
         found = dict(zip(names, session.run(None, {"x": x.astype(dtype), "label": label}), strict=True))
         errors = []
@@ -156,10 +158,10 @@ def measure_steps(rounds: int) -> tuple[dict[str, float], Target]:
     x, label = batch()
     tensors = torch_network(network(), "float32")
     groups = [
-        {"params": [t for name, t in tensors.items() if name[0] == "w"], "weight_decay": digits.WEIGHT_DECAY},
+        {"params": [t for name, t in tensors.items() if name[0] == "w"], "weight_decay": net.WEIGHT_DECAY},
         {"params": [t for name, t in tensors.items() if name[0] == "b"]},
     ]
-    optimizer = torch.optim.SGD(groups, lr=digits.LEARNING_RATE, momentum=digits.MOMENTUM)
+    optimizer = torch.optim.SGD(groups, lr=net.LEARNING_RATE, momentum=net.MOMENTUM)
     torch_x, torch_label = torch.tensor(x), torch.tensor(label)
 
     def torch_step() -> None:
@@ -167,11 +169,11 @@ def measure_steps(rounds: int) -> tuple[dict[str, float], Target]:
         torch_loss(tensors, torch_x, torch_label).backward()
         optimizer.step()
 
-    by_numpy, by_onnx = digits.NumpyLearner(network()), digits_onnx.OnnxLearner(network())
+    by_numpy, by_onnx = net.NumpyLearner(network()), network_onnx.OnnxLearner(network())
     calls: dict[str, Callable[[], object]] = {
         f"PyTorch {torch.__version__}": torch_step,
-        "softsign and NumPy": lambda: by_numpy.step(x, label, digits.LEARNING_RATE),
-        "ONNX Runtime, gradient graph": lambda: by_onnx.step(x, label, digits.LEARNING_RATE),
+        "softsign and NumPy": lambda: by_numpy.step(x, label, net.LEARNING_RATE),
+        "ONNX Runtime, gradient graph": lambda: by_onnx.step(x, label, net.LEARNING_RATE),
     }
     times = medians(calls, rounds)
     peer, _, ours = times.values()

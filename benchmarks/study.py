@@ -24,13 +24,15 @@ import torch
 from harness import Table, Target, conclude, machine, make_parser, section_to_write, take_turns
 from torch.nn.functional import cross_entropy
 
-from softsign.learn.shapeset import CHUNK, Stream, generate
-from softsign.learn.study import PRESETS, grid
-from softsign.learn.training import Run, build, load_source, train
+from softsign.data.shapeset import CHUNK, Batches, generate
+from softsign.study.networks import build
+from softsign.study.runs import PRESETS, Trial, grid
+from softsign.study.sources import load_source
+from softsign.study.training import train
 
 IMAGES_TARGET = 10_000  # per second, from as many workers as there are CPUs, two at most
 TRAINING_TARGET = 0.9  # of the bare loop's updates per second
-BATCH = 10  # as in the study
+BATCH_SIZE = 10  # as in the study
 SHORTENED = 2000  # updates of the paper's network here, a minute in place of weeks
 
 
@@ -49,19 +51,19 @@ def in_process(seconds: float) -> float:
     return images_per_second(lambda: len(generate(rng, CHUNK)[1]), seconds)
 
 
-def streamed(workers: int, seconds: float) -> float:
-    """Measure a stream after its first chunks, which have to wait for the workers to start."""
-    with Stream(BATCH, seed=0, workers=workers) as stream:
-        for _ in range(workers * CHUNK // BATCH):
-            next(stream)
-        return images_per_second(lambda: len(next(stream)[1]), seconds)
+def by_workers(workers: int, seconds: float) -> float:
+    """Measure batches after the first chunks, which have to wait for the workers to start."""
+    with Batches(BATCH_SIZE, seed=0, workers=workers) as batches:
+        for _ in range(workers * CHUNK // BATCH_SIZE):
+            next(batches)
+        return images_per_second(lambda: len(next(batches)[1]), seconds)
 
 
 def measure_images(rounds: int, seconds: float) -> tuple[Table, Target]:
     """Measure images per second, drawn in all ways."""
     samplers = {"generate": partial(in_process, seconds)}
     for workers in range(1, min(2, len(os.sched_getaffinity(0))) + 1):
-        samplers[f"Stream, workers={workers}"] = partial(streamed, workers, seconds)
+        samplers[f"Batches, workers={workers}"] = partial(by_workers, workers, seconds)
     medians = np.median(take_turns(list(samplers.values()), rounds), axis=0).tolist()
     lines = [(name, f"{speed:,.0f}") for name, speed in zip(samplers, medians, strict=True)]
     *_, last = samplers
@@ -69,49 +71,49 @@ def measure_images(rounds: int, seconds: float) -> tuple[Table, Target]:
     return Table("Images of Shapeset-3x2", ("", "per second"), lines), target
 
 
-def networks() -> dict[str, Run]:
-    """Return a run of the quick preset, one of the deep preset, and the paper's largest, shortened."""
+def networks() -> dict[str, Trial]:
+    """Return a trial of the quick preset, one of the deep preset, and the paper's largest, shortened."""
     quick, deep = (grid(**PRESETS[name][0])[0] for name in ("quick", "deep"))
     paper = grid(**PRESETS["paper"][0] | {"depths": (5,)})[0]
     return {"quick": quick, "deep": deep, "paper, shortened": dataclasses.replace(paper, updates=SHORTENED)}
 
 
-def bare(run: Run) -> float:
+def bare(trial: Trial) -> float:
     """Return the updates per second of nothing but training."""
-    source = load_source(run.data)
-    network = build(run, source.test[0].shape[1], source.classes, source.second_moment)
-    optimizer = torch.optim.SGD(network.parameters(), run.rate, run.momentum)
-    with contextlib.closing(source.batches(run, 0)) as batches:
+    source = load_source(trial.data)
+    network = build(trial, source.test[0].shape[1], source.classes, source.input_second_moment)
+    optimizer = torch.optim.SGD(network.parameters(), trial.learning_rate, trial.momentum)
+    with contextlib.closing(source.batches(trial, 0)) as batches:
         begun = time.perf_counter()
-        for _ in range(run.updates):
+        for _ in range(trial.updates):
             x, labels = next(batches)
             optimizer.zero_grad()
             cross_entropy(network(x), labels).backward()
             optimizer.step()
-        return run.updates / (time.perf_counter() - begun)
+        return trial.updates / (time.perf_counter() - begun)
 
 
-def watched(run: Run) -> float:
+def watched(trial: Trial) -> float:
     """Return the updates per second of the study, with a file for its progress."""
     with tempfile.TemporaryDirectory() as folder:
 
         def report(updates: int) -> None:
             Path(folder, "progress").write_text(str(updates))
 
-        result = train(run, folder, report)
-        return run.updates / float(result["seconds"])
+        result = train(trial, folder, report)
+        return trial.updates / float(result["seconds"])
 
 
 def measure_training(rounds: int, updates: int | None) -> tuple[Table, list[Target]]:
     """Measure each network: of all rounds the one whose ratio is the median, so that its numbers agree."""
     lines, targets = [], []
-    for name, run in networks().items():
+    for name, trial in networks().items():
         print(f"measuring {name}", file=sys.stderr)
-        run = dataclasses.replace(run, updates=updates or run.updates)
-        load_source(run.data)
-        samples = take_turns([partial(bare, run), partial(watched, run)], rounds)
+        trial = dataclasses.replace(trial, updates=updates or trial.updates)
+        load_source(trial.data)
+        samples = take_turns([partial(bare, trial), partial(watched, trial)], rounds)
         loop, study = sorted(samples.tolist(), key=lambda speeds: speeds[1] / speeds[0])[rounds // 2]
-        lines.append((name, f"{run.updates:,}", f"{loop:,.1f}", f"{study:,.1f}", f"{study / loop:.2f}"))
+        lines.append((name, f"{trial.updates:,}", f"{loop:,.1f}", f"{study:,.1f}", f"{study / loop:.2f}"))
         targets.append(Target(f"{name}, study / bare loop", study / loop, TRAINING_TARGET, at_least=True))
     header = ("", "updates", "bare loop", "study", "ratio")
     return Table("Updates per second, in the round of the median ratio", header, lines), targets

@@ -325,7 +325,7 @@ def test_tables_are_written_between_the_marks(
     for _ in range(2):  # a second time changes nothing
         assert harness.conclude([table], [], "a", "a CPU") == 0
         assert page.read_text() == (
-            "before\n<!-- a:begin -->\n\ntimes:\n\n|  | s |\n| --- | --: |\n| one | 1 |\n| two | 20 |\n\n"
+            "before\n<!-- a:begin -->\n\ntimes:\n\n|  | s |\n| -- | -: |\n| one | 1 |\n| two | 20 |\n\n"
             "Printed by `python benchmarks/ufuncs.py --write`: a CPU.\n\n"
             "<!-- a:end -->\nbetween\n<!-- b:begin -->\n<!-- b:end -->\n"
         )
@@ -336,7 +336,7 @@ def test_tables_are_written_between_the_marks(
 @pytest.mark.parametrize("section", ["ufuncs-1", "frameworks-1", "frameworks-2", "operator_layer", "study"])
 def test_the_page_has_the_sections_that_are_written(harness: ModuleType, section: str) -> None:
     before, after = harness.section_of(harness.PAGE, section)
-    assert "\n| ---" in harness.PAGE.read_text().removeprefix(before).removesuffix(after)
+    assert "\n| --" in harness.PAGE.read_text().removeprefix(before).removesuffix(after)
 
 
 @pytest.mark.usefixtures("jax_settings")
@@ -402,7 +402,7 @@ def test_the_study_benchmark_shows_numbers_of_one_round(
     assert 0 < target.measured < 100
     speeds = {"bare": iter((10.0, 40.0, 20.0)), "watched": iter((12.0, 20.0, 19.0))}
     for name, results in speeds.items():
-        monkeypatch.setattr(study, name, lambda run, results=results: next(results))
+        monkeypatch.setattr(study, name, lambda trial, results=results: next(results))
     table, (target,) = study.measure_training(rounds=3, updates=3)
     assert table.lines == [("small", "3", "20.0", "19.0", "0.95")]
     assert target.verdict == "reached"
@@ -412,6 +412,6 @@ def test_the_study_benchmark_counts_images_per_second() -> None:
     done = bench("--parts", "images", "--rounds", 1, "--seconds", 0.1, script="study")
     assert done.stderr == ""
     assert done.returncode in (0, 1)
-    for contestant in ("generate", "Stream, workers=1"):
+    for contestant in ("generate", "Batches, workers=1"):
         (line,) = (line for line in done.stdout.splitlines() if line.startswith(contestant))
         assert float(line.split()[-1].replace(",", "")) > 0

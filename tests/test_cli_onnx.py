@@ -1,4 +1,4 @@
-"""`softsign run`, `gradients`, `fix` and `demo --engine onnxruntime`, run as a user runs them."""
+"""`softsign run`, `gradients`, `fix` and `demo --trainer onnxruntime`, run as a user runs them."""
 
 import re
 from pathlib import Path
@@ -119,7 +119,7 @@ def test_full_disk_leaves_nothing(folder: Path) -> None:
 
 
 def test_demo_in_onnx_runtime(tmp_path: Path) -> None:
-    result = run(tmp_path, "demo", "--engine", "onnxruntime")
+    result = run(tmp_path, "demo", "--trainer", "onnxruntime")
     assert result.returncode == 0, result.stderr
     accuracy = re.search(r"softsign network, by onnxruntime .* ([\d.]+)%", result.stdout)
     assert accuracy is not None

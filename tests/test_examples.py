@@ -1,4 +1,4 @@
-"""The examples on networks run, and print what their pages say they print; the operator's is in test_operator.py."""
+"""The examples on networks run, and print what docs/study.md says they print."""
 
 import runpy
 import subprocess
@@ -13,7 +13,7 @@ def lines(name: str, *arguments: str) -> list[list[str]]:
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", EXAMPLES / name, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -21,7 +21,7 @@ def lines(name: str, *arguments: str) -> list[list[str]]:
 
 
 def test_readout() -> None:
-    """Distances are lost with depth, and sooner for a large q; the curvature at q = 1 is that of docs/study.md's theory."""
+    """Distances are lost with depth, sooner for a large q; the curvature at q = 1 is that of the theory."""
     rules = ("--initializations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
     head, small, large = lines("readout.py", *rules, "--depth", "20")
     assert head == ["k", "depth", "cosine", "error,", "%"]
@@ -36,10 +36,10 @@ def test_sharpness() -> None:
     _, head, row = lines("sharpness.py", *shape, "--initializations", "critical:0.5")
     assert head[:7] == ["0", "10", "20", "40", "80", "150", "300"]
     assert row[0] == "critical:0.5"
-    sharp = [float(cell) for cell in row[1::2][:7]]
-    assert (
-        float(row[-1]) == float(f"{3.8 / max(sharp):.4f}") or abs(3.8 / max(sharp) / float(row[-1]) - 1) < 0.2
-    )
+    sharpest = max(
+        float(cell) for cell in row[1::2][:7]
+    )  # rounded to an integer, as the rate to four decimals
+    assert 3.8 / (sharpest + 0.5) - 0.5e-4 <= float(row[-1]) <= 3.8 / (sharpest - 0.5) + 0.5e-4
 
 
 def test_sharpness_is_the_largest_eigenvalue() -> None:
