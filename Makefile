@@ -9,28 +9,44 @@ export CXX
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 NATIVE := $(wildcard csrc/*.cpp csrc/*.h)
+PACKAGE := $(shell find src -name '*.py')
+MDFORMAT := $(BIN)/mdformat --wrap 110 --number --compact-tables
+PAGES := $(wildcard *.md docs/*.md)
+# The newest Python that README promises, or else the one of .venv.
+NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[34].*/bin/python) $(BIN)/python,$\
+	$(shell $(name) -c 'import venv; print("$(name)")' 2>/dev/null))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint format accuracy bench bench-frameworks bench-study bench-operator peers clean help
+.PHONY: run test test-oldest test-newest lint format accuracy bench bench-frameworks bench-study bench-operator peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
-	$(BIN)/softsign demo $(ARGS)
+	$(BIN)/softsign demo --force $(ARGS)
 
-test: .venv/softsign.stamp .venv/test.stamp  ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/softsign.stamp .venv/test.stamp  ## run the tests, on two cores; ARGS="-n 0" on one
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-lint: .venv/softsign.stamp .venv/lint.stamp  ## check style, types and imports
+test-oldest: .venv/wheel.stamp  ## run the tests of ufuncs and operators with the oldest NumPy
+	$(call test_with,.venv-oldest,$(BIN)/python,numpy==2.0.*)
+
+test-newest: .venv/wheel.stamp  ## the same with the newest NumPy, and the newest Python that is installed
+	$(call test_with,.venv-newest,$(firstword $(NEWEST)),numpy)
+
+lint: .venv/softsign.stamp .venv/lint.stamp  ## check style, types, docstrings, the stub, pages and imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest softsign._core
+	$(BIN)/numpydoc lint $(PACKAGE)
+	$(MDFORMAT) --check $(PAGES)
 	$(BIN)/lint-imports
 
-format: .venv/lint.stamp  ## format the Python and C++ sources
+format: .venv/lint.stamp  ## format the Python and C++ sources and the pages
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(NATIVE)
+	$(MDFORMAT) $(PAGES)
 
 accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every promise about the numbers, on all float32 inputs
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)
@@ -50,7 +66,7 @@ bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study b
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows
 
 clean:  ## remove the environment, builds and caches
-	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-oldest .venv-newest build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find benchmarks src tests -name __pycache__ -prune -exec rm -rf {} +
 
 help:  ## show this list
@@ -80,3 +96,18 @@ header_check = test -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_p
 .venv/softsign.stamp: .venv/build.stamp pyproject.toml CMakeLists.txt $(NATIVE)
 	$(PIP_INSTALL) --no-build-isolation --editable '.[cli,reference]'
 	touch $@
+
+# The binary that users of every Python and NumPy get: built once, it runs with all of them.
+.venv/wheel.stamp: .venv/softsign.stamp $(PACKAGE)
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	touch $@
+
+# $(call test_with,FOLDER,PYTHON,NUMPY)
+define test_with
+	test -d $1 || $2 -m venv --without-pip $1
+	$(BIN)/python -m pip --python $1/bin/python install --quiet --group quick '$3' --constraint tests/constraints.txt
+	$(BIN)/python -m pip --python $1/bin/python install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	$1/bin/python -c 'import sys, numpy; print("Python", sys.version.split()[0], "NumPy", numpy.__version__)'
+	$1/bin/python -m pytest tests/test_ufuncs.py $(wildcard tests/test_operator*.py)
+endef

@@ -208,8 +208,9 @@ def _derivative_from_output(y: Array, out: Array | None = None, *, n: int) -> Ar
     if n == 0:
         result: Array = softsign.gradient_from_output(y, y.dtype.type(1), out)
         return result
-    if n == 1:  # 1 - |y| is exact where it is small
-        return np.asarray(np.multiply(np.sign(y), 2 * (np.abs(y) - 1), out))
+    if n == 1:  # 1 - |y| is exact where it is small; NumPy 2.0 makes float32 of bfloat16 and Python numbers
+        number = y.dtype.type
+        return np.asarray(np.multiply(np.sign(y), number(2) * (np.abs(y) - number(1)), out))
     constant = np.where(np.isfinite(y), y.dtype.type(2 if n == 2 else 0), y.dtype.type(np.nan))
     return _into(out, constant)
 
