@@ -18,7 +18,7 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest lint format accuracy bench bench-frameworks bench-study bench-training peers clean help
+.PHONY: run test test-oldest test-newest lint format accuracy bench bench-frameworks bench-study bench-operator peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -52,17 +52,16 @@ accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every promise about th
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)
 
 bench: .venv/softsign.stamp .venv/bench.stamp  ## time every function beside np.copyto and the peers installed
-	$(BIN)/python benchmarks/bench.py $(ARGS)
+	$(BIN)/python benchmarks/ufuncs.py $(ARGS)
 
 bench-frameworks: .venv/softsign.stamp .venv/test.stamp  ## time softsign.torch and softsign.jax beside PyTorch's and JAX's
 	$(BIN)/python benchmarks/frameworks.py $(ARGS)
 
-bench-training: .venv/softsign.stamp .venv/test.stamp  ## time the operator layer and a training step beside PyTorch's
-	$(BIN)/python benchmarks/training_step.py $(ARGS)
+bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator layer and a training step beside PyTorch's
+	$(BIN)/python benchmarks/operator_layer.py $(ARGS)
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
-	$(BIN)/python benchmarks/shapeset_speed.py
-	$(BIN)/python benchmarks/study_speed.py $(ARGS)
+	$(BIN)/python benchmarks/study.py $(ARGS)
 
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows
 

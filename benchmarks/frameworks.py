@@ -1,34 +1,36 @@
-"""Time softsign.torch and softsign.jax beside PyTorch's and JAX's softsign: `python benchmarks/frameworks.py --help`.
+"""Time softsign.torch and softsign.jax beside the softsign of PyTorch and JAX: `make bench-frameworks`.
 
-Each row is two calls that take turns, and the median over rounds of the ratio of their times. Inputs are normal(0, 3).
-Memory is the rise of a process's resident peak. The exit code tells whether what the project set out to reach is reached.
+Each row is two calls that take turns (`harness`), and the median over rounds of the ratio of their times.
+Inputs are normal(0, 3). Memory is the rise of a process's resident peak. The exit code is 1 if a target is
+missed.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-import timeit
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
-from bench import (
+from harness import (
     KI,
     MI,
-    PAUSE_SECONDS,
-    Verdict,
-    cpu_model,
+    Target,
+    conclude,
     limit_threads,
-    measure,
-    print_verdicts,
+    machine,
+    make_parser,
+    pause_between,
+    section_to_write,
     size_label,
+    take_turns,
+    timed,
 )
 
-import softsign
 import softsign.torch as sst
 
 SMALL, LARGE = (1, 16, 256, 4 * KI), (MI, 16 * MI)
@@ -36,12 +38,12 @@ SMALL, LARGE = (1, 16, 256, 4 * KI), (MI, 16 * MI)
 
 @dataclass(frozen=True)
 class Pair:
-    """Two ways to do the same, and the largest ratio of ours to theirs that the project set out to reach."""
+    """Two ways to do the same, and the target: the largest ratio of ours to theirs."""
 
     name: str
     ours: Callable[[], object]
     theirs: Callable[[], object]
-    limit: float
+    target: float
 
 
 def without_grad(function: Callable[[Any], Any], x: Any) -> Callable[[], object]:
@@ -70,13 +72,13 @@ def torch_pairs() -> Iterator[Pair]:
     theirs = torch.nn.functional.softsign
     for size in (*SMALL, 64 * KI, *LARGE):
         x = 3 * torch.randn(size)
-        forward_limit = 0.9 if size in SMALL else 0.7 if size == 64 * KI else 0.4
+        forward_target = 0.9 if size in SMALL else 0.7 if size == 64 * KI else 0.4
         name = f"torch {size_label(size)}"
         yield Pair(
             f"{name} forward / F.softsign",
             without_grad(sst.softsign, x),
             without_grad(theirs, x),
-            forward_limit,
+            forward_target,
         )
         if size == 16 * MI:
             buffer = x.clone()
@@ -84,9 +86,9 @@ def torch_pairs() -> Iterator[Pair]:
             yield Pair(f"{name} in place / F.softsign", in_place, without_grad(theirs, x), 0.06)
         if size == 64 * KI:
             continue
-        backward_limit = 0.35 if size in LARGE else 0.85
+        backward_target = 0.35 if size in LARGE else 0.85
         ours = with_backward(sst.softsign, x)
-        yield Pair(f"{name} with backward / F.softsign", ours, with_backward(theirs, x), backward_limit)
+        yield Pair(f"{name} with backward / F.softsign", ours, with_backward(theirs, x), backward_target)
         if size in LARGE:
             yield Pair(f"{name} with backward / torch.tanh", ours, with_backward(torch.tanh, x), 0.8)
 
@@ -142,7 +144,7 @@ def jax_pairs() -> Iterator[Pair]:
 MEMORY_PROBE = r"""
 import re, torch, softsign.torch
 from pathlib import Path
-def memory(kind):  # VmRSS is what is resident now, VmHWM its peak; getrusage's peak may be the parent process's
+def memory(kind):  # VmRSS: resident now, VmHWM: its peak; getrusage's peak may be the parent process's
     return int(re.search(kind + r":\s*(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 n = 1 << 26
 x = torch.randn(n)
@@ -156,8 +158,8 @@ print((memory("VmHWM") - before) / n)
 """
 
 
-def memory_verdicts() -> Iterator[Verdict]:
-    """Measure the bytes per element that forward and backward add to the process at their peak, in new processes."""
+def memory_targets() -> Iterator[Target]:
+    """Measure the bytes per element that forward and backward add to a new process at their peak."""
     cases = {
         "forward and backward": ("x.requires_grad_(); dy = torch.ones(n)", False, "y.backward(dy)", 8.0),
         "in place, forward and backward": (
@@ -168,42 +170,38 @@ def memory_verdicts() -> Iterator[Verdict]:
             4.0,
         ),
     }
-    for name, (setup, inplace, backward, limit) in cases.items():
+    for name, (setup, inplace, backward, target) in cases.items():
         probe = MEMORY_PROBE.format(setup=setup, inplace=inplace, backward=backward)
         done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
         # Rounded to 330 kB in all, for what else a process allocates in the meantime: up to 200 kB were seen.
-        yield Verdict(f"torch 64Mi float32 {name}, bytes per element", round(float(done.stdout), 2), limit)
+        yield Target(f"torch 64Mi float32 {name}, bytes per element", round(float(done.stdout), 2), target)
 
 
 def ratio(pair: Pair, rounds: int, pause: float) -> float:
     """Measure a pair in turns."""
-    timers = [timeit.Timer(call) for call in (pair.ours, pair.theirs)]
-    ours, theirs = measure(timers, rounds, pause).T
+    ours, theirs = take_turns([timed(pair.ours), timed(pair.theirs)], rounds, pause).T
     return float(np.median(ours / theirs))
 
 
-def verdicts(threads: int, rounds: int) -> Iterator[Verdict]:
-    """Measure every row and judge it."""
+def targets(threads: int, rounds: int) -> Iterator[Target]:
+    """Measure every row."""
     torch.set_num_threads(threads)
-    pause = PAUSE_SECONDS if threads > 1 else 0.0
     for pairs in (torch_pairs(), compiled_pairs(), jax_pairs()):
         for pair in pairs:
             print(f"measuring {pair.name}", file=sys.stderr)
-            yield Verdict(pair.name, ratio(pair, rounds, pause), pair.limit)
-    yield from memory_verdicts()
+            yield Target(pair.name, ratio(pair, rounds, pause_between(threads)), pair.target)
+    yield from memory_targets()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and return 1 if a row is above its limit."""
-    parser = argparse.ArgumentParser(description="Time softsign.torch and softsign.jax beside theirs.")
-    parser.add_argument("--rounds", type=int, default=15, help="samples of each contestant (default 15)")
-    parser.add_argument("--threads", type=int, default=1, help="threads for all of them (default 1)")
+    """Measure, print, and return 1 if a target is missed."""
+    parser = make_parser("Time softsign.torch and softsign.jax beside theirs.", rounds=15, threads=True)
     arguments = parser.parse_args(argv)
+    section = section_to_write(arguments, f"frameworks-{arguments.threads}")
     limit_threads(arguments.threads)
-    print(f"{cpu_model()}, {softsign.cpu_features()['kernels']} kernels, threads: {arguments.threads}")
-    results = list(verdicts(arguments.threads, arguments.rounds))
-    print_verdicts(results)
-    return int(not all(verdict.kept for verdict in results))
+    origin = machine(arguments.threads, PyTorch=torch.__version__, JAX=version("jax"))
+    print(origin)
+    return conclude([], list(targets(arguments.threads, arguments.rounds)), section, origin)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The other ways to compute softsign on a CPU, as one table.
 
-A peer is a statement that `timeit` runs and a `setup` that returns the names in it. Building models and moving data
-happen in `setup`, just-in-time compilation in a first call that is not timed: only the computation is. A peer that
-cannot write into a given array (`allocates`) pays for a new output in every call, as its users do.
+A peer is a statement that `timeit` runs and a `setup` that returns the names in it. Building models and
+moving data happen in `setup`, just-in-time compilation in a first call that is not timed: only the
+computation is. A peer that cannot write into a given array (`allocates`) pays for a new output in every call,
+as its users do.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from softsign.functions import DTYPES
+
 Array = npt.NDArray[Any]
 Names = dict[str, Any]
 
@@ -26,21 +29,25 @@ class Peer:
 
     Parameters
     ----------
-    name
-        What tables and `--peers` call it.
-    modules
+    name : str
+        Its name in ``--peers`` and in the CSV.
+    label : str
+        Its name in tables and pictures.
+    modules : tuple of str
         What it imports; the version recorded is that of the first.
-    dtypes
+    dtypes : tuple of str
         The dtypes it computes in.
-    setup
-        Called with the input, the output (same shape and dtype) and the thread count; returns the statement's names.
-    statement
+    setup : callable
+        Called with the input, the output (same shape and dtype) and the thread count; returns the statement's
+        names.
+    statement : str
         The Python code that is timed.
-    allocates
+    allocates : bool, optional
         Whether each call returns a new array instead of filling the given one.
     """
 
     name: str
+    label: str
     modules: tuple[str, ...]
     dtypes: tuple[str, ...]
     setup: Callable[[Array, Array, int], Names]
@@ -174,32 +181,55 @@ def _openvino(x: Array, y: Array, threads: int) -> Names:
     return {"request": request}
 
 
-FLOATS = ("float16", "bfloat16", "float32", "float64")
-
-# JAX and TensorFlow size their thread pools by the CPUs the process may use, which bench.py limits; the others are told.
+# JAX and TensorFlow size their thread pools by the CPUs the process may use, which ufuncs.py limits; the
+# others are told.
 PEERS = (
-    Peer("numpy", ("numpy",), FLOATS, _numpy, "x / (1 + np.abs(x))", allocates=True),
+    Peer("numpy", "x / (1 + np.abs(x))", ("numpy",), DTYPES, _numpy, "x / (1 + np.abs(x))", allocates=True),
     Peer(
         "numpy-out",
+        "the same with out=",
         ("numpy",),
-        FLOATS,
+        DTYPES,
         _numpy,
         "np.abs(x, out=y); np.add(y, 1, out=y); np.divide(x, y, out=y)",
     ),
-    Peer("numexpr", ("numexpr",), ("float32", "float64"), _numexpr, "evaluate('x / (1 + abs(x))', out=y)"),
-    Peer("numba", ("numba",), ("float32", "float64"), _numba, "softsign(x, y)"),
-    Peer("torch", ("torch",), FLOATS, _torch, "softsign(x)", allocates=True),
-    Peer("torch-compile", ("torch",), FLOATS, _torch_compile, "softsign(x)", allocates=True),
-    Peer("torch-compile-out", ("torch",), FLOATS, _torch_compile_out, "softsign(x, y)"),
-    Peer("jax-jit", ("jax",), FLOATS, _jax, "softsign(x).block_until_ready()", allocates=True),
+    Peer(
+        "numexpr",
+        "numexpr",
+        ("numexpr",),
+        ("float32", "float64"),
+        _numexpr,
+        "evaluate('x / (1 + abs(x))', out=y)",
+    ),
+    Peer("numba", "numba.vectorize", ("numba",), ("float32", "float64"), _numba, "softsign(x, y)"),
+    Peer("torch", "torch F.softsign", ("torch",), DTYPES, _torch, "softsign(x)", allocates=True),
+    Peer("torch-compile", "torch.compile", ("torch",), DTYPES, _torch_compile, "softsign(x)", allocates=True),
+    Peer(
+        "torch-compile-out",
+        "torch.compile into out",
+        ("torch",),
+        DTYPES,
+        _torch_compile_out,
+        "softsign(x, y)",
+    ),
+    Peer(
+        "jax-jit",
+        "jax.nn.soft_sign, jit",
+        ("jax",),
+        DTYPES,
+        _jax,
+        "softsign(x).block_until_ready()",
+        allocates=True,
+    ),
     # IO binding: ONNX Runtime then fills y itself and skips the search for names and types that run() does.
     Peer(
         "onnxruntime",
+        "ONNX Runtime",
         ("onnxruntime", "onnx"),
         ("float16", "float32", "float64"),
         _onnxruntime,
         "run(binding)",
     ),
-    Peer("tensorflow", ("tensorflow",), FLOATS, _tensorflow, "softsign(x)", allocates=True),
-    Peer("openvino", ("openvino",), ("float32",), _openvino, "request.infer()"),
+    Peer("tensorflow", "TensorFlow", ("tensorflow",), DTYPES, _tensorflow, "softsign(x)", allocates=True),
+    Peer("openvino", "OpenVINO", ("openvino",), ("float32",), _openvino, "request.infer()"),
 )

@@ -1,10 +1,10 @@
 """What the last layer of a deep softsign network, before any training, still tells about its input.
 
-A linear classifier (ridge regression) is fitted to the activations of the last hidden layer, and tested. On the edge of chaos
-gradients pass through any depth, but distances between inputs are kept to a depth of about 2/k only, k the `curvature` of
-`softsign.init`: the smaller q, the deeper.
-The table shows k times the depth, the mean cosine between two inputs' activations, and the test error.
-`python examples/readout.py --help`; needs the extras torch and learn.
+A linear classifier (ridge regression) is fitted to the activations of the last hidden layer, and tested. On
+the edge of chaos gradients pass through any depth, but distances between inputs are kept to a depth of about
+2/k only, k the `curvature` of `softsign.init`: the smaller q, the deeper. The table shows k times the depth,
+the mean cosine between two inputs' activations, and the test error. `python examples/readout.py --help`; needs
+the extra study.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from softsign import init
-from softsign.learn.training import Run, build, load_source
+from softsign.study.networks import build
+from softsign.study.runs import Trial
+from softsign.study.sources import load_source
 
 TRAINING = 1078  # scans: all of them
 
@@ -29,9 +31,9 @@ TRAINING = 1078  # scans: all of them
 def readout(rule: str, depth: int, width: int, seed: int) -> tuple[float, float]:
     """Return the mean cosine and the test error in %."""
     source = load_source("digits")
-    run = Run("digits", "softsign", rule, depth, width, TRAINING, 1, 1.0, 0.0, seed)
-    x, labels = next(source.batches(run, 0))
-    hidden = build(run, x.shape[1], source.classes, source.second_moment)[:-1]
+    trial = Trial("digits", "softsign", rule, depth, width, TRAINING, 1, 1.0, 0.0, seed)
+    x, labels = next(source.batches(trial, 0))
+    hidden = build(trial, x.shape[1], source.classes, source.input_second_moment)[:-1]
     with torch.no_grad():
         train, test = (hidden(part).double().numpy() for part in (x, source.test[0]))
     classifier = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 3, 7)))

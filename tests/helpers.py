@@ -127,12 +127,12 @@ def kernels(name: str) -> Iterator[None]:
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter, warnings as errors, stopped after a minute."""
+    """A fresh interpreter, warnings as errors, stopped after five minutes."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env=os.environ | environment,
         check=False,
     )

@@ -1,31 +1,40 @@
-"""The benchmark runs, stores what it says it stores, names the peers it lacks, and refuses what it cannot do."""
+"""The benchmarks run, store what they say they store, name missing peers, and refuse what they cannot do."""
 
 import csv
+import dataclasses
 import importlib
+import itertools
+import math
 import os
+import re
 import subprocess
 import sys
 import timeit
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-BENCH = Path(__file__).parents[1] / "benchmarks" / "bench.py"
+from softsign.functions import DTYPES, FUNCTIONS
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 COLUMNS = (
     "date,cpu,kernels,threads,numpy,softsign,name,version,function,form,dtype,size,rounds,"
     "seconds,ratio,ratio_q1,ratio_q3"
 )
 
 
-def bench(*arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the benchmark as `make bench` does, with `path` first among the places to import from."""
-    command = [sys.executable, str(BENCH), *map(str, arguments)]
+def bench(
+    *arguments: object, script: str = "ufuncs", path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark as `make` does, with `path` first among the places to import from."""
+    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), *map(str, arguments)]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
-    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=300)
 
 
 def stored(folder: Path) -> list[dict[str, str]]:
@@ -65,7 +74,7 @@ def test_every_function_and_dtype_is_measured(tmp_path: Path) -> None:
     done = bench("--sizes", 16, "--rounds", 1, "--no-peers", "--results", tmp_path)
     assert done.returncode == 0, done.stderr
     measured = {(r["dtype"], r["function"]) for r in stored(tmp_path) if r["name"] == "softsign"}
-    assert len(measured) == 4 * 10
+    assert measured == set(itertools.product(DTYPES, FUNCTIONS))
     assert "Warning" not in done.stderr
 
 
@@ -86,22 +95,60 @@ def test_a_missing_peer_is_named(tmp_path: Path) -> None:
     [
         (("--sizes", "0"), "size '0' is not a positive whole number"),
         (("--sizes", "3Gi"), "size '3Gi' is not a positive whole number"),
-        (("--threads", "100000"), "100000 is not between 1 and the"),
-        (("--rounds", "0"), "0 is not at least 1"),
+        (("--threads", "100000"), "'100000' is not between 1 and the"),
+        (("--rounds", "0"), "'0' is not a whole number of at least 1"),
         (("--peers", "fortran"), "invalid choice: 'fortran'"),
+        (("--bars",), "--bars is now --targets"),
+        (("--from", "none.csv"), "there is no file none.csv"),
+        (("--from", "none.csv", "--targets"), "not allowed with argument --from"),
     ],
 )
-def test_bad_options_are_refused(arguments: tuple[str, str], message: str, tmp_path: Path) -> None:
+def test_bad_options_are_refused(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     done = bench(*arguments, "--results", tmp_path / "none")
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "none").exists()
 
 
+def module_named(name: str) -> Iterator[ModuleType]:
+    """Import a benchmark, and take it out of the way of other tests afterwards."""
+    before = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        yield importlib.import_module(name)
+    for other in ("harness", "peers", name):
+        if other not in before:
+            sys.modules.pop(other, None)
+
+
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCH.parent))
-    return importlib.import_module("bench")
+def ufuncs() -> Iterator[ModuleType]:
+    yield from module_named("ufuncs")
+
+
+@pytest.fixture
+def frameworks() -> Iterator[ModuleType]:
+    yield from module_named("frameworks")
+
+
+@pytest.fixture
+def operator_layer() -> Iterator[ModuleType]:
+    yield from module_named("operator_layer")
+
+
+@pytest.fixture
+def torch_cuda() -> Iterator[ModuleType]:
+    yield from module_named("torch_cuda")
+
+
+@pytest.fixture
+def study() -> Iterator[ModuleType]:
+    yield from module_named("study")
+
+
+@pytest.fixture
+def harness() -> Iterator[ModuleType]:
+    yield from module_named("harness")
 
 
 @pytest.fixture
@@ -113,10 +160,10 @@ def jax_settings() -> Iterator[None]:
 
 @pytest.mark.usefixtures("jax_settings")
 @pytest.mark.filterwarnings("ignore")  # of what PyTorch imports to compile
-def test_installed_peers_compute_softsign(module: ModuleType) -> None:
+def test_installed_peers_compute_softsign(ufuncs: ModuleType) -> None:
     x = np.linspace(-50, 50, 1001, dtype=np.float32)
     expected = x.astype(np.float64) / (1 + np.abs(x.astype(np.float64)))
-    for peer in module.PEERS:
+    for peer in ufuncs.PEERS:
         if peer.missing() is None:
             y = np.zeros_like(x)
             names = peer.setup(x, y, 1)
@@ -128,52 +175,243 @@ def test_installed_peers_compute_softsign(module: ModuleType) -> None:
             np.testing.assert_allclose(y, expected, rtol=2.5e-7, err_msg=peer.name)
 
 
+@pytest.fixture
+def row(ufuncs: ModuleType) -> Any:
+    """Return a maker of rows with the fields that a test is about."""
+    fields: dict[str, Any] = dict.fromkeys(("date", "cpu", "kernels", "numpy", "softsign", "version"), "")
+    fields |= {"threads": 1, "function": "softsign", "form": "out", "dtype": "float32", "rounds": 1}
+
+    def make(name: str, size: int, ratio: float, **others: Any) -> Any:
+        times = dict.fromkeys(("seconds", "ratio", "ratio_q1", "ratio_q3"), ratio)
+        return ufuncs.Row(name=name, size=size, **(fields | times | others))
+
+    return make
+
+
 @pytest.mark.parametrize(
-    ("l2", "numba", "torch", "kept"),
+    ("l2", "numba", "torch", "verdicts"),
     [
-        (8 * 2**20, 0.6, 1.1, [True, True]),  # numba may win by 2 inside L2
-        (8 * 2**20, 0.4, 1.1, [False, True]),
-        (2**20, 0.9, 1.1, [False, True]),  # but not outside
-        (2**20, 1.1, 0.9, [True, False]),  # and the others nowhere
+        (8 * 2**20, 0.6, 1.1, ["reached", "reached"]),  # numba may win by 2 inside L2
+        (8 * 2**20, 0.4, 1.1, ["missed", "reached"]),
+        (2**20, 0.9, 1.1, ["missed", "reached"]),  # but not outside
+        (2**20, 1.1, 0.9, ["reached", "missed"]),  # and the others nowhere
     ],
 )
-def test_peer_promises(
-    module: ModuleType, monkeypatch: pytest.MonkeyPatch, l2: int, numba: float, torch: float, kept: list[bool]
+def test_targets_beside_peers(
+    ufuncs: ModuleType,
+    row: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    l2: int,
+    numba: float,
+    torch: float,
+    verdicts: list[str],
 ) -> None:
-    monkeypatch.setattr(module, "l2_bytes", lambda: l2)
-
-    def row(name: str, ratio: float) -> object:
-        times = {"seconds": ratio, "ratio": ratio, "ratio_q1": ratio, "ratio_q3": ratio}
-        machine = {
-            "date": "",
-            "cpu": "",
-            "kernels": "",
-            "threads": 1,
-            "numpy": "",
-            "softsign": "",
-            "version": "",
-        }
-        what = {"function": "softsign", "form": "out", "dtype": "float32", "size": 2**20, "rounds": 1}
-        return module.Row(name=name, **machine, **what, **times)
-
-    rows = [row("softsign", 1.0), row("numba", numba), row("torch", torch), row("jax-jit", 5.0)]
-    assert [v.kept for v in module.peer_verdicts(2**20, rows)] == kept
+    monkeypatch.setattr(ufuncs, "l2_bytes", lambda: l2)
+    ratios = {"softsign": 1.0, "numba": numba, "torch": torch, "jax-jit": 5.0}
+    rows = [row(name, 2**20, ratio) for name, ratio in ratios.items()]
+    assert [target.verdict for target in ufuncs.peer_targets(2**20, rows)] == verdicts
 
 
-def test_import_cost_is_a_time_and_a_size(module: ModuleType) -> None:
-    cost = module.import_cost(processes=1)
+def test_import_cost_is_a_time_and_a_size(ufuncs: ModuleType) -> None:
+    cost = ufuncs.import_cost(processes=1)
     assert set(cost) == {"ms", "MB"}
     assert 0 < cost["ms"] < 10_000
     assert 0 < cost["MB"] < 1_000
 
 
-def test_the_frameworks_benchmark_measures_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCH.parent))
-    frameworks = importlib.import_module("frameworks")
+def test_a_picture_from_stored_rows_shows_the_fastest_peers(
+    ufuncs: ModuleType, row: Any, tmp_path: Path
+) -> None:
+    rows = [
+        row(name, size, ratio)
+        for name, ratios in {"softsign": (1, 2), "numpy": (9, 9), "numba": (3, 2), "torch": (8, 8)}.items()
+        for size, ratio in zip((1, 65536), ratios, strict=True)
+    ]
+    copies = [row("numpy", size, 1.0, function="copyto") for size in (1, 65536)]
+    stored_rows = tmp_path / "rows.csv"
+    with stored_rows.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS.split(","))
+        writer.writeheader()
+        writer.writerows(map(vars, copies + rows))
+    assert ufuncs.read(stored_rows) == copies + rows
+    picture = tmp_path / "speed.svg"
+    assert ufuncs.main(["--from", str(stored_rows), "--plot", str(picture)]) == 0
+    drawn = re.findall("<!-- (.*) -->", picture.read_text())
+    assert drawn.count("softsign") == 1
+    assert {"x / (1 + np.abs(x))", "numba.vectorize", "64Ki"} <= set(drawn)
+    assert "torch F.softsign" not in drawn
+
+
+def test_contestants_take_turns(harness: ModuleType) -> None:
+    taken = []
+
+    def contestant(name: str, results: Iterator[int]) -> Any:
+        def sample() -> float:
+            taken.append(name)
+            return next(results)
+
+        return sample
+
+    samples = harness.take_turns(
+        [contestant("a", iter((1, 2, 3))), contestant("b", iter((4, 5, 6)))], rounds=3
+    )
+    assert taken == ["a", "b"] * 3
+    assert samples.tolist() == [[1, 4], [2, 5], [3, 6]]
+
+
+def test_a_sample_is_the_time_of_one_call(harness: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()  # each look at it is a second later than the one before
+    monkeypatch.setattr(timeit, "default_timer", lambda: float(next(clock)))
+    calls: list[None] = []
+    monkeypatch.setattr(timeit.Timer.__init__, "__defaults__", ("pass", "pass", timeit.default_timer, None))
+    sample = harness.timed(lambda: calls.append(None), seconds=1)
+    assert len(calls) == 2  # one to warm up, and one that was long enough
+    assert sample() == 1
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("measured", "at_least", "verdict"),
+    [
+        (2.0, False, "reached"),
+        (2.1, False, "missed"),
+        (2.0, True, "reached"),
+        (1.9, True, "missed"),
+        (math.nan, False, "not measured here"),
+        (math.nan, True, "not measured here"),
+    ],
+)
+def test_verdicts(
+    harness: ModuleType, measured: float, at_least: bool, verdict: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = harness.Target("speed", measured, 2.0, at_least)
+    assert target.verdict == verdict
+    assert harness.conclude([], [target], None, "") == (verdict == "missed")
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("speed"))
+    assert line.endswith(verdict)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(12345.6, "12,346"), (100, "100"), (99.5, "99.50"), (0.01, "0.01"), (0.0042, "4e-03")]
+)
+def test_measurements_are_written_shortly(harness: ModuleType, value: float, text: str) -> None:
+    assert harness.written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("function", "statement"),
+    [
+        ("softsign", "f(x, out=y)"),
+        ("inverse", "f(u, out=y)"),
+        ("gradient_from_output", "f(u, dy, out=y)"),
+        ("nth_derivative", "f(3, x, out=y)"),
+    ],
+)
+def test_functions_are_called_with_what_they_take(ufuncs: ModuleType, function: str, statement: str) -> None:
+    assert ufuncs.call(function, ufuncs.ARGUMENTS, "y") == statement
+
+
+def test_tables_are_written_between_the_marks(
+    harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "speed.md"
+    page.write_text(
+        "before\n<!-- a:begin -->\nold\n<!-- a:end -->\nbetween\n<!-- b:begin -->\n<!-- b:end -->\n"
+    )
+    monkeypatch.setattr(harness, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["/some/where/ufuncs.py", "--write"])
+    table = harness.Table("times", ("", "s"), [("one", "1"), ("two", "20")])
+    assert table.plain() == "\ntimes\n      s\none   1\ntwo  20"
+    for _ in range(2):  # a second time changes nothing
+        assert harness.conclude([table], [], "a", "a CPU") == 0
+        assert page.read_text() == (
+            "before\n<!-- a:begin -->\n\ntimes:\n\n|  | s |\n| -- | -: |\n| one | 1 |\n| two | 20 |\n\n"
+            "Printed by `python benchmarks/ufuncs.py --write`: a CPU.\n\n"
+            "<!-- a:end -->\nbetween\n<!-- b:begin -->\n<!-- b:end -->\n"
+        )
+    with pytest.raises(SystemExit, match=r"speed\.md has no lines <!-- c:begin --> and <!-- c:end -->"):
+        harness.write_section(page, "c", "")
+
+
+@pytest.mark.parametrize("section", ["ufuncs-1", "frameworks-1", "frameworks-2", "operator_layer", "study"])
+def test_the_page_has_the_sections_that_are_written(harness: ModuleType, section: str) -> None:
+    before, after = harness.section_of(harness.PAGE, section)
+    assert "\n| --" in harness.PAGE.read_text().removeprefix(before).removesuffix(after)
+
+
+@pytest.mark.usefixtures("jax_settings")
+def test_the_frameworks_benchmark_measures_in_turns(frameworks: ModuleType) -> None:
     pair = frameworks.Pair("slow / fast", lambda: sum(range(3000)), lambda: sum(range(1000)), 1.0)
-    assert 2 < frameworks.ratio(pair, rounds=5, pause=0.0) < 5
+    assert 1.5 < frameworks.ratio(pair, rounds=15, pause=0.0) < 6  # 3, if nothing disturbs
     names = [pair.name for pair in (*frameworks.torch_pairs(), *frameworks.jax_pairs())]
     assert len(names) == len(set(names)) == 22
-    forward_and_backward, in_place = frameworks.memory_verdicts()
-    assert forward_and_backward.kept
-    assert in_place.kept
+    forward_and_backward, in_place = frameworks.memory_targets()
+    assert forward_and_backward.verdict == "reached"
+    assert in_place.verdict == "reached"
+
+
+def test_the_cuda_benchmark_takes_the_time_between_two_events(
+    torch_cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            self.time = clock
+
+        def synchronize(self) -> None:
+            pass
+
+        def elapsed_time(self, end: "Event") -> float:
+            return end.time - self.time
+
+    def taking(milliseconds: float) -> Any:
+        def call() -> None:
+            nonlocal clock
+            clock += milliseconds
+
+        return call
+
+    monkeypatch.setattr(torch_cuda.torch.cuda, "Event", Event)
+    assert torch_cuda.medians({"a": taking(2), "b": taking(0.5)}, rounds=3) == {"a": 2, "b": 0.5}
+    monkeypatch.setattr(torch_cuda.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="there is no GPU"):
+        torch_cuda.main([])
+
+
+def test_the_operator_benchmark_judges_times_memory_and_gradients(
+    operator_layer: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(operator_layer, "limit_threads", lambda threads: None)  # it is for the whole process
+    assert operator_layer.main(["--rounds", "1"]) in (0, 1)  # times on a busy machine may be anything
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith(("reached", "missed")) for line in lines) == 7
+    for exact in ("in place on 4,096 KiB", "gradients in float64", "gradients in float32"):
+        assert [line.split()[-1] for line in lines if line.startswith(exact)] == ["reached"]
+
+
+def test_the_study_benchmark_shows_numbers_of_one_round(
+    study: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = dataclasses.replace(study.networks()["deep"], depth=2, width=10)
+    monkeypatch.setattr(study, "networks", lambda: {"small": small})
+    table, (target,) = study.measure_training(rounds=1, updates=3)
+    assert 0 < target.measured < 100
+    speeds = {"bare": iter((10.0, 40.0, 20.0)), "watched": iter((12.0, 20.0, 19.0))}
+    for name, results in speeds.items():
+        monkeypatch.setattr(study, name, lambda trial, results=results: next(results))
+    table, (target,) = study.measure_training(rounds=3, updates=3)
+    assert table.lines == [("small", "3", "20.0", "19.0", "0.95")]
+    assert target.verdict == "reached"
+
+
+def test_the_study_benchmark_counts_images_per_second() -> None:
+    done = bench("--parts", "images", "--rounds", 1, "--seconds", 0.1, script="study")
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)
+    for contestant in ("generate", "Batches, workers=1"):
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith(contestant))
+        assert float(line.split()[-1].replace(",", "")) > 0

@@ -2,16 +2,18 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from softsign.learn.study import FILE
+from softsign.study.folder import FILE
 from tests.helpers import in_session, started, wait_until
-from tests.test_cli import COMMAND, ENVIRONMENT, refused, run
-from tests.test_study import read
+from tests.test_cli import COMMAND, ENVIRONMENT, MEASURE, refused, run
+from tests.test_study_folder import read
 
 SMALL = (
     "--data",
@@ -20,7 +22,7 @@ SMALL = (
     "3",
     "--width",
     "20",
-    "--rates",
+    "--learning-rates",
     "0.1",
     "--seeds",
     "0",
@@ -30,12 +32,25 @@ SMALL = (
 ONE = (*SMALL, "--activations", "softsign", "--initializations", "standard", "-o", "study")
 
 
-def test_small_grid(tmp_path: Path) -> None:
-    grid = (*SMALL, "--activations", "softsign, tanh", "--initializations", "standard,identity:0.085")
-    result = run(tmp_path, "study", *grid, "--batch", "20", "--momentum", "0.5", "--workers", "2")
+GRID = (
+    *SMALL,
+    *("--activations", "softsign, tanh", "--initializations", "standard,identity:0.085"),
+    *("--batch-size", "20", "--momentum", "0.5", "--workers", "2"),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Where `softsign study` with GRID was called, and what it said."""
+    place = tmp_path_factory.mktemp("finished")
+    return place, run(place, "study", *GRID)
+
+
+def test_small_grid(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    place, result = finished
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("% test error") == 4
-    words = ["activation", "initialization", "layers", "updates", "rate", "test error, %", "paper"]
+    words = ["activation", "initialization", "layers", "updates", "learning", "test error, %", "paper"]
     assert [word in result.stdout for word in words] == [True] * 6 + [False]
     rows = re.findall(
         r"│ (softsign|tanh) +│ (standard|identity:0.085) +│ +3x20 │ +100 │ +0.1 │", result.stdout
@@ -43,27 +58,30 @@ def test_small_grid(tmp_path: Path) -> None:
     assert len(rows) == len(set(rows)) == 4
     assert result.stdout.splitlines()[-1] == "report: softsign-study-quick/report.html"
     assert max(map(len, result.stdout.splitlines())) <= 80
-    assert {file.name for file in (tmp_path / "softsign-study-quick").iterdir()} == {FILE, "report.html"}
+    assert {file.name for file in (place / "softsign-study-quick").iterdir()} == {FILE, "report.html"}
 
 
-def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
-    first = run(tmp_path, "study", *ONE)
-    assert first.returncode == 0, first.stderr
-    page = (tmp_path / "study" / "report.html").read_text()
-    (tmp_path / "study" / "report.html").unlink()
-    results = (tmp_path / "study" / FILE).read_bytes()
-    second = run(tmp_path, "study", *ONE)
+def test_the_same_command_again_writes_the_report_anew(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    place, first = finished
+    study = tmp_path / "softsign-study-quick"
+    shutil.copytree(place / study.name, study)
+    page, results = (study / "report.html").read_text(), (study / FILE).read_bytes()
+    (study / "report.html").unlink()
+    second = run(tmp_path, "study", *GRID)
     assert second.stderr == ""
     assert second.stdout == first.stdout
-    assert (tmp_path / "study" / FILE).read_bytes() == results
+    assert (study / FILE).read_bytes() == results
     # Plotly names its figures at random.
     names = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-    assert names.sub("", (tmp_path / "study" / "report.html").read_text()) == names.sub("", page)
-    words = refused(tmp_path, "study", *ONE, "--width", "30")
+    assert names.sub("", (study / "report.html").read_text()) == names.sub("", page)
+    words = refused(tmp_path, "study", *GRID, "--width", "30")
     assert words == (
-        "softsign: study holds a study of other runs (width 20 instead of 30); choose another folder\n"
+        "softsign: softsign-study-quick holds a study of other trials (width 20 instead of 30); "
+        "choose another folder\n"
     )
-    assert (tmp_path / "study" / FILE).read_bytes() == results
+    assert (study / FILE).read_bytes() == results
 
 
 @pytest.mark.parametrize(
@@ -71,18 +89,21 @@ def test_the_same_command_again_writes_the_report_anew(tmp_path: Path) -> None:
     [
         (("--preset", "fast"), "preset is 'fast', but must be one of quick, deep, paper"),
         (("--activations", "swish"), "activation is 'swish', but must be one of softsign, tanh"),
-        (("--initializations", "he"), "'he', but must be one of standard, normalized, pytorch, critical:Q, identity:A"),
+        (("--initializations", "he"), "'he', but must be one of standard, normalized, pytorch, critical:Q,"),
         (("--initializations", "critical:0"), "Q must be a number above 0 and at most 100"),
         (("--depths", "1,two"), "'1,two' is not a list of integers with commas"),
         (("--depths", "0"), "depth is 0, but must be an integer of 1 or more"),
-        (("--rates", "0.1,-1"), "rate is -1.0, but must be a finite number above 0"),
-        (("--rates", ""), "'' is not a list of numbers with commas"),
+        (("--learning-rates", "0.1,-1"), "learning_rate is -1.0, but must be a finite number above 0"),
+        (("--learning-rates", ""), "'' is not a list of numbers with commas"),
         (("--momentum", "1"), "momentum is 1.0, but must be from 0 to below 1"),
         (("--seeds", "-1"), "seed is -1, but must be an integer of 0 or more"),
         (("--workers", "0"), "'--workers': Input should be greater than or equal to 1"),
-        (("--batch", "5000", "--data", "digits"), "batch is 5000, but must be at most the 1078 training examples"),
+        (("--batch-size", "5000", "--data", "digits"), "batch_size is 5000, but must be at most the 1078"),
         (("--data", "nowhere"), "nowhere"),
         (("--data", "."), "MNIST"),
+        (("--rates", "0.1"), "--rates is now --learning-rates"),
+        (("--batch=10",), "--batch is now --batch-size"),
+        (("--initialisations", "standard"), "--initialisations is now --initializations"),
         (("--dask", "tcp://127.0.0.1:9"), "127.0.0.1:9"),
     ],
 )  # fmt: skip
@@ -97,6 +118,50 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], words: str)
         assert words in result.stderr
     else:
         assert words in refused(tmp_path, "study", *arguments)
+
+
+def cpu_time(*command: str) -> float:
+    """Least processor time of three calls, in seconds: what else the machine does adds to it."""
+    measure = [sys.executable, "-S", "-c", MEASURE, *command]
+    calls = [subprocess.run(measure, capture_output=True, text=True, check=True) for _ in range(3)]
+    return min(float(json.loads(call.stderr.splitlines()[-1])["seconds"]) for call in calls)
+
+
+def test_a_refusal_imports_little() -> None:
+    least = cpu_time(sys.executable, "-c", "import numpy, typer, rich")
+    assert cpu_time(COMMAND, "study", "--preset", "nope") <= 3 * least
+
+
+#: The command without PyTorch, as if it were not installed.
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from softsign.cli import main; main()"
+
+
+def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "study", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.parametrize("preset", ["quick", "deep"])
+def test_a_report_needs_no_pytorch(tmp_path: Path, preset: str) -> None:
+    """Of the results in docs/study; compact again, they stay the same."""
+    committed = Path(__file__).parents[1] / "docs" / "study" / preset / FILE
+    (tmp_path / FILE).write_bytes(committed.read_bytes())
+    result = without_torch(tmp_path, "--preset", preset, "-o", ".", "--compact")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "report: report.html"
+    assert "Test error over updates" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / FILE).read_bytes() == committed.read_bytes()
+
+
+def test_training_without_pytorch_says_what_to_install(tmp_path: Path) -> None:
+    result = without_torch(tmp_path, *ONE)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        'softsign: torch is not installed; this installs it: pip install "softsign[cli,study]"\n'
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_corrupt_dataset_is_told_before_anything_is_written(tmp_path: Path) -> None:
@@ -139,7 +204,7 @@ def test_an_interrupt_keeps_what_was_done(tmp_path: Path, number: signal.Signals
     with started(COMMAND, "study", *arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
         wait_until(lambda: any(read(file) > 0 for file in study.glob("*.progress")))
         process.send_signal(number)
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
         wait_until(lambda: not in_session(process.pid))  # multiprocessing's resource tracker ends last
     assert process.returncode == code
     assert output == ""

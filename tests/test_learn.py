@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import softsign
-from softsign.learn import digits, digits_onnx, plots
+from softsign.data import digits
+from softsign.learn import network as net
+from softsign.learn import network_onnx, plots
 from softsign.onnx import run
 from tests.helpers import UNARY, run_python, ufunc
 
@@ -93,6 +95,23 @@ def test_nothing_of_a_figure_overlaps_or_is_cut_off() -> None:
             assert not one.overlaps(other)
 
 
+def test_the_comparison_shows_three_functions_of_each() -> None:
+    figure = plots.comparison_figure()
+    for axes, name in zip(figure.axes, ("softsign", "derivative", "second_derivative"), strict=True):
+        for x, y in curves(axes):
+            np.testing.assert_array_equal(y, ufunc(name)(x))
+        (tanh,) = (line for line in axes.lines if line.get_label() == "tanh")
+        x, y = np.asarray(tanh.get_xdata()), np.asarray(tanh.get_ydata())
+        expected = {
+            "softsign": np.tanh(x),
+            "derivative": np.cosh(x) ** -2,
+            "second_derivative": -2 * np.tanh(x) * np.cosh(x) ** -2,
+        }
+        np.testing.assert_allclose(y, expected[name], rtol=1e-9, atol=1e-12)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["tanh", r"softsign $x\,/\,(1+|x|)$"]
+
+
 def test_plots_leave_matplotlibs_global_state_alone() -> None:
     code = "import sys, softsign.learn.plots; assert 'matplotlib.pyplot' not in sys.modules"
     result = run_python(code)
@@ -100,7 +119,7 @@ def test_plots_leave_matplotlibs_global_state_alone() -> None:
 
 
 def test_the_learning_curve_shows_the_history() -> None:
-    history = [digits.Epoch(0.9, 0.88), digits.Epoch(0.95, 0.975)]
+    history = [net.Epoch(0.9, 0.88), net.Epoch(0.95, 0.975)]
     axes = plots.demo_figure(history, 450).axes[0]
     training, test = curves(axes)[:2]
     np.testing.assert_allclose(training, ([1, 2], [90, 95]))
@@ -112,7 +131,7 @@ def test_the_learning_curve_shows_the_history() -> None:
 
 def test_backpropagation_is_the_gradient_of_the_loss() -> None:
     rng = np.random.default_rng(0)
-    network: Any = digits.Network((6, 5, 4, 3), rng)  # in float64, which its types do not foresee
+    network: Any = net.Network((6, 5, 4, 3), rng)  # in float64, which its types do not foresee
     network.weights = [w.astype(np.float64) for w in network.weights]
     network.biases = [rng.standard_normal(b.shape) for b in network.biases]
     x: NDArray[Any] = rng.standard_normal((7, 6))
@@ -137,7 +156,7 @@ def test_backpropagation_is_the_gradient_of_the_loss() -> None:
 
 
 def test_the_network_is_softsign_between_products() -> None:
-    network = digits.Network((2, 3, 1), np.random.default_rng(0))
+    network = net.Network((2, 3, 1), np.random.default_rng(0))
     x = np.array([[1, -2]], np.float32)
     hidden = softsign.softsign(x @ network.weights[0])
     np.testing.assert_array_equal(network.forward(x)[0][-1], hidden @ network.weights[1])
@@ -158,7 +177,7 @@ def test_the_split_is_fixed_and_disjoint() -> None:
 
 def test_shifts_move_the_scan_by_one_pixel() -> None:
     x = np.arange(64, dtype=np.float32).reshape(1, 8, 8)
-    shifted = digits._shifts(x, -1)
+    shifted = net._shifts(x, -1)
     np.testing.assert_array_equal(shifted[0, 1, 1], x[0])
     np.testing.assert_array_equal(shifted[0, 0, 1, 1:], x[0, :-1])
     np.testing.assert_array_equal(shifted[0, 0, 1, 0], -1)
@@ -167,15 +186,15 @@ def test_shifts_move_the_scan_by_one_pixel() -> None:
 
 
 def trained(
-    seed: int, learner: type[digits.NumpyLearner | digits_onnx.OnnxLearner]
-) -> tuple[list[digits.Epoch], Any]:
+    seed: int, learner: type[net.NumpyLearner | network_onnx.OnnxLearner]
+) -> tuple[list[net.Epoch], Any]:
     data, rng = digits.load(), np.random.default_rng(seed)
-    network = digits.new_network(data, rng)
-    return list(digits.train(data, learner(network), rng, epochs=2)), network
+    network = net.new_network(data, rng)
+    return list(net.train(data, learner(network), rng, epochs=2)), network
 
 
 def test_training_depends_on_the_seed_alone() -> None:
-    (first, _), (again, _), (other, _) = (trained(seed, digits.NumpyLearner) for seed in (5, 5, 6))
+    (first, _), (again, _), (other, _) = (trained(seed, net.NumpyLearner) for seed in (5, 5, 6))
     assert first == again
     assert first != other
     assert first[1].test_accuracy > 0.7
@@ -183,8 +202,8 @@ def test_training_depends_on_the_seed_alone() -> None:
 
 def test_onnx_runtime_trains_the_same_network() -> None:
     (history, network), (by_onnx, other) = (
-        trained(5, digits.NumpyLearner),
-        trained(5, digits_onnx.OnnxLearner),
+        trained(5, net.NumpyLearner),
+        trained(5, network_onnx.OnnxLearner),
     )
     for one, another in zip(network.weights + network.biases, other.weights + other.biases, strict=True):
         np.testing.assert_allclose(
@@ -194,9 +213,9 @@ def test_onnx_runtime_trains_the_same_network() -> None:
 
 
 def test_the_exported_network_gives_the_scores() -> None:
-    network = digits.new_network(digits.load(), np.random.default_rng(0))
+    network = net.new_network(digits.load(), np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((5, 64), np.float32)
-    model = digits_onnx.network_model(network)
+    model = network_onnx.network_model(network)
     assert [node.op_type for node in model.graph.node] == ["Gemm", "Softsign", "Gemm", "Softsign", "Gemm"]
     scores = run(model, {"x": x})["scores"]
     np.testing.assert_allclose(scores, network.forward(x)[0][-1], rtol=1e-5, atol=1e-6)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, parser
 
 import softsign
-from softsign.learn import digits, digits_onnx
+from softsign.learn import network as net
+from softsign.learn import network_onnx
 from softsign.onnx import Backend, ModelError, from_model, gradients, run, sgd_step, to_model
 from softsign.onnx.dialect import add_functions
 from softsign.operator import (
@@ -276,11 +277,11 @@ def test_every_operator_with_a_gradient_is_tested() -> None:
 # ---------------------------------------------------------------- whole networks
 
 
-def torch_gradients(network: digits.Network, x: Array, label: Array) -> tuple[float, dict[str, Array]]:
+def torch_gradients(network: net.Network, x: Array, label: Array) -> tuple[float, dict[str, Array]]:
     """Return loss and gradients of the digits network by PyTorch, of which Softsign is written so that it is exact enough."""
     parameters = {
         name: torch.tensor(value, requires_grad=True)
-        for name, value in digits_onnx.parameters(network).items()
+        for name, value in network_onnx.parameters(network).items()
     }
     hidden = torch.tensor(x)
     layers = len(network.weights)
@@ -293,11 +294,11 @@ def torch_gradients(network: digits.Network, x: Array, label: Array) -> tuple[fl
     return loss.item(), {name: np.asarray(value.grad) for name, value in parameters.items()}
 
 
-def wide_network(dtype: str, seed: int = 0) -> digits.Network:
-    network: Any = digits.Network((64, 32, 16, 10), np.random.default_rng(seed))
+def wide_network(dtype: str, seed: int = 0) -> net.Network:
+    network: Any = net.Network((64, 32, 16, 10), np.random.default_rng(seed))
     network.weights = [w.astype(dtype) for w in network.weights]
     network.biases = [np.random.default_rng(1).standard_normal(b.shape).astype(dtype) for b in network.biases]
-    made: digits.Network = network
+    made: net.Network = network
     return made
 
 
@@ -313,7 +314,7 @@ def test_gradients_of_the_digits_network_are_those_of_pytorch(engine: str, dtype
         wide.weights = [w.astype(np.float64) for w in wide.weights]
         wide.biases = [b.astype(np.float64) for b in wide.biases]
         loss, exact = torch_gradients(wide, x.astype(np.float64), label)
-    model = gradients(digits_onnx.network_model(network, loss=True), "loss", list(exact))
+    model = gradients(network_onnx.network_model(network, loss=True), "loss", list(exact))
     found = run(model, {"x": x, "label": label}, engine=engine)
     assert found["loss"] == pytest.approx(loss, rel=bound)
     for name, truth in exact.items():
@@ -386,7 +387,7 @@ def test_a_tensor_used_more_than_once_and_shared_gradients() -> None:
 
 
 def test_the_rest_of_the_model_is_as_it_was() -> None:
-    model = digits_onnx.network_model(wide_network("float32"), loss=True)
+    model = network_onnx.network_model(wide_network("float32"), loss=True)
     before = model.SerializeToString()
     made = gradients(model, "loss", "w1")
     assert model.SerializeToString() == before
@@ -397,7 +398,7 @@ def test_the_rest_of_the_model_is_as_it_was() -> None:
 
 
 def test_only_what_is_asked_for_is_computed() -> None:
-    model = digits_onnx.network_model(wide_network("float32"), loss=True)
+    model = network_onnx.network_model(wide_network("float32"), loss=True)
     last = {node.op_type for node in gradients(model, "loss", "b3").graph.node[len(model.graph.node) :]}
     assert not {"Gemm", "SoftsignGradient"} & last
 
@@ -412,7 +413,7 @@ def test_older_opsets_and_functions_of_the_model() -> None:
 
 def test_a_net_from_a_gradient_model_runs_in_a_workspace() -> None:
     network = wide_network("float64")
-    model = gradients(digits_onnx.network_model(network, loss=True), "loss", ["w1", "b2"])
+    model = gradients(network_onnx.network_model(network, loss=True), "loss", ["w1", "b2"])
     rng = np.random.default_rng(3)
     feeds = {"x": rng.standard_normal((5, 64)), "label": rng.integers(10, size=5)}
     expected = run(model, feeds)
@@ -516,9 +517,9 @@ def test_a_loss_of_integers_or_unknown_shape() -> None:
 def test_sgd_is_the_step_that_its_docstring_says() -> None:
     network = wide_network("float64")
     rng = np.random.default_rng(0)
-    held = digits_onnx.parameters(network)
+    held = network_onnx.parameters(network)
     x, label = rng.standard_normal((7, 64)), rng.integers(10, size=7)
-    model = gradients(digits_onnx.network_model(network, loss=True), "loss", list(held))
+    model = gradients(network_onnx.network_model(network, loss=True), "loss", list(held))
     slopes = run(model, {"x": x, "label": label})
     velocity = {name: rng.standard_normal(value.shape) for name, value in held.items()}
     rate = np.array(0.3)
@@ -557,11 +558,11 @@ def test_sgd_is_the_step_that_its_docstring_says() -> None:
     ],
 )
 def test_sgd_refuses(options: dict[str, Any], words: str) -> None:
-    model = gradients(digits_onnx.network_model(wide_network("float32"), loss=True), "loss", ["w1", "w2"])
+    model = gradients(network_onnx.network_model(wide_network("float32"), loss=True), "loss", ["w1", "w2"])
     with pytest.raises(ModelError, match=words):
         sgd_step(model, **options)
 
 
 def test_sgd_needs_gradients() -> None:
     with pytest.raises(ModelError, match="the model has no gradients: "):
-        sgd_step(digits_onnx.network_model(wide_network("float32"), loss=True))
+        sgd_step(network_onnx.network_model(wide_network("float32"), loss=True))

@@ -15,6 +15,9 @@ _EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "sc
 #: Commands and options of earlier versions, and what they are called now.
 _RENAMED = {
     "softsign demo --engine": "--trainer",
+    "softsign study --rates": "--learning-rates",
+    "softsign study --batch": "--batch-size",
+    "softsign study --initialisations": "--initializations",
 }
 
 

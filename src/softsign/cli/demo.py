@@ -20,7 +20,8 @@ from softsign.cli._common import Array, check_output, picture_path, progress_bar
 from softsign.functions import bound
 
 if TYPE_CHECKING:
-    from softsign.learn.digits import Digits, Epoch, Network
+    from softsign.data.digits import Digits
+    from softsign.learn.network import Epoch, Network
 
 _CHECKED = [
     (name, dtype) for name in ("softsign", "derivative", "inverse") for dtype in ("float32", "float64")
@@ -64,17 +65,19 @@ def demo(
     functions are compared with exact arithmetic and timed on this machine, and a picture shows the learning
     curve and the functions.
     """
-    from softsign.learn import digits, plots
+    from softsign.data import digits
+    from softsign.learn import network as net
+    from softsign.learn import plots
 
     model = output.with_suffix(".onnx")
     check_output(output, model, force=force)
     columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
     with progress_bar(*columns) as bar:
         data = digits.load()
-        training = bar.add_task("training on handwritten digits", total=digits.EPOCHS)
+        training = bar.add_task("training on handwritten digits", total=net.EPOCHS)
         start = perf_counter()
         network, epochs = _training(data, seed, trainer)
-        history = list(bar.track(epochs, total=digits.EPOCHS, task_id=training))
+        history = list(bar.track(epochs, total=net.EPOCHS, task_id=training))
         seconds = perf_counter() - start
         rng = np.random.default_rng(seed)
         cases = bar.track(_CHECKED, description="checking against exact arithmetic")
@@ -104,12 +107,13 @@ def demo(
 
 def _training(data: Digits, seed: int, trainer: str) -> tuple[Network, Iterator[Epoch]]:
     """Return a new network and the epochs of its training, which are still to be run."""
-    from softsign.learn import digits, digits_onnx
+    from softsign.learn import network as net
+    from softsign.learn import network_onnx
 
     rng = np.random.default_rng(seed)
-    network = digits.new_network(data, rng)
-    learner = digits_onnx.OnnxLearner(network) if trainer == "onnxruntime" else digits.NumpyLearner(network)
-    return network, digits.train(data, learner, rng)
+    network = net.new_network(data, rng)
+    learner = network_onnx.OnnxLearner(network) if trainer == "onnxruntime" else net.NumpyLearner(network)
+    return network, net.train(data, learner, rng)
 
 
 def _print(sections: list[list[tuple[str, str, str]]]) -> None:
@@ -129,10 +133,10 @@ def _print(sections: list[list[tuple[str, str, str]]]) -> None:
 
 def _export(network: Network, path: Path, x: Array, *, force: bool) -> int:
     """Write a network as an ONNX model and return how many predictions ONNX Runtime repeats from it."""
-    from softsign.learn import digits_onnx
+    from softsign.learn import network_onnx
     from softsign.onnx import load_model, run
 
-    save_model(digits_onnx.network_model(network), path, force=force)
+    save_model(network_onnx.network_model(network), path, force=force)
     scores = run(load_model(path), {"x": x})["scores"]
     return int(np.count_nonzero(scores.argmax(axis=1) == network.forward(x)[0][-1].argmax(axis=1)))
 

@@ -23,9 +23,9 @@ from rich.table import Table
 from softsign.cli._common import progress_bar, refusals
 
 if TYPE_CHECKING:
-    from softsign.learn import report
-    from softsign.learn.study import Study
-    from softsign.learn.training import Result, Run
+    from softsign.study.folder import Study
+    from softsign.study.runs import Result, Trial
+    from softsign.study.tables import Table as Content
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def study(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Folder for results and report.  [default: softsign-study-PRESET]"
+            "--output", "-o", show_default="softsign-study-PRESET", help="Folder for results and report."
         ),
     ] = None,
     data: Annotated[
@@ -72,9 +72,10 @@ def study(
         ),
     ] = None,
     depths: Annotated[
-        str | None, typer.Option(metavar="N,...", callback=_items(int, "integers"), help="Hidden layers.")
+        str | None,
+        typer.Option(metavar="N,...", callback=_items(int, "integers"), help="Numbers of hidden layers."),
     ] = None,
-    rates: Annotated[
+    learning_rates: Annotated[
         str | None,
         typer.Option(
             metavar="X,...",
@@ -83,54 +84,68 @@ def study(
         ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="N,...", callback=_items(int, "integers"), help="Of each network.")
+        str | None,
+        typer.Option(
+            metavar="N,...",
+            callback=_items(int, "integers"),
+            help="Seeds of the weights and of the order of the examples.",
+        ),
     ] = None,
     width: Annotated[int | None, typer.Option(help="Units per hidden layer.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Examples per update.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per update.")] = None,
     updates: Annotated[int | None, typer.Option(help="Updates of each network.")] = None,
-    momentum: Annotated[float | None, typer.Option(help="Of the gradient descent.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Momentum of the gradient descent.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.  [default: one for each core]")
+        int | None, typer.Option(min=1, show_default="one for each core", help="Number of processes.")
     ] = None,
     dask: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Scheduler of a Dask cluster to use instead of processes."),
     ] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Leave out of the results what the report does not show.")
+    ] = False,
 ) -> None:
     """Train networks of several activations and initializations, and report what became of them.
 
-    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialization made for softsign.
-    Options replace what the preset has. A study that was stopped, however that happened, goes on when the same command
-    is given again; when all is trained, the command writes the report anew.
+    The experiments of Glorot and Bengio (2010) on softsign and others, with an initialization made for
+    softsign. Options replace what the preset has. A study that was stopped, however that happened, goes on
+    when the same command is given again; when all is trained, the command writes the report anew.
     """
-    with _refusals():
-        from softsign.learn import report
-        from softsign.learn.study import Study
-        from softsign.learn.study import preset as runs_of
-        from softsign.learn.training import check_data
+    from softsign.study import runs
 
-        given = {
-            "data": data if data in (None, "shapeset", "digits") else str(Path(data).resolve()),
-            "activations": activations,
-            "initializations": initializations,
-            "depths": depths,
-            "rates": rates,
-            "seeds": seeds,
-            "width": width,
-            "batch": batch,
-            "updates": updates,
-            "momentum": momentum,
-        }
-        runs = runs_of(preset, **{name: value for name, value in given.items() if value is not None})
-        check_data(runs)
-        folder = output or Path(f"softsign-study-{preset}")
-        work = Study(folder, runs)
-        path = folder / "report.html"
-        if work.remaining():
-            _train(work, path, workers, dask)
+    given = {
+        "data": data if data in (None, "shapeset", "digits") else str(Path(data).resolve()),
+        "activations": activations,
+        "initializations": initializations,
+        "depths": depths,
+        "learning_rates": learning_rates,
+        "seeds": seeds,
+        "width": width,
+        "batch_size": batch_size,
+        "updates": updates,
+        "momentum": momentum,
+    }
+    with _refusals():
+        trials = runs.preset(preset, **{name: value for name, value in given.items() if value is not None})
+        _study(trials, output or Path(f"softsign-study-{preset}"), workers, dask, compact)
+
+
+def _study(trials: list[Trial], folder: Path, workers: int | None, dask: str | None, compact: bool) -> None:
+    """Train what remains of a study, and write and print what came of it."""
+    from softsign.study import report, tables
+    from softsign.study.folder import Study
+
+    work = Study(folder, trials)
+    path = folder / "report.html"
+    if work.remaining():
+        _train(work, path, workers, dask)
+    if compact:
+        tables.compact(work)
+        work.save()
     report.write(work, path)
-    _print(report.table(work), "test error at the rate that did best in validation")
-    _print(report.start_table(work), "gradient variance before training, first hidden layer over last")
+    _print(tables.error_table(work), "test error at the learning rate that did best in validation")
+    _print(tables.start_table(work), "gradient variance before training, first hidden layer over last")
     typer.echo(f"report: {typer.format_filename(path)}")
 
 
@@ -145,8 +160,10 @@ def _refusals() -> Iterator[None]:
 
 
 def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> None:
-    from softsign.learn import report
-    from softsign.learn.study import dask_workers, local_workers
+    from softsign.study import report, sources
+    from softsign.study.folder import dask_workers, local_workers
+
+    sources.check_data(work.remaining())
 
     columns = (
         TextColumn("{task.description}"),
@@ -157,11 +174,11 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
     )
     written = monotonic()
     with progress_bar(*columns) as bar, dask_workers(dask) if dask else local_workers(workers) as executor:
-        # The update more that each run counts stands for what a run without updates has to do.
-        total = sum(run.updates + 1 for run in work.runs)
-        done = total - sum(run.updates + 1 for run in work.remaining())
-        whole = bar.add_task(f"{len(work.runs)} runs", total=total, completed=done)
-        lengths = {run.name: run.updates for run in work.runs}
+        # The update more that each trial counts stands for what a trial without updates has to do.
+        total = sum(trial.updates + 1 for trial in work.trials)
+        done = total - sum(trial.updates + 1 for trial in work.remaining())
+        whole = bar.add_task(f"{len(work.trials)} trainings", total=total, completed=done)
+        lengths = {trial.name: trial.updates for trial in work.trials}
         parts: dict[str, TaskID] = {}
 
         def progress(under_way: Mapping[str, int]) -> None:
@@ -173,12 +190,13 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
                 bar.update(parts[name], completed=updates)
             bar.update(whole, completed=done + sum(under_way.values()))
 
-        def finished(run: Run, result: Result) -> None:
+        def finished(trial: Trial, result: Result) -> None:
             nonlocal done, written
-            done += run.updates + 1
-            outcome = "diverged" if result["diverged"] else f"{100 * result['test_error']:.2f} % test error"
+            done += trial.updates + 1
+            error = result["test_error"]
+            outcome = "diverged" if error is None else f"{100 * error:.2f} % test error"
             bar.console.print(
-                f"{run.name}: {outcome}, {result['seconds']:.0f} s", highlight=False, soft_wrap=True
+                f"{trial.name}: {outcome}, {result['seconds']:.0f} s", highlight=False, soft_wrap=True
             )
             for note in result["notes"]:
                 bar.console.print(f"softsign: {note}", highlight=False, soft_wrap=True)
@@ -189,14 +207,15 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
         work.run(executor, progress, finished)
 
 
-def _print(content: report.Table, title: str) -> None:
+def _print(content: Content, title: str) -> None:
     """Print what fits in 80 columns; the report has the rest."""
     empty = {name for i, name in enumerate(content.header) if not any(row[i] for row in content.rows)}
-    left_out = {"singular value", "networks"} | (empty or {"rate"})
+    left_out = {"singular value", "networks"} | (empty or {"learning rate"})
     shown = [i for i, name in enumerate(content.header) if name not in left_out]
     table = Table(title=title)
     for i in shown:
-        table.add_column(content.header[i], justify="left" if i < 2 else "right")
+        name = content.header[i].replace("learning rate", "learning\nrate")
+        table.add_column(name, justify="left" if i < 2 else "right")
     for row in content.rows:
         table.add_row(*(row[i] for i in shown))
     if content.rows:

@@ -9,25 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import softsign
-from softsign.learn.digits import Epoch
+from softsign._palette import COLORS
+from softsign.functions import FUNCTIONS
+from softsign.learn.network import Epoch
 
-__all__ = ["demo_figure", "function_figure"]
+__all__ = ["comparison_figure", "demo_figure", "draw_function", "function_figure"]
 
-# Symbol and formula.
-_NOTATION = {
-    "softsign": ("f(x)", r"x\,/\,(1+|x|)"),
-    "derivative": (r"f\,'(x)", r"1\,/\,(1+|x|)^2"),
-    "second_derivative": (r"f\,''(x)", r"-2\,\mathrm{sgn}(x)\,/\,(1+|x|)^3"),
-    "inverse": ("f^{-1}(y)", r"y\,/\,(1-|y|)"),
-    "antiderivative": ("F(x)", r"|x| - \ln(1+|x|)"),
-    "second_antiderivative": (
-        r"\int_0^x F",
-        r"x|x|/2 + x - \mathrm{sgn}(x)(1+|x|)\ln(1+|x|)",
-    ),
-    "log_jacobian": (r"\ln f\,'(x)", r"-2\,\ln(1+|x|)"),
-}
-#: Okabe and Ito's palette, told apart with any color vision.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _GUIDE: dict[str, Any] = {"color": "0.45", "linewidth": 1, "linestyle": (0, (4, 3))}
 _POINTS = 1001
 
@@ -35,24 +22,26 @@ _POINTS = 1001
 def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0) -> Figure:
     """Draw functions of one variable, one panel each.
 
-    The jump of the second derivative at 0 is drawn as one: two branches, an open circle at each one-sided limit and
-    a dot at the value. The inverse is drawn on the part of the range inside (-1, 1).
+    The jump of the second derivative at 0 is drawn as one: two branches, an open circle at each one-sided
+    limit and a dot at the value. The inverse is drawn on the part of the range inside (-1, 1).
 
     Parameters
     ----------
     names : sequence of str
         Names of ufuncs of this package that take one argument.
     low, high : float
-        The range of the abscissa.
+        Range of the abscissa.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Three panels in a row, or fewer.
 
     Raises
     ------
     ValueError
-        When `low` and `high` are not finite and increasing, or the range leaves nothing of the inverse to draw.
+        When `low` and `high` are not finite and increasing, or the range leaves nothing of the inverse to
+        draw.
 
     Examples
     --------
@@ -67,8 +56,41 @@ def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0
     figure = Figure(figsize=(4.2 * columns, 3.6 * rows), dpi=200, layout="constrained")
     for index, name in enumerate(names):
         draw_function(
-            figure.add_subplot(rows, columns, index + 1), name, low, high, _COLORS[index % len(_COLORS)]
+            figure.add_subplot(rows, columns, index + 1), name, low, high, COLORS[index % len(COLORS)]
         )
+    return figure
+
+
+def comparison_figure() -> Figure:
+    """Draw softsign and its first two derivatives beside those of tanh, one panel each.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels in a row, 8 by 2.6 inches.
+
+    Examples
+    --------
+    >>> [panel.get_title() for panel in comparison_figure().axes]
+    ['the function', 'its derivative', 'its second derivative']
+    """
+    figure = Figure(figsize=(8.0, 2.6), dpi=200, layout="constrained")
+    x = np.linspace(-4, 4, _POINTS)
+    y = np.tanh(x)
+    panels = {
+        "softsign": ("the function", y),
+        "derivative": ("its derivative", 1 - y * y),
+        "second_derivative": ("its second derivative", -2 * y * (1 - y * y)),
+    }
+    for index, (name, (title, by_tanh)) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, 3, index + 1)
+        axes.plot(x, by_tanh, color=COLORS[1], linewidth=1.5, linestyle="--", label="tanh")
+        _draw_curve(axes, name, -4.0, 4.0, COLORS[0])
+        _decorate(axes, title, "$x$", "")
+    figure.axes[0].lines[1].set_label(f"softsign ${FUNCTIONS['softsign'].latex[1]}$")
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
     return figure
 
 
@@ -78,39 +100,57 @@ def demo_figure(history: Sequence[Epoch], scans: int) -> Figure:
     Parameters
     ----------
     history : sequence of Epoch
-        What :func:`softsign.learn.digits.train` gave, in order.
+        What `softsign.learn.network.train` gave, in order.
     scans : int
         Size of the test set, for the legend.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Four panels.
     """
     figure = Figure(figsize=(9.0, 7.2), dpi=200, layout="constrained")
     _draw_learning_curve(figure.add_subplot(2, 2, 1), history, scans)
     for index, name in enumerate(("softsign", "derivative", "second_derivative")):
-        draw_function(figure.add_subplot(2, 2, index + 2), name, -10.0, 10.0, _COLORS[index])
+        draw_function(figure.add_subplot(2, 2, index + 2), name, -10.0, 10.0, COLORS[index])
     return figure
 
 
 def draw_function(axes: Axes, name: str, low: float, high: float, color: str) -> None:
-    """Draw one function over ``[low, high]``; see :func:`function_figure`."""
-    symbol, formula = _NOTATION[name]
+    """Draw one function, with formula, guides and legend; see `function_figure`.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Panel to draw into.
+    name : str
+        Name of a ufunc of this package that takes one argument.
+    low, high : float
+        Range of the abscissa.
+    color : str
+        Color of the curve.
+    """
+    symbol, formula = FUNCTIONS[name].latex
     _decorate(axes, f"{name}\n${symbol} = {formula}$", "$y$" if name == "inverse" else "$x$", f"${symbol}$")
-    if name == "second_derivative":
-        _draw_jump(axes, low, high, color)
-    elif name == "inverse":
-        _draw_inverse(axes, low, high, color)
-    else:
-        x = np.union1d(
-            np.linspace(low, high, _POINTS), 0.0 if low < 0 < high else low
-        )  # f' has its peak at 0
-        axes.plot(x, getattr(softsign, name)(x), color=color, linewidth=2)
+    _draw_curve(axes, name, low, high, color)
     if name == "softsign":
         for y, label in ((-1.0, "asymptotes ±1"), (1.0, None)):
             axes.axhline(y, label=label, **_GUIDE)
         axes.set_ylim(-1.15, 1.4)
         axes.legend(loc="upper left", frameon=False)
+    elif axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
+
+
+def _draw_curve(axes: Axes, name: str, low: float, high: float, color: str) -> None:
+    if name == "second_derivative":
+        _draw_jump(axes, low, high, color)
+    elif name == "inverse":
+        _draw_inverse(axes, low, high, color)
+    else:
+        peak = 0.0 if low < 0 < high else low  # of f', which no other point may miss
+        x = np.union1d(np.linspace(low, high, _POINTS), peak)
+        axes.plot(x, getattr(softsign, name)(x), color=color, linewidth=2)
 
 
 def _draw_jump(axes: Axes, low: float, high: float, color: str) -> None:
@@ -134,7 +174,6 @@ def _draw_jump(axes: Axes, low: float, high: float, color: str) -> None:
         axes.plot(
             [0.0], softsign.second_derivative([0.0]), markerfacecolor=color, label="value at 0", **circle
         )
-        axes.legend(frameon=False)
 
 
 def _draw_inverse(axes: Axes, low: float, high: float, color: str) -> None:
@@ -151,7 +190,6 @@ def _draw_inverse(axes: Axes, low: float, high: float, color: str) -> None:
         axes.axvline(pole, label=None if index else "poles ±1", **_GUIDE)
     if poles:
         axes.set_ylim(max(-10.0, x[0]), min(10.0, x[-1]))
-        axes.legend(frameon=False)
 
 
 def _draw_learning_curve(axes: Axes, history: Sequence[Epoch], scans: int) -> None:
@@ -159,11 +197,11 @@ def _draw_learning_curve(axes: Axes, history: Sequence[Epoch], scans: int) -> No
     epochs = range(1, len(history) + 1)
     training = [100 * epoch.train_accuracy for epoch in history]
     test = [100 * epoch.test_accuracy for epoch in history]
-    axes.plot(epochs, training, color=_COLORS[4], linewidth=1.5, label="training, shifted scans")
+    axes.plot(epochs, training, color=COLORS[4], linewidth=1.5, label="training, shifted scans")
     axes.plot(
         epochs,
         test,
-        color=_COLORS[0],
+        color=COLORS[0],
         linewidth=2,
         label=f"test, {scans} scans: {test[-1]:.1f} % at the end",
     )

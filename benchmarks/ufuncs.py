@@ -1,13 +1,11 @@
-"""Time softsign beside np.copyto and other libraries: `python benchmarks/bench.py --help`.
+"""Time every function beside np.copyto, and softsign beside other libraries: `make bench`.
 
-Every time is reported as a ratio to `np.copyto` of arrays of the same size and dtype, taken in the same round, so
-that a slow moment of the machine slows both. A round takes one sample of each contestant in turn; the tables show the
-median over rounds, the CSV the quartiles too. A sample is as many calls as fill `SAMPLE_SECONDS`, after one call that
-is not timed: caches, branch predictors and a peer's worker threads are then as warm as in a loop.
+Every time is reported as a ratio to `np.copyto` of arrays of the same size and dtype, taken in the same round
+(`harness`). The tables show the median over rounds, the CSV the quartiles too.
 
-Inputs are normal(0, 3); those of `inverse` and `gradient_from_output` are softsign of that. All contestants share
-the same input and output arrays; JAX and TensorFlow, which cannot, hold a copy made beforehand. "new" marks a peer
-whose every call allocates its output. The process may use as many CPUs as it has threads
+Inputs are normal(0, 3); those of `inverse` and `gradient_from_output` are softsign of that. All contestants
+share the same input and output arrays; JAX and TensorFlow, which cannot, hold a copy made beforehand. "new
+array" marks a peer whose every call allocates its output. The process may use as many CPUs as it has threads
 (Linux only: that is how JAX and TensorFlow are held to the same number of threads as the rest).
 """
 
@@ -19,49 +17,51 @@ import importlib.util
 import itertools
 import math
 import os
-import platform
 import subprocess
 import sys
 import time
-import timeit
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from peers import FLOATS, PEERS, Peer
+from harness import (
+    KI,
+    MI,
+    Table,
+    Target,
+    conclude,
+    cpu_model,
+    describe,
+    limit_threads,
+    machine,
+    make_parser,
+    pause_between,
+    section_to_write,
+    size_label,
+    take_turns,
+    timed,
+    written,
+)
+from peers import PEERS, Peer
 
 import softsign
+from softsign.functions import DTYPES, FUNCTIONS
 
-KI, MI = 2**10, 2**20
 SIZES = (1, 16, 256, 4 * KI, 64 * KI, MI, 16 * MI, 64 * MI)
 QUICK_SIZES = (1, 4 * KI, MI)
-SAMPLE_SECONDS = 5e-4
-# With more than one thread: long enough for the previous contestant's workers to stop spinning and sleep.
-PAUSE_SECONDS = 0.01
 
-# The arguments of each function: x normal, u = softsign(x), dy normal.
-ARGUMENTS = {
-    "softsign": "x",
-    "derivative": "x",
-    "inverse": "u",
-    "gradient": "x, dy",
-    "gradient_from_output": "u, dy",
-    "second_derivative": "x",
-    "nth_derivative": "3, x",
-    "antiderivative": "x",
-    "second_antiderivative": "x",
-    "log_jacobian": "x",
-}
-# Timed in place too, over z = x: the functions that stay among ordinary numbers when repeated on their own output.
+# What stands for the arguments of a function: x and dy are normal, u is softsign(x).
+ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3"}
+# Timed in place too, over z = x: the functions that stay among ordinary numbers when applied again and again.
 IN_PLACE = ("softsign", "derivative", "gradient", "second_derivative", "nth_derivative", "log_jacobian")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure on arrays of one dtype and size; `kernels` are instruction sets to compare softsign on."""
+    """What to measure on arrays of one dtype and size; `kernels` are those to compare softsign on."""
 
     dtype: str
     size: int
@@ -83,7 +83,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement, as stored in the CSV: seconds per call, and their ratio to np.copyto with its quartiles."""
+    """One measurement, as in the CSV: seconds per call, and their ratio to np.copyto with its quartiles."""
 
     date: str
     cpu: str
@@ -117,6 +117,11 @@ def make_arrays(dtype_name: str, size: int) -> dict[str, npt.NDArray[Any]]:
     return {"x": x, "dy": dy, "u": softsign.softsign(x), "y": x.copy(), "z": x.copy()}
 
 
+def call(function: str, arguments: Mapping[str, str], out: str) -> str:
+    """Return the statement that calls a function as f."""
+    return f"f({', '.join(arguments[name] for name in FUNCTIONS[function].arguments)}, out={out})"
+
+
 def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Contestant]:
     """Yield np.copyto, the baseline, and then everything that is compared with it."""
     arrays = make_arrays(case.dtype, case.size)
@@ -126,10 +131,10 @@ def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Con
         yield Contestant("numpy", np.__version__, "abs", "out", "abs(x, out=y)", {"abs": np.abs, **arrays})
     for function in case.functions:
         names = {"f": getattr(softsign, function), **arrays}
-        ours, arguments = ("softsign", softsign.__version__, function), ARGUMENTS[function]
-        yield Contestant(*ours, "out", f"f({arguments}, out=y)", names)
+        ours = "softsign", softsign.__version__, function
+        yield Contestant(*ours, "out", call(function, ARGUMENTS, "y"), names)
         if function in IN_PLACE:
-            yield Contestant(*ours, "in place", f"f({arguments.replace('x', 'z')}, out=z)", names)
+            yield Contestant(*ours, "in place", call(function, ARGUMENTS | {"x": "z"}, "z"), names)
     if "softsign" not in case.functions:
         return
     switch = {
@@ -148,31 +153,10 @@ def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Con
             yield Contestant(peer.name, peer.version(), "softsign", form, peer.statement, names)
 
 
-def calls_per_sample(timer: timeit.Timer) -> int:
-    """Return how many calls fill a sample, after a first call that compiles and warms up."""
-    timer.timeit(1)
-    calls = 1
-    while timer.timeit(calls) < SAMPLE_SECONDS:
-        calls *= 2
-    return calls
-
-
-def measure(timers: Sequence[timeit.Timer], rounds: int, pause: float) -> npt.NDArray[np.float64]:
-    """Return seconds per call, one row per round and one column per timer: the one timing loop."""
-    calls = [calls_per_sample(timer) for timer in timers]
-    seconds = np.empty((rounds, len(timers)))
-    for i, (j, timer) in itertools.product(range(rounds), enumerate(timers)):
-        time.sleep(pause)
-        timer.timeit(1)
-        seconds[i, j] = timer.timeit(calls[j]) / calls[j]
-    return seconds
-
-
 def run(case: Case, peers: Sequence[Peer], threads: int, rounds: int) -> list[Row]:
     """Measure one case."""
     field = list(contestants(case, peers, threads))
-    timers = [timeit.Timer(c.statement, globals=c.names) for c in field]
-    seconds = measure(timers, rounds, pause=PAUSE_SECONDS if threads > 1 else 0)
+    seconds = take_turns([timed(c.statement, c.names) for c in field], rounds, pause_between(threads))
     quartiles = np.quantile(seconds / seconds[:, :1], [0.25, 0.5, 0.75], axis=0)
     return [
         Row(
@@ -198,19 +182,8 @@ def run(case: Case, peers: Sequence[Peer], threads: int, rounds: int) -> list[Ro
     ]
 
 
-def cpu_model() -> str:
-    """Return the CPU's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
-
-
 def copy_threshold() -> str:
-    """Return from which size the C library's memcpy, hence np.copyto, bypasses the cache (glibc on x86 tells)."""
+    """Return from which size memcpy, hence np.copyto, bypasses the cache (glibc on x86 tells)."""
     try:
         listing = subprocess.run(
             ["/lib64/ld-linux-x86-64.so.2", "--list-tunables"], capture_output=True, text=True, check=True
@@ -219,14 +192,6 @@ def copy_threshold() -> str:
         return "an unknown size"
     line = next((line for line in listing.splitlines() if "x86_non_temporal_threshold" in line), "")
     return f"{int(line.split()[1], 16) / MI:.3g} MiB" if line else "an unknown size"
-
-
-def size_label(size: int) -> str:
-    """Write 65536 as 64Ki."""
-    for unit, suffix in ((MI, "Mi"), (KI, "Ki")):
-        if size % unit == 0:
-            return f"{size // unit}{suffix}"
-    return str(size)
 
 
 def parse_size(text: str) -> int:
@@ -240,31 +205,37 @@ def parse_size(text: str) -> int:
     )
 
 
-def print_table(title: str, cells: Sequence[Sequence[str]]) -> None:
-    """Print rows of text in columns, the first aligned left and the rest right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    print(f"\n{title}")
-    for first, *rest in cells:
-        print(first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)), sep="  ")
+LABELS = {peer.name: peer.label for peer in PEERS}
 
 
-def print_rows(rows: Sequence[Row]) -> None:
-    """Print one table per dtype: ratios to np.copyto, one line per contestant, one column per size."""
+def label(row: Row) -> str:
+    """Say what a row is about."""
+    if row.name == "softsign":
+        what = row.function
+    elif row.function == "softsign":
+        what = LABELS.get(row.name, row.name)
+    else:
+        what = f"np.{row.function}"
+    return what + {"out": "", "in place": ", in place", "new": ", new array"}[row.form]
+
+
+def ratio_tables(rows: Sequence[Row]) -> Iterator[Table]:
+    """Make one table per dtype: ratios to np.copyto, one line per contestant, one column per size."""
     for dtype in dict.fromkeys(row.dtype for row in rows):
         lines: dict[str, dict[int, Row]] = {}
         for row in rows:
             if row.dtype == dtype:
-                lines.setdefault(f"{row.name} {row.function} ({row.form})", {})[row.size] = row
-        copies = lines.pop("numpy copyto (out)")
-        cells = [["", *map(size_label, copies)]]
-        cells.append(["np.copyto, µs", *(f"{row.seconds * 1e6:.3g}" for row in copies.values())])
-        for label, line in lines.items():
-            cells.append([label, *(f"{line[size].ratio:.2f}" if size in line else "" for size in copies)])
-        print_table(f"{dtype}: time as a ratio to np.copyto", cells)
+                lines.setdefault(label(row), {})[row.size] = row
+        copies = lines.pop("np.copyto")
+        cells = [["np.copyto, µs", *(written(row.seconds * 1e6) for row in copies.values())]]
+        for name, line in lines.items():
+            cells.append([name, *(f"{line[size].ratio:.2f}" if size in line else "" for size in copies)])
+        title = f"Time as a ratio to np.copyto, {dtype}"
+        yield Table(title, ["elements", *map(size_label, copies)], cells)
 
 
-# What the project promises on one thread: dtype, size, function, form and the largest ratio to np.copyto.
-COPY_BARS = (
+# Speeds aimed at on one thread: dtype, size, function, form and the largest ratio to np.copyto.
+COPY_TARGETS = (
     ("float32", 64 * MI, "softsign", "out", 0.80),
     ("float32", 64 * MI, "softsign", "in place", 0.85),
     ("float32", 64 * MI, "derivative", "out", 0.80),
@@ -281,69 +252,53 @@ COPY_BARS = (
     ("float16", 64 * MI, "softsign", "out", 1.3),
     ("bfloat16", 64 * MI, "softsign", "out", 1.3),
 )
-OVERHEAD_BAR = 1.3  # softsign of one element, to np.abs
-AVX2_BAR = 1.2  # the AVX2 kernels outside cache, to AVX-512
-PEER_BAR = 1.0  # softsign, to the fastest peer at each size, on any number of threads
-NUMBA_BAR_IN_L2 = 2.0  # softsign, to numba's naive formula, while input and output fit in L2
-IMPORT_BARS = {"ms": 15.0, "MB": 2.0}  # what `import softsign` adds to `import numpy`
+OVERHEAD_TARGET = 1.3  # softsign of one element, to np.abs
+AVX2_TARGET = 1.2  # the AVX2 kernels outside cache, to AVX-512
+PEER_TARGET = 1.0  # softsign, to the fastest peer at each size, on any number of threads
+NUMBA_TARGET_IN_L2 = 2.0  # softsign, to numba's naive formula, while input and output fit in L2
+IMPORT_TARGETS = {"ms": 15.0, "MB": 2.0}  # what `import softsign` adds to `import numpy`
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A promise: what is compared, what was measured, and the most that keeps it."""
-
-    promise: str
-    measured: float
-    limit: float
-
-    @property
-    def kept(self) -> bool:
-        """Whether the measurement keeps the promise."""
-        return self.measured <= self.limit
-
-
-def bar_cases(threads: int) -> list[Case]:
-    """Return the cases that the promises are about."""
+def target_cases(threads: int) -> list[Case]:
+    """Return the cases that the targets are about."""
     functions = {("float32", size): {"softsign": None} for size in SIZES}
-    for dtype, size, function, *_ in COPY_BARS if threads == 1 else ():
+    for dtype, size, function, *_ in COPY_TARGETS if threads == 1 else ():
         functions.setdefault((dtype, size), {})[function] = None
     pair = tuple(k for k in softsign.cpu_features()["available"] if k in ("avx2", "avx512"))
     compared = ("float32", 64 * MI) if threads == 1 and len(pair) == 2 else None
     return [Case(*key, tuple(names), pair if key == compared else ()) for key, names in functions.items()]
 
 
-def verdicts(rows: Sequence[Row], threads: int) -> Iterator[Verdict]:
-    """Compare the measurements of `bar_cases` with the promises."""
+def targets(rows: Sequence[Row], threads: int) -> Iterator[Target]:
+    """Compare the measurements of `target_cases` with the targets."""
     ratio = {(r.dtype, r.size, r.name, r.function, r.form): r.ratio for r in rows}
     if threads == 1:
-        for dtype, size, function, form, limit in COPY_BARS:
+        for dtype, size, function, form, aim in COPY_TARGETS:
             measured = ratio.get((dtype, size, "softsign", function, form), math.nan)
-            yield Verdict(f"{function} {dtype} {size_label(size)} ({form}) / np.copyto", measured, limit)
+            yield Target(f"{function} {dtype} {size_label(size)} ({form}) / np.copyto", measured, aim)
         one = ratio["float32", 1, "softsign", "softsign", "out"] / ratio["float32", 1, "numpy", "abs", "out"]
-        yield Verdict("softsign float32 1 (out) / np.abs", one, OVERHEAD_BAR)
+        yield Target("softsign float32 1 (out) / np.abs", one, OVERHEAD_TARGET)
         avx2, avx512 = (
             ratio.get(("float32", 64 * MI, f"softsign[{k}]", "softsign", "out"), math.nan)
             for k in ("avx2", "avx512")
         )
-        yield Verdict("softsign float32 64Mi AVX2 / AVX-512", avx2 / avx512, AVX2_BAR)
+        yield Target("softsign float32 64Mi AVX2 / AVX-512", avx2 / avx512, AVX2_TARGET)
         for unit, added in import_cost().items():
-            yield Verdict(f"import softsign, {unit} more than import numpy", added, IMPORT_BARS[unit])
+            yield Target(f"import softsign, {unit} more than import numpy", added, IMPORT_TARGETS[unit])
     for size in SIZES:
-        yield from peer_verdicts(size, [r for r in rows if (r.dtype, r.size) == ("float32", size)])
+        yield from peer_targets(size, [r for r in rows if (r.dtype, r.size) == ("float32", size)])
 
 
-def peer_verdicts(size: int, rows: Sequence[Row]) -> Iterator[Verdict]:
+def peer_targets(size: int, rows: Sequence[Row]) -> Iterator[Target]:
     """Compare softsign with the fastest peer and with numba, among the float32 rows of one size."""
     ours = next(r for r in rows if (r.name, r.function, r.form) == ("softsign", "softsign", "out"))
     peers = [r for r in rows if r.function == "softsign" and r.name in {p.name for p in PEERS}]
     in_l2 = 2 * size * 4 <= l2_bytes()
-    for numba, limit in ((True, NUMBA_BAR_IN_L2 if in_l2 else PEER_BAR), (False, PEER_BAR)):
+    for numba, aim in ((True, NUMBA_TARGET_IN_L2 if in_l2 else PEER_TARGET), (False, PEER_TARGET)):
         rivals = [r for r in peers if (r.name == "numba") is numba]
         if rivals:
             best = min(rivals, key=lambda r: r.ratio)
-            yield Verdict(
-                f"softsign float32 {size_label(size)} / {best.name}", ours.ratio / best.ratio, limit
-            )
+            yield Target(f"softsign float32 {size_label(size)} / {best.name}", ours.ratio / best.ratio, aim)
 
 
 def l2_bytes() -> int:
@@ -361,6 +316,7 @@ from pathlib import Path
 pages = lambda: int(Path("/proc/self/statm").read_text().split()[1])
 before, start = pages(), time.perf_counter()
 import softsign
+from softsign.functions import DTYPES, FUNCTIONS
 print(time.perf_counter() - start, pages() - before)
 """
 
@@ -377,30 +333,15 @@ def import_cost(processes: int = 11) -> dict[str, float]:
     return {"ms": float(seconds) * 1e3, "MB": float(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6}
 
 
-def print_verdicts(results: Sequence[Verdict]) -> None:
-    """Print a table of promises; nan marks what this machine cannot measure."""
-    words = {True: "pass", False: "FAIL"}
-    cells = [["promise", "measured", "at most", ""]]
-    for v in results:
-        verdict = "not measured here" if math.isnan(v.measured) else words[v.kept]
-        cells.append(
-            [v.promise, *(f"{x:.2f}" if x >= 0.01 else f"{x:.0e}" for x in (v.measured, v.limit)), verdict]
-        )
-    print_table("Promises", cells)
-
-
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Time softsign beside np.copyto and other libraries.")
+    parser = make_parser("Time softsign beside np.copyto and other libraries.", rounds=15, threads=True)
+    parser.set_defaults(rounds=None)
     parser.add_argument(
         "--sizes", nargs="+", type=parse_size, metavar="N", help="elements: 1, 64Ki, 16Mi, ..."
     )
-    parser.add_argument("--dtypes", nargs="+", choices=FLOATS, default=FLOATS, metavar="NAME")
-    parser.add_argument("--functions", nargs="+", choices=ARGUMENTS, default=tuple(ARGUMENTS), metavar="NAME")
-    parser.add_argument(
-        "--threads", type=int, default=1, help="threads for softsign and for every peer (default 1)"
-    )
-    parser.add_argument("--rounds", type=int, help="samples of each contestant (default 15, with --quick 5)")
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES, metavar="NAME")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=tuple(FUNCTIONS), metavar="NAME")
     names = [peer.name for peer in PEERS]
     parser.add_argument(
         "--peers", nargs="*", choices=names, default=names, help="default: all that are installed"
@@ -408,29 +349,23 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-peers", dest="peers", action="store_const", const=[], help="softsign and np.copyto alone"
     )
-    parser.add_argument("--quick", action="store_true", help="few sizes and rounds")
-    parser.add_argument("--bars", action="store_true", help="measure and judge what the project promises")
+    parser.add_argument("--quick", action="store_true", help="few sizes, 5 rounds")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--targets", action="store_true", help="measure what has a target, and judge it")
+    source.add_argument("--from", dest="stored", type=Path, metavar="CSV", help="measure nothing: read this")
     parser.add_argument(
         "--results", type=Path, default=Path(__file__).parent / "results", help="folder for the CSV"
     )
+    parser.add_argument("--plot", type=Path, metavar="PICTURE", help="draw softsign and the fastest peers")
+    parser.add_argument("--bars", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    if arguments.bars:
+        parser.error("--bars is now --targets")
+    if arguments.stored and not arguments.stored.is_file():
+        parser.error(f"argument --from: there is no file {arguments.stored}")
     arguments.sizes = arguments.sizes or (QUICK_SIZES if arguments.quick else SIZES)
-    if arguments.rounds is None:
-        arguments.rounds = 5 if arguments.quick else 15
-    if arguments.rounds < 1:
-        parser.error(f"argument --rounds: {arguments.rounds} is not at least 1")
-    available = len(os.sched_getaffinity(0))
-    if not 1 <= arguments.threads <= available:
-        parser.error(
-            f"argument --threads: {arguments.threads} is not between 1 and the {available} CPUs available"
-        )
+    arguments.rounds = arguments.rounds or (5 if arguments.quick else 15)
     return arguments
-
-
-def limit_threads(threads: int) -> None:
-    """Confine the process to as many CPUs as it has threads, before any peer starts its workers."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
-    softsign.set_num_threads(threads)
 
 
 def split_missing(names: Sequence[str]) -> tuple[list[Peer], dict[str, str]]:
@@ -447,26 +382,14 @@ def split_missing(names: Sequence[str]) -> tuple[list[Peer], dict[str, str]]:
     return installed, missing
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print and store; with --bars return 1 if a promise is broken."""
-    arguments = parse_arguments(argv)
-    threads, rounds = arguments.threads, arguments.rounds
-    limit_threads(threads)
+def measure(cases: Iterable[Case], arguments: argparse.Namespace) -> list[Row]:
+    """Measure all cases that can be measured here, and store each as soon as it is."""
     peers, missing = split_missing(arguments.peers)
     if importlib.util.find_spec("ml_dtypes") is None:
         missing["bfloat16"] = "needs ml_dtypes"
-    if arguments.bars:
-        cases = bar_cases(threads)
-    else:
-        product = itertools.product(arguments.dtypes, arguments.sizes)
-        cases = [Case(dtype, size, tuple(arguments.functions)) for dtype, size in product]
-
-    features = softsign.cpu_features()
-    print(f"{cpu_model()}, {features['kernels']} kernels, threads: {threads}")
-    print(f"numpy {np.__version__}, softsign {softsign.__version__}")
     print(f"load average {os.getloadavg()[0]:.1f}: what else runs here disturbs the times")
     print(f"np.copyto bypasses the cache from {copy_threshold()}, ", end="")
-    print(f"softsign from {features['last_level_cache'] / MI:.3g} MiB")
+    print(f"softsign from {softsign.cpu_features()['last_level_cache'] / MI:.3g} MiB")
     for name, reason in missing.items():
         print(f"missing: {name} ({reason})")
 
@@ -480,17 +403,76 @@ def main(argv: Sequence[str] | None = None) -> int:
             if case.dtype in missing:
                 continue
             print(f"measuring {case.dtype} {size_label(case.size)}", file=sys.stderr)
-            measured = run(case, peers, threads, rounds)
+            measured = run(case, peers, arguments.threads, arguments.rounds)
             writer.writerows(map(asdict, measured))
             file.flush()
             rows += measured
-    print_rows(rows)
-    print(f"\nstored in {path}")
-    if not arguments.bars:
-        return 0
-    results = list(verdicts(rows, threads))
-    print_verdicts(results)
-    return int(any(v.measured > v.limit for v in results))
+    print(f"stored in {path}")
+    return rows
+
+
+def read(path: Path) -> list[Row]:
+    """Read the rows that `measure` stored."""
+    kinds: dict[Any, type] = {"str": str, "int": int, "float": float}
+    with path.open(newline="") as file:
+        return [
+            Row(**{field.name: kinds[field.type](line[field.name]) for field in fields(Row)})
+            for line in csv.DictReader(file)
+        ]
+
+
+def origin(rows: Sequence[Row]) -> str:
+    """Describe the machine and the versions that rows were measured with."""
+    modules = {peer.name: peer.modules[0] for peer in PEERS}
+    peers = {modules[row.name]: row.version for row in rows if modules.get(row.name, "numpy") != "numpy"}
+    one = rows[0]
+    return describe(one.cpu, one.kernels, one.threads, {"softsign": one.softsign, "NumPy": one.numpy} | peers)
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw ratios to np.copyto by size, in float32: softsign, the expression, peers fastest at some size."""
+    from matplotlib.figure import Figure
+
+    rows = [r for r in rows if (r.dtype, r.function) == ("float32", "softsign") and r.form != "in place"]
+    peers = [r for r in rows if r.name in LABELS]
+    sizes = sorted({r.size for r in rows})
+    best = (min((r for r in peers if r.size == size), key=lambda r: r.ratio).name for size in sizes)
+    figure = Figure(figsize=(6.8, 3.9), layout="constrained")
+    axes = figure.add_subplot(title="time of softsign(x) as a ratio to np.copyto, float32", xlabel="elements")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.axhline(1, color="0.5", linewidth=1, linestyle="--", label="np.copyto")
+    for name in dict.fromkeys(["softsign", "numpy", *best]):
+        line = {r.size: r.ratio for r in rows if r.name == name}
+        width = 3 if name == "softsign" else 1.5
+        axes.plot(*zip(*line.items(), strict=True), marker="o", linewidth=width, label=LABELS.get(name, name))
+    axes.set_xticks(sizes, map(size_label, sizes))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")
+    where = f"{rows[0].cpu}, {rows[0].kernels} kernels, threads: {rows[0].threads}"
+    figure.supxlabel(where, fontsize="small", color="0.4")
+    figure.savefig(path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure or read, print and store; return 1 if a target is missed."""
+    arguments = parse_arguments(argv)
+    section = section_to_write(arguments, f"ufuncs-{arguments.threads}")
+    if arguments.stored:
+        rows = read(arguments.stored)
+    else:
+        limit_threads(arguments.threads)
+        print(machine(arguments.threads))
+        product = itertools.product(arguments.dtypes, arguments.sizes)
+        cases = [Case(dtype, size, tuple(arguments.functions)) for dtype, size in product]
+        rows = measure(target_cases(arguments.threads) if arguments.targets else cases, arguments)
+    if not rows:
+        raise SystemExit("there is nothing to show: none of the dtypes can be measured here")
+    if arguments.plot:
+        plot(rows, arguments.plot)
+    aims = list(targets(rows, arguments.threads)) if arguments.targets else []
+    return conclude(list(ratio_tables(rows)), aims, section, origin(rows))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Labeled data for training: the digits that scikit-learn ships, and MNIST and CIFAR-10 from a folder.
 
-Files are only read, and nothing in them is trusted: sizes, types and labels are checked, and CIFAR-10's pickles are read by
-an unpickler that knows stand-ins for arrays and can call nothing else.
+Files are only read, and nothing in them is trusted: sizes, types and labels are checked, and CIFAR-10's
+pickles are read by an unpickler that knows stand-ins for arrays and can call nothing else.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from softsign.learn import digits
-from softsign.learn.shapeset import scaled
+from softsign.data import digits
+from softsign.data.shapeset import scaled
 
 __all__ = ["Dataset", "DatasetError", "load", "read_cifar10", "read_digits", "read_idx"]
 
@@ -51,10 +51,13 @@ class Dataset:
     Attributes
     ----------
     name : str
+        Name of the data set.
     train_x, valid_x, test_x : ndarray of float32, shape (examples, features)
+        Features, pixels for instance.
     train_label, valid_label, test_label : ndarray of int64, shape (examples,)
         Indices into `classes`.
     classes : tuple of str
+        Names of the classes.
     """
 
     name: str
@@ -73,11 +76,13 @@ def load(name_or_folder: str | os.PathLike[str]) -> Dataset:
     Parameters
     ----------
     name_or_folder : str or path-like
-        ``"digits"``, or a folder with the files of `read_idx` or `read_cifar10`. A folder named digits is ``"./digits"``.
+        ``"digits"``, or a folder with the files of `read_idx` or `read_cifar10`. A folder named digits is
+        ``"./digits"``.
 
     Returns
     -------
     Dataset
+        Examples for training, validation and test.
 
     Raises
     ------
@@ -100,17 +105,19 @@ def load(name_or_folder: str | os.PathLike[str]) -> Dataset:
     if any((place / _CIFAR_TRAIN[0]).exists() for place in (folder, folder / _CIFAR_FOLDER)):
         return read_cifar10(folder)
     raise DatasetError(
-        f"{folder} holds no data set: expected {_IDX_TRAIN[0]} (MNIST, or .gz) or {_CIFAR_TRAIN[0]} (CIFAR-10)"
+        f"{folder} holds no data set: expected {_IDX_TRAIN[0]} (MNIST, or .gz) "
+        f"or {_CIFAR_TRAIN[0]} (CIFAR-10)"
     )
 
 
 def read_digits() -> Dataset:
-    """Load the digits of `softsign.learn.digits`. Needs scikit-learn.
+    """Load the digits of `softsign.data.digits`. Needs scikit-learn.
 
     Returns
     -------
     Dataset
-        8x8 pixels, standardized. The last fifth of the training scans is held out for validation: 1,078, 269 and 450 scans.
+        8x8 pixels, standardized. The last fifth of the training scans is held out for validation: 1,078, 269
+        and 450 scans.
     """
     scans = digits.load()
     train_x, test_x = (x.reshape(len(x), -1) for x in (scans.train_x, scans.test_x))
@@ -130,25 +137,26 @@ def read_digits() -> Dataset:
 def read_idx(folder: str | os.PathLike[str]) -> Dataset:
     """Read MNIST, or a set in its format, from four IDX files.
 
-    They are named train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
-    each plain or compressed with the suffix .gz.
+    They are named train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+    t10k-labels-idx1-ubyte, each plain or compressed with the suffix .gz.
 
     Parameters
     ----------
     folder : path-like
+        Folder with the four files.
 
     Returns
     -------
     Dataset
-        Pixels row by row, from 0 (paper) to 1 (ink). The last sixth of the training images is held out for validation:
-        of MNIST 10,000, which leaves 50,000.
+        Pixels row by row, from 0 (paper) to 1 (ink). The last sixth of the training images is held out for
+        validation: of MNIST 10,000, which leaves 50,000.
 
     Raises
     ------
     DatasetError
-        If a file is missing, cannot be decompressed, is not IDX of unsigned bytes with the right number of dimensions, is
-        shorter or longer than its header says, or has a label over 9; or if images and labels do not agree in number,
-        training and test images in size; or if there are too few to hold some out.
+        If a file is missing, cannot be decompressed, is not IDX of unsigned bytes with the right number of
+        dimensions, is shorter or longer than its header says, or has a label over 9; or if images and labels
+        do not agree in number, training and test images in size; or if there are too few to hold some out.
 
     References
     ----------
@@ -169,25 +177,26 @@ def read_idx(folder: str | os.PathLike[str]) -> Dataset:
 def read_cifar10(folder: str | os.PathLike[str]) -> Dataset:
     """Read CIFAR-10 from its "python version": data_batch_1 to data_batch_5 and test_batch.
 
-    The files are pickles, which could run any code when loaded in the usual way. Here they cannot: the unpickler
-    refuses, by name, all but what a pickled array of bytes is made of, and calls only the functions of this module.
+    The files are pickles, which could run any code when loaded in the usual way. Here they cannot: the
+    unpickler refuses, by name, all but what a pickled array of bytes is made of, and calls only the functions
+    of this module.
 
     Parameters
     ----------
     folder : path-like
-        With the files, or with the folder cifar-10-batches-py that has them.
+        Folder with the files, or with the folder cifar-10-batches-py that has them.
 
     Returns
     -------
     Dataset
-        The red, the green and the blue plane of 32x32 pixels, row by row, from -1 to 1. The last fifth of the training
-        images is held out for validation: 10,000, which leaves 40,000.
+        The red, the green and the blue plane of 32x32 pixels, row by row, from -1 to 1. The last fifth of the
+        training images is held out for validation: 10,000, which leaves 40,000.
 
     Raises
     ------
     DatasetError
-        If a file is missing, is no pickle, asks for something that is refused, or does not hold 3,072 bytes and one label
-        from 0 to 9 for each image; or if there are too few to hold some out.
+        If a file is missing, is no pickle, asks for something that is refused, or does not hold 3,072 bytes
+        and one label from 0 to 9 for each image; or if there are too few to hold some out.
 
     References
     ----------
@@ -248,14 +257,14 @@ def _read_idx_pair(folder: Path, images_name: str, labels_name: str) -> tuple[By
 
 
 def _read_idx_file(path: Path, dimensions: int) -> tuple[Path, Bytes]:
-    """Read the array of an IDX file, or of a compressed one, and return with it the path of the file that there is."""
+    """Read the array of an IDX file, plain or compressed, and return it after the path of the file."""
     path, content = _content(path)
     header = 4 + 4 * dimensions
     expected = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
     if content[:4] != expected:
         raise DatasetError(
-            f"{path} begins with the bytes {content[:4].hex(' ') or '(none)'}, but an IDX file of unsigned bytes in "
-            f"{dimensions} dimension{'s'[: dimensions > 1]} begins with {expected.hex(' ')}"
+            f"{path} begins with the bytes {content[:4].hex(' ') or '(none)'}, but an IDX file of unsigned "
+            f"bytes in {dimensions} dimension{'s'[: dimensions > 1]} begins with {expected.hex(' ')}"
         )
     if len(content) < header:
         raise DatasetError(f"{path} is truncated: it holds {len(content)} bytes, but its header has {header}")
@@ -334,7 +343,7 @@ class _Encode:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads arrays of bytes, bytes, str, list, tuple, dict, int and the like; refuses whatever else has a name."""
+    """Reads arrays of bytes, str, list, dict, int and the like; refuses whatever else has a name."""
 
     ADMITTED: ClassVar[dict[tuple[str, str], Any]] = {
         ("numpy.core.multiarray", "_reconstruct"): _PickledArray,

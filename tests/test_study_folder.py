@@ -1,4 +1,4 @@
-"""softsign.learn.study: grids, results that last, and what happens when something is killed, damaged or in the way."""
+"""softsign.study.folder: results that last, whatever is killed, damaged or in the way."""
 
 import json
 import multiprocessing
@@ -6,27 +6,46 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from softsign.learn.study import FILE, PRESETS, Study, StudyError, dask_workers, grid, local_workers, preset
-from softsign.learn.training import Result, Run, checkpoint_path, train
+from softsign.data.files import DatasetError
+from softsign.study import folder, training
+from softsign.study.folder import FILE, Study, StudyError, dask_workers, local_workers
+from softsign.study.runs import Trial
+from softsign.study.training import checkpoint_path, train
 from tests.helpers import in_session, started, wait_until
-from tests.test_training import SMALL, small, without_time
-
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+from tests.test_study_runs import small
+from tests.test_study_training import without_time
 
 LONG = 10**6  # updates: hours
+SECONDS = 1500  # updates: a second or two
 
 
-def runs(count: int = 2, **changes: Any) -> list[Run]:
+def trials(count: int = 2, **changes: Any) -> list[Trial]:
     return [small(seed=seed, **changes) for seed in range(count)]
 
 
-def results_of(study: Study) -> dict[str, Result]:
+def results_of(study: Study) -> dict[str, Any]:
     return {name: without_time(result) for name, result in study.results.items()}
+
+
+def results_alone(study: Study, folder: Path) -> dict[str, Any]:
+    return {trial.name: without_time(train(trial, folder)) for trial in study.trials}
+
+
+def threads() -> ThreadPoolExecutor:
+    """Workers in this process, for what does not depend on processes; one of them trains at a time."""
+    return ThreadPoolExecutor(2)
+
+
+@pytest.fixture
+def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(folder, "POLL", 0.02)
 
 
 class InterruptError(Exception):
@@ -34,84 +53,45 @@ class InterruptError(Exception):
 
 
 def interrupt_when_trained(under_way: Mapping[str, int]) -> None:
-    if len(under_way) == 2 and min(under_way.values()) > 0:
+    if any(updates > 0 for updates in under_way.values()):
         raise InterruptError
 
 
-def test_grid_combines_each_with_each() -> None:
-    arguments = dict(
-        SMALL,
-        activations=["tanh", "relu"],
-        initializations=["standard"],
-        depths=[1, 2],
-        rates=[0.1],
-        seeds=[0, 1, 1],
-    )
-    for name in ("activation", "initialization", "depth", "rate", "seed"):
-        del arguments[name]
-    found = grid(**arguments)
-    assert len(found) == len(set(found)) == 8
-    assert {(run.activation, run.depth, run.seed) for run in found} == {
-        (activation, depth, seed) for activation in ("tanh", "relu") for depth in (1, 2) for seed in (0, 1)
-    }
-    assert len({run.name for run in found}) == 8
-    with pytest.raises(ValueError, match="rates is empty, but must have one item or more"):
-        grid(**arguments | {"rates": []})
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets(name: str) -> None:
-    found = preset(name)
-    assert len(found) == len({run.name for run in found})
-    changed = preset(name, width=7, seeds=[3])
-    assert {(run.width, run.seed) for run in changed} == {(7, 3)}
-
-
-def test_the_papers_preset_is_its_protocol() -> None:
-    for run in preset("paper"):
-        assert (run.width, run.batch, run.updates, run.momentum) == (1000, 10, 5_000_000, 0)
-    assert {run.depth for run in preset("paper")} == {1, 2, 3, 4, 5}
-
-
-def test_unknown_preset() -> None:
-    with pytest.raises(ValueError, match="preset is 'huge', but must be one of quick, deep, paper"):
-        preset("huge")
-
-
 def test_results_are_those_of_training_alone_and_last(tmp_path: Path) -> None:
-    study = Study(tmp_path / "a", runs())
+    study = Study(tmp_path / "a", trials())
+    assert not (tmp_path / "a").exists()  # until it runs
     seen: list[str] = []
     with local_workers(2) as executor:
-        study.run(executor, finished=lambda run, result: seen.append(run.name))
-    assert sorted(seen) == sorted(run.name for run in study.runs)
+        study.run(executor, finished=lambda trial, result: seen.append(trial.name))
+    assert sorted(seen) == sorted(trial.name for trial in study.trials)
     assert [file.name for file in (tmp_path / "a").iterdir()] == [FILE]
-    alone = {run.name: without_time(train(run, tmp_path)) for run in runs()}
+    alone = results_alone(study, tmp_path)
     assert results_of(study) == alone
     again = Study(tmp_path / "a")
-    assert again.runs == runs()
+    assert again.trials == trials()
     assert results_of(again) == alone
     assert again.remaining() == []
     assert again.environment == study.environment
     assert set(again.environment) == {"softsign", "Python", "NumPy", "PyTorch", "processor", "cores"}
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_an_interrupted_study_goes_on(tmp_path: Path) -> None:
-    updates = 4000
-    study = Study(tmp_path / "a", runs(3, updates=updates))
-    with pytest.raises(InterruptError), local_workers(2) as executor:
+    study = Study(tmp_path / "a", trials(updates=SECONDS))
+    with pytest.raises(InterruptError), threads() as executor:
         study.run(executor, interrupt_when_trained)
     left = {file.name for file in study.folder.iterdir()}
-    assert left == {FILE, *(checkpoint_path(run, "").name for run in study.runs[:2])}
+    assert left == {FILE, checkpoint_path(study.trials[0], "").name}
     assert study.results == {}
-    again = Study(tmp_path / "a", runs(3, updates=updates))
-    with local_workers(2) as executor:
+    again = Study(tmp_path / "a", trials(updates=SECONDS))
+    with threads() as executor:
         again.run(executor)
     assert [file.name for file in study.folder.iterdir()] == [FILE]
-    assert results_of(again) == {run.name: without_time(train(run, tmp_path)) for run in study.runs}
+    assert results_of(again) == results_alone(study, tmp_path)
 
 
 def test_a_killed_worker_is_told_and_the_other_leaves_a_checkpoint(tmp_path: Path) -> None:
-    study = Study(tmp_path, runs(updates=LONG))
+    study = Study(tmp_path, trials(updates=LONG))
 
     def kill_one(under_way: Mapping[str, int]) -> None:
         if len(under_way) == 2 and min(under_way.values()) > 0:
@@ -127,7 +107,9 @@ def test_a_killed_worker_is_told_and_the_other_leaves_a_checkpoint(tmp_path: Pat
 
 KILLED = """
 import sys
-from softsign.learn.study import Study, local_workers
+from softsign.study import training
+from softsign.study.folder import Study, local_workers
+training.REPORT_EVERY = 0.0  # in the workers, too, which begin with this script
 study = Study(sys.argv[1])
 if __name__ == "__main__":
     with local_workers(2) as executor:
@@ -136,62 +118,75 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
-    """They notice, leave checkpoints, and end; the study goes on from there to the bit."""
-    study = Study(tmp_path / "a", runs(updates=5000))
+    """They notice, leave checkpoints, and end, though a third trial waits; the study goes on to the bit."""
+    study = Study(tmp_path / "a", trials(3, updates=SECONDS))
+    study.save()
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     with started(sys.executable, "-W", "ignore", script, study.folder) as process:
-        wait_until(lambda: all(read(study.folder / f"{run.name}.progress") > 0 for run in study.runs))
+        wait_until(lambda: any(read(study.folder / f"{trial.name}.progress") > 0 for trial in study.trials))
         process.kill()
         process.wait()
         wait_until(lambda: not in_session(process.pid))
-    assert all(checkpoint_path(run, study.folder).exists() for run in study.runs)
+    assert 1 <= len(list(study.folder.glob("*.checkpoint"))) <= 2
     assert not list(study.folder.glob("*.progress"))
     again = Study(study.folder)
-    with local_workers(2) as executor:
+    with threads() as executor:
         again.run(executor)
     assert all(result["notes"] == [] for result in again.results.values())
-    assert results_of(again) == {run.name: without_time(train(run, tmp_path)) for run in study.runs}
+    assert results_of(again) == results_alone(study, tmp_path)
 
 
 def read(path: Path) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
 
 
-def test_an_error_in_a_run_stops_the_others(tmp_path: Path) -> None:
+def test_an_error_in_a_training_stops_the_others(tmp_path: Path) -> None:
     """The folder of a data set that is there when the study begins and gone when the worker looks."""
     study = Study(tmp_path, [small(data=str(tmp_path / "nowhere")), small(updates=LONG)])
-    with pytest.raises(Exception, match="nowhere"), local_workers(2) as executor:
+    with pytest.raises(DatasetError, match="nowhere"), threads() as executor:
         study.run(executor)
     assert Study(tmp_path).results == {}
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    study, other = Study(tmp_path, runs(updates=LONG)), Study(tmp_path)
+    study = Study(tmp_path, trials(updates=LONG))
+    study.save()
+    other = Study(tmp_path)
 
     def run_other(under_way: Mapping[str, int]) -> None:
-        with local_workers(1) as second:
+        with threads() as second:
             other.run(second, lambda under_way: pytest.fail("two processes run one study"))
 
     with (
         pytest.raises(StudyError, match="is in use: another process runs this study"),
-        local_workers(2) as executor,
+        threads() as executor,
     ):
         study.run(executor, run_other)
 
 
-def test_a_study_of_other_runs_is_left_alone(tmp_path: Path) -> None:
-    Study(tmp_path, runs())
+def test_a_study_of_other_trials_is_left_alone(tmp_path: Path) -> None:
+    Study(tmp_path, trials()).save()
     before = (tmp_path / FILE).read_bytes()
     with pytest.raises(
-        StudyError, match=r"holds a study of other runs \(updates 150 instead of 160\); choose another folder"
+        StudyError,
+        match=r"holds a study of other trials \(updates 150 instead of 160\); choose another folder",
     ):
-        Study(tmp_path, runs(updates=160))
+        Study(tmp_path, trials(updates=160))
     with pytest.raises(StudyError, match="seed 0, 1 instead of 0, 1, 2"):
-        Study(tmp_path, runs(3))
-    with pytest.raises(StudyError, match="of other runs"):
-        Study(tmp_path, runs()[::-1])
+        Study(tmp_path, trials(3))
+    with pytest.raises(StudyError, match="of other trials"):
+        Study(tmp_path, trials()[::-1])
     assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_each_trial_and_each_result_has_a_line(tmp_path: Path) -> None:
+    study = Study(tmp_path, trials())
+    study.results = {study.trials[0].name: train(study.trials[0], tmp_path)}
+    study.save()
+    lines = (tmp_path / FILE).read_text().splitlines()
+    assert [line.startswith('{"data":"digits"') for line in lines] == [False, True, True, False, False, False]
+    assert lines[4].startswith(f'"{study.trials[0].name}":{{"dataset":"digits"')
 
 
 @pytest.mark.parametrize(
@@ -200,23 +195,32 @@ def test_a_study_of_other_runs_is_left_alone(tmp_path: Path) -> None:
         lambda content: content[:-10],
         lambda content: b"",
         lambda content: b"[]",
-        lambda content: content.replace(b'"format":1', b'"format":2'),
+        lambda content: content.replace(b'"format":2', b'"format":3'),
         lambda content: content.replace(b'"depth":3', b'"depth":-3'),
         lambda content: content.replace(b'"depth":3', b'"deep":3'),
-        lambda content: content.replace(b'"runs"', b'"Runs"'),
+        lambda content: content.replace(b'"trials"', b'"runs"'),
+        lambda content: content.replace(b'"results":{', b'"results":{"x":{"updates":3}'),
+        lambda content: content.replace(b'"results":{', b'"results":{"x":7'),
+        lambda content: b"[" * 100_000,
         lambda content: b"\xff" + content,
     ],
 )
 def test_a_damaged_study_is_told(tmp_path: Path, damage: Any) -> None:
-    Study(tmp_path, runs())
+    Study(tmp_path, trials()).save()
     file = tmp_path / FILE
     file.write_bytes(damage(file.read_bytes()))
     before = file.read_bytes()
     with pytest.raises(
         StudyError, match=r"study.json is damaged \(.*\); remove it, or choose another folder"
     ):
-        Study(tmp_path, runs())
+        Study(tmp_path, trials())
     assert file.read_bytes() == before
+
+
+def test_a_study_of_an_earlier_format_is_told(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"format":1,"runs":[],"results":{},"environment":{}}')
+    with pytest.raises(StudyError, match="is of an earlier version, whose studies this one does not read"):
+        Study(tmp_path)
 
 
 def test_no_study(tmp_path: Path) -> None:
@@ -224,25 +228,22 @@ def test_no_study(tmp_path: Path) -> None:
         Study(tmp_path)
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fills up while a run ends: the study in the file is whole, and the run is not lost."""
-    study = Study(tmp_path, runs(1, updates=4000))
+    """The disk fills up while a training ends: the file is whole, and the training is not lost."""
+    study = Study(tmp_path, trials(1, updates=SECONDS))
 
     def full(path: Any, *, overwrite: bool) -> Any:
         raise OSError(28, "No space left on device", str(path))
 
-    def interrupt(under_way: Mapping[str, int]) -> None:
-        if under_way and min(under_way.values()) > 0:
-            raise InterruptError
-
-    with pytest.raises(InterruptError), local_workers(1) as executor:
-        study.run(executor, interrupt)
-    monkeypatch.setattr("softsign.learn.study.written_whole", full)
-    with pytest.raises(OSError, match="No space left"), local_workers(1) as executor:
+    with pytest.raises(InterruptError), threads() as executor:
+        study.run(executor, interrupt_when_trained)
+    monkeypatch.setattr("softsign.study.folder.written_whole", full)
+    with pytest.raises(OSError, match="No space left"), threads() as executor:
         study.run(executor)
-    assert checkpoint_path(study.runs[0], tmp_path).exists()
+    assert checkpoint_path(study.trials[0], tmp_path).exists()
     assert Study(tmp_path).results == {}
 
 
@@ -252,11 +253,11 @@ def test_workers_must_be_one_or_more() -> None:
 
 
 def test_results_are_json(tmp_path: Path) -> None:
-    study = Study(tmp_path, [small(activation="relu", rate=1e9), small(updates=0)])
-    with local_workers(1) as executor:
+    study = Study(tmp_path, [small(activation="relu", learning_rate=1e9), small(updates=0)])
+    with threads() as executor:
         study.run(executor)
     content = json.loads((tmp_path / FILE).read_text(), parse_constant=pytest.fail)
-    assert [result["diverged"] for result in content["results"].values()] == [True, False]
+    assert [content["results"][trial.name]["diverged"] for trial in study.trials] == [True, False]
 
 
 @pytest.fixture(scope="module")
@@ -266,26 +267,29 @@ def cluster() -> Any:
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, host="127.0.0.1"
     ) as cluster:
+        with distributed.Client(cluster) as client:
+            client.run(exec, "from softsign.study import training; training.REPORT_EVERY = 0.0")
         yield cluster
 
 
 def test_dask_gives_the_same_results(tmp_path: Path, cluster: Any) -> None:
-    study = Study(tmp_path / "a", runs())
+    study = Study(tmp_path / "a", trials())
     with dask_workers(cluster.scheduler_address) as executor:
         study.run(executor)
-    assert results_of(study) == {run.name: without_time(train(run, tmp_path)) for run in runs()}
+    assert results_of(study) == results_alone(study, tmp_path)
     assert [file.name for file in study.folder.iterdir()] == [FILE]
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_an_interrupted_study_on_dask_goes_on(tmp_path: Path, cluster: Any) -> None:
-    study = Study(tmp_path / "a", runs(updates=4000))
+    study = Study(tmp_path / "a", trials(updates=SECONDS))
     with pytest.raises(InterruptError), dask_workers(cluster.scheduler_address) as executor:
         study.run(executor, interrupt_when_trained)
     wait_until(lambda: not list(study.folder.glob("*.progress")))
-    assert all(checkpoint_path(run, study.folder).exists() for run in study.runs)
+    assert any(checkpoint_path(trial, study.folder).exists() for trial in study.trials)
     with dask_workers(cluster.scheduler_address) as executor:
         study.run(executor)
-    assert results_of(study) == {run.name: without_time(train(run, tmp_path)) for run in study.runs}
+    assert results_of(study) == results_alone(study, tmp_path)
 
 
 class Elsewhere:
@@ -294,12 +298,12 @@ class Elsewhere:
     def __init__(self, executor: Any, folder: Path) -> None:
         self.executor, self.folder = executor, folder
 
-    def submit(self, work: Any, run: Run, folder: str) -> Any:
-        return self.executor.submit(work, run, str(self.folder))
+    def submit(self, work: Any, trial: Trial, folder: str) -> Any:
+        return self.executor.submit(work, trial, str(self.folder))
 
 
 def test_a_folder_that_dask_does_not_share(tmp_path: Path, cluster: Any) -> None:
-    study = Study(tmp_path / "a", runs(1))
+    study = Study(tmp_path / "a", trials(1))
     (tmp_path / "b").mkdir()
     with dask_workers(cluster.scheduler_address) as executor:
         elsewhere: Any = Elsewhere(executor, tmp_path / "b")

@@ -1,16 +1,16 @@
 """Shapeset-3x2: an endless set of drawn images, made anew from its published description.
 
-Glorot and Bengio (2010) trained on images of 32x32 pixels with one or two shapes out of three kinds (triangle,
-parallelogram, ellipse) at random places, sizes, proportions and angles. What kinds are there is to be told, which makes
-nine classes; one shape may hide about half of another. No image comes twice, so the error measures optimization alone. An
-answer that is always "triangle" is wrong in 5 of 6 cases (83.33 %).
+Glorot and Bengio (2010) trained on images of 32x32 pixels with one or two shapes out of three kinds
+(triangle, parallelogram, ellipse) at random places, sizes, proportions and angles. Their kinds make nine
+classes; one shape may hide about half of another. No image comes twice, so the error measures optimization
+alone. An answer that is always "triangle" is wrong in 5 of 6 cases (83.33 %).
 
-`generate` makes images in this process, `Stream` in worker processes. NumPy is all that either needs.
+`generate` makes images in this process, `Batches` in worker processes. NumPy is all that either needs.
 
 References
 ----------
-X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010,
-section 2.1.
+X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
+2010, section 2.1.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import signal
 import subprocess
 import sys
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CLASSES", "Scenes", "Shapes", "Stream", "draw", "generate", "paint", "picture", "scaled"]
+__all__ = ["CLASSES", "Batches", "Scenes", "Shapes", "draw", "generate", "paint", "scaled"]
 
 #: Names of the classes, in the order of the labels.
 CLASSES = (
@@ -51,10 +51,8 @@ DARK, LIGHT = (0, 114), (141, 255)  # gray levels, from 0 to 0.45 and from 0.55 
 HIDDEN = 0.5  # largest part of the first shape that the second may hide, by the estimate in `_hidden`
 ATTEMPTS = 50  # at placing the second shape, before it is left out
 
-#: Images per piece of work of a `Stream`, about.
-CHUNK = 1000
-#: Images painted at a time: their 20 edges x 32 rows in float64 fit the second-level cache.
-_BLOCK = 64
+CHUNK = 1000  # images per piece of work of `Batches`, about
+_BLOCK = 64  # images painted at a time: their 20 edges x 32 rows in float64 fit the second-level cache
 
 Images = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -71,6 +69,7 @@ class Shapes(NamedTuple):
     center : ndarray of complex128, shape (n,)
         Centroid of the corners.
     area : ndarray of float64, shape (n,)
+        Area of the polygon.
     """
 
     corners: NDArray[np.complex128]
@@ -78,7 +77,13 @@ class Shapes(NamedTuple):
     area: NDArray[np.float64]
 
     def of(self, images: Any) -> Shapes:
-        """Return the shapes of some of the images, in NumPy's indexing."""
+        """Return the shapes of some of the images.
+
+        Parameters
+        ----------
+        images : slice or ndarray of int or bool, shape (k,) or (n,)
+            Which images, in NumPy's indexing.
+        """
         return Shapes(self.corners[:, images], self.center[images], self.area[images])
 
 
@@ -92,7 +97,7 @@ class Scenes(NamedTuple):
     both : ndarray of bool, shape (n,)
         Whether the second shape counts.
     kinds : ndarray of int64, shape (2, n)
-        Of the two shapes: 0, 1, 2 for triangle, parallelogram, ellipse.
+        Kinds of the two shapes: 0, 1, 2 for triangle, parallelogram, ellipse.
     levels : ndarray of uint8, shape (3, n)
         Gray levels of the background and of the two shapes.
     """
@@ -115,16 +120,17 @@ def generate(rng: np.random.Generator, n: int) -> tuple[Images, Labels]:
     Parameters
     ----------
     rng : numpy.random.Generator
+        Source of the scenes.
     n : int
-        How many, 0 or more.
+        Number of images, 0 or more.
 
     Returns
     -------
     images : ndarray of float32, shape (n, 32, 32)
         From -1 (black) to 1 (white).
     labels : ndarray of int64, shape (n,)
-        Indices into `CLASSES`. The probabilities are 1/6 for each kind alone, 1/18 for two of the same kind and 1/9
-        for each other pair.
+        Indices into `CLASSES`. The probabilities are 1/6 for each kind alone, 1/18 for two of the same kind
+        and 1/9 for each other pair.
 
     Raises
     ------
@@ -142,15 +148,17 @@ def generate(rng: np.random.Generator, n: int) -> tuple[Images, Labels]:
 
 
 def scaled(levels: Bytes) -> Images:
-    """Map gray levels to [-1, 1] by (2 level - 255) / 255, rounded once, so that inverted images are negated ones.
+    """Map gray levels to [-1, 1] by (2 level - 255) / 255, rounded once: inverted images are negated ones.
 
     Parameters
     ----------
-    levels : ndarray of uint8
+    levels : ndarray of uint8, any shape
+        Gray levels.
 
     Returns
     -------
     ndarray of float32, of the same shape
+        From -1 (black) to 1 (white).
     """
     values = levels.astype(np.float32)
     values *= 2
@@ -163,22 +171,26 @@ def draw(rng: np.random.Generator, n: int) -> Scenes:
     """Draw what is to be seen in images, by these rules.
 
     * One shape or two, with equal probability, each of a kind drawn from three.
-    * The background's level is uniform in 0 to 114 and that of each shape in 141 to 255; half of the images are inverted.
-    * A shape starts as a regular polygon inscribed in a circle, turned by a random part of the angle that maps it onto
-      itself. It is scaled along two axes, each to 6.4 to 25.6 pixels, the larger one horizontal; turned until its base is
-      horizontal; turned by a random multiple of 1/255 of a full turn; and moved to a random place 1 pixel or more from the
-      edges.
-    * A second shape that hides too much of the first is drawn again, up to 50 times in all; then it is left out.
+    * The background's level is uniform in 0 to 114 and that of each shape in 141 to 255; half of the images
+      are inverted.
+    * A shape starts as a regular polygon inscribed in a circle, turned by a random part of the angle that
+      maps it onto itself. It is scaled along two axes, each to 6.4 to 25.6 pixels, the larger one horizontal;
+      turned until its base is horizontal; turned by a random multiple of 1/255 of a full turn; and moved to a
+      random place 1 pixel or more from the edges.
+    * A second shape that hides too much of the first is drawn again, up to 50 times in all; then it is left
+      out.
 
     Parameters
     ----------
     rng : numpy.random.Generator
+        Source of the scenes.
     n : int
-        How many images, 0 or more.
+        Number of images, 0 or more.
 
     Returns
     -------
     Scenes
+        What there is to see.
 
     Raises
     ------
@@ -227,8 +239,9 @@ def _shift(rng: np.random.Generator, corners: NDArray[np.float64]) -> NDArray[np
 def _hidden(first: Shapes, second: Shapes) -> NDArray[np.float64]:
     """Estimate which part of the first shape the second one hides.
 
-    With d the distance of the centers and p the sum of how far the shapes reach towards each other on the line through them,
-    it is ``(1 - 2**(-(p - d) / d)) * area of the second / area of the first`` if p > d, else 0.
+    With d the distance of the centers and p the sum of how far the shapes reach towards each other on the
+    line through them, it is ``(1 - 2**(-(p - d) / d)) * area of the second / area of the first`` if p > d,
+    else 0.
     """
     between = second.center - first.center
     between[between == 0] = 1e-9  # any direction will do
@@ -248,6 +261,7 @@ def paint(scenes: Scenes) -> Bytes:
     Parameters
     ----------
     scenes : Scenes
+        What there is to see in n images.
 
     Returns
     -------
@@ -281,35 +295,35 @@ def _filled(corners: NDArray[np.complex128]) -> NDArray[np.bool_]:
     return np.asarray((left <= middles) & (middles <= right))
 
 
-class Stream:
-    """An endless stream of batches that worker processes draw.
+class Batches:
+    """Endless batches that worker processes draw.
 
-    Batch number i depends on `seed`, `batch` and i alone, and not on the number of workers or their speed, so ``start=i``
-    goes on exactly where another stream stopped. Each worker is a Python interpreter that loads NumPy alone, stays a
-    chunk of some 1000 images ahead, and ends when the stream is closed or its process ends, however that happens.
-    Ctrl-C reaches the consumer alone.
+    Batch number i depends on `seed`, `batch_size` and i alone, and not on the number of workers or their
+    speed, so ``start=i`` goes on exactly where others stopped. Each worker is a Python interpreter that loads
+    NumPy alone, stays a chunk of some 1000 images ahead, and ends when the batches are closed or its process
+    ends, however that happens. Ctrl-C reaches the consumer alone.
 
     Parameters
     ----------
-    batch : int
+    batch_size : int
         Images per batch, 1 or more.
     seed : int
-        0 or more. Other streams come from other seeds.
+        Seed of the images, 0 or more.
     workers : int
-        Processes, 1 or more.
+        Number of processes, 1 or more.
     start : int
         Number of the first batch, 0 or more.
 
     Attributes
     ----------
     position : int
-        Number of the batch that comes next: the `start` of a stream that goes on from here.
+        Number of the batch that comes next: the `start` of batches that go on from here.
 
     Yields
     ------
-    images : ndarray of float32, shape (batch, 1024)
+    images : ndarray of float32, shape (batch_size, 1024)
         Row by row; from -1 (black) to 1 (white).
-    labels : ndarray of int64, shape (batch,)
+    labels : ndarray of int64, shape (batch_size,)
         Indices into `CLASSES`.
 
     Raises
@@ -317,30 +331,30 @@ class Stream:
     ValueError
         If a parameter is out of its range.
     RuntimeError
-        On iteration, when a worker has ended, or the stream is closed. An exception in the middle of iteration, Ctrl-C
-        included, closes the stream.
+        On iteration, when a worker has ended, or the batches are closed. An exception in the middle of
+        iteration, Ctrl-C included, closes them.
 
     Examples
     --------
-    >>> with Stream(10, seed=0, workers=1) as stream:
-    ...     images, labels = next(stream)
-    >>> images.shape, labels.shape, stream.position
+    >>> with Batches(10, seed=0, workers=1) as batches:
+    ...     images, labels = next(batches)
+    >>> images.shape, labels.shape, batches.position
     ((10, 1024), (10,), 1)
     """
 
-    def __init__(self, batch: int, seed: int, workers: int = 2, start: int = 0) -> None:
-        _check_integer("Stream", "batch", batch, 1)
-        _check_integer("Stream", "seed", seed, 0)
-        _check_integer("Stream", "workers", workers, 1)
-        _check_integer("Stream", "start", start, 0)
+    def __init__(self, batch_size: int, seed: int, workers: int = 2, start: int = 0) -> None:
+        _check_integer("Batches", "batch_size", batch_size, 1)
+        _check_integer("Batches", "seed", seed, 0)
+        _check_integer("Batches", "workers", workers, 1)
+        _check_integer("Batches", "start", start, 0)
         self.position = start
-        self._batch = batch
-        self._batches = max(1, CHUNK // batch)  # per chunk
+        self._batch_size = batch_size
+        self._per_chunk = max(1, CHUNK // batch_size)
         self._seed = seed
         self._count = workers
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._chunk: tuple[Images, Labels] | None = None
-        first = start // self._batches
+        first = start // self._per_chunk
         try:
             for number in range(first, first + workers):
                 self._workers[number % workers] = self._start_worker(number)
@@ -355,12 +369,12 @@ class Stream:
     def __next__(self) -> tuple[Images, Labels]:
         """Return the next batch."""
         if not self._workers:
-            raise RuntimeError(f"the Stream is closed; start={self.position} of a new one goes on from here")
-        number, index = divmod(self.position, self._batches)
+            raise RuntimeError(f"the Batches are closed; start={self.position} of new ones goes on from here")
+        number, index = divmod(self.position, self._per_chunk)
         if self._chunk is None or index == 0:
             self._chunk = self._receive(number)
         images, labels = self._chunk
-        rows = slice(index * self._batch, (index + 1) * self._batch)
+        rows = slice(index * self._batch_size, (index + 1) * self._batch_size)
         self.position += 1
         return images[rows], labels[rows]
 
@@ -371,7 +385,7 @@ class Stream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the stream."""
+        """Close the batches."""
         self.close()
 
     def close(self) -> None:
@@ -382,9 +396,10 @@ class Stream:
             worker.communicate()
 
     def _start_worker(self, first: int) -> subprocess.Popen[bytes]:
-        # A plain process instead of multiprocessing's, which would run the consumer's main module again, PyTorch and
-        # all. A session of its own keeps the terminal's Ctrl-C from it; -P keeps this folder out of its imports.
-        arguments = (self._seed, first, self._count, self._batches * self._batch)
+        # A plain process instead of multiprocessing's, which would run the consumer's main module again,
+        # PyTorch and all. A session of its own keeps the terminal's Ctrl-C from it; -P keeps this folder out
+        # of its imports.
+        arguments = (self._seed, first, self._count, self._per_chunk * self._batch_size)
         return subprocess.Popen(
             [sys.executable, "-P", __file__, *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -394,7 +409,7 @@ class Stream:
 
     def _receive(self, number: int) -> tuple[Images, Labels]:
         worker = self._workers[number % self._count]
-        images = np.empty((self._batches * self._batch, SIZE * SIZE), np.uint8)
+        images = np.empty((self._per_chunk * self._batch_size, SIZE * SIZE), np.uint8)
         labels = np.empty(len(images), np.uint8)
         try:
             for part in (images, labels):
@@ -409,39 +424,9 @@ class Stream:
         status = worker.wait()
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return (
-            f"worker {index} of the Stream, process {worker.pid}, {how}; "
-            f"start={self.position} of a new Stream goes on from here"
+            f"worker {index} of the Batches, process {worker.pid}, {how}; "
+            f"start={self.position} of new ones goes on from here"
         )
-
-
-def picture(target: str | os.PathLike[str] | BinaryIO, seed: int = 0) -> None:
-    """Draw a sheet of samples, one row for each class, with the name of the class. Needs matplotlib.
-
-    Parameters
-    ----------
-    target : path-like or binary file
-        The image file to write; its suffix tells the format. An open file gets a PNG.
-    seed : int
-        Of the samples, 0 or more.
-    """
-    from matplotlib.figure import Figure
-
-    columns, pitch = 10, SIZE + 2
-    # The rarest classes come up 111 times on average; fewer than 10 times, less than once in 1e30 sheets.
-    images, labels = generate(np.random.default_rng(seed), 2000)
-    sheet = np.full((len(CLASSES) * pitch, columns * pitch), np.nan, np.float32)
-    for row in range(len(CLASSES)):
-        for column, image in enumerate(images[labels == row][:columns]):
-            top, left = row * pitch + 1, column * pitch + 1
-            sheet[top : top + SIZE, left : left + SIZE] = image
-    figure = Figure(figsize=(10, 7.6), dpi=150)
-    axes = figure.add_subplot(facecolor="#56B4E9")  # between the images, which are gray all over
-    axes.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
-    axes.set_yticks(
-        np.arange(len(CLASSES)) * pitch + pitch / 2, [name.replace(" and ", "\nand ") for name in CLASSES]
-    )
-    axes.set_xticks([])
-    figure.savefig(target, bbox_inches="tight")
 
 
 def _check_integer(function: str, name: str, value: object, least: int) -> None:

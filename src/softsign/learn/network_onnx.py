@@ -1,4 +1,4 @@
-"""The digits network of `softsign.learn.digits` in ONNX: exported, and trained inside ONNX Runtime from its gradient graph."""
+"""The network of `softsign.learn.network` in ONNX: exported, and trained inside ONNX Runtime."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
-from softsign.learn.digits import MOMENTUM, WEIGHT_DECAY, Array, Labels, Network
+from softsign.learn.network import MOMENTUM, WEIGHT_DECAY, Array, Labels, Network
 from softsign.onnx import gradients, sgd_step, to_model
 from softsign.operator import Net
 
-__all__ = ["OnnxLearner", "network_model", "session", "training_step"]
+__all__ = ["OnnxLearner", "network_model", "parameters", "session", "training_step"]
 
 
 def network_model(network: Network, *, loss: bool = False) -> ModelProto:
@@ -20,14 +20,16 @@ def network_model(network: Network, *, loss: bool = False) -> ModelProto:
     Parameters
     ----------
     network : Network
+        What to export.
     loss : bool
-        Whether to add the input ``label`` (int64, one for each scan) and the output ``loss``, the mean cross-entropy.
+        Whether to add the input ``label`` (int64, one for each scan) and the output ``loss``, the mean
+        cross-entropy.
 
     Returns
     -------
     onnx.ModelProto
-        From ``x``, shape ("scans", pixels), to ``scores``, shape ("scans", 10). Layer i, counted from 1, has the
-        initializers ``wi`` and ``bi``.
+        From ``x``, shape ("scans", pixels), to ``scores``, shape ("scans", 10). Layer i, counted from 1, has
+        the initializers ``wi`` and ``bi``.
     """
     net = Net("digits")
     layers = list(zip(network.weights, network.biases, strict=True))
@@ -49,23 +51,36 @@ def network_model(network: Network, *, loss: bool = False) -> ModelProto:
 
 
 def parameters(network: Network) -> dict[str, Array]:
-    """Return the parameters of a network under their names in `network_model`."""
+    """Return the parameters of a network under their names in `network_model`.
+
+    Parameters
+    ----------
+    network : Network
+        Whose parameters to return, not copies of them.
+
+    Returns
+    -------
+    dict of str to ndarray of float32
+        Weights and biases.
+    """
     weights = {f"w{i}": weight for i, weight in enumerate(network.weights, start=1)}
     return weights | {f"b{i}": bias for i, bias in enumerate(network.biases, start=1)}
 
 
 def training_step(network: Network) -> ModelProto:
-    """Return a step of the training as an ONNX model: the same as `softsign.learn.digits.NumpyLearner` takes.
+    """Return a step of the training, as `softsign.learn.network.NumpyLearner` takes it, as an ONNX model.
 
     Parameters
     ----------
     network : Network
+        What to train; its parameters are inputs.
 
     Returns
     -------
     onnx.ModelProto
         Its inputs are a batch (``x``, ``label``), ``learning_rate``, the parameters, and their velocities
-        ``wi_velocity`` and so on; its outputs ``scores``, ``loss``, and parameters and velocities with ``_next`` behind.
+        ``wi_velocity`` and so on; its outputs ``scores``, ``loss``, and parameters and velocities with
+        ``_next`` behind.
     """
     names = list(parameters(network))
     decays = {name: WEIGHT_DECAY for name in names if name[0] == "w"}
@@ -74,7 +89,18 @@ def training_step(network: Network) -> ModelProto:
 
 
 def session(model: ModelProto) -> ort.InferenceSession:
-    """Return an ONNX Runtime session on one thread: on matrices this small a second one saves nothing."""
+    """Return an ONNX Runtime session on one thread: on matrices this small a second one saves nothing.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        What to compute.
+
+    Returns
+    -------
+    onnxruntime.InferenceSession
+        On the CPU.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -82,7 +108,7 @@ def session(model: ModelProto) -> ort.InferenceSession:
 
 
 class OnnxLearner:
-    """Stochastic gradient descent inside ONNX Runtime; a `softsign.learn.digits.Learner`.
+    """Stochastic gradient descent inside ONNX Runtime; a `softsign.learn.network.Learner`.
 
     Parameters
     ----------
@@ -97,9 +123,24 @@ class OnnxLearner:
         held = parameters(network)
         self.state = held | {f"{name}_velocity": np.zeros_like(value) for name, value in held.items()}
 
-    def step(self, x: Array, label: Labels, rate: float) -> int:
-        """Take a step along the gradient of one batch and return how many scans were classified correctly."""
-        found = self._run(x, label, rate)
+    def step(self, x: Array, label: Labels, learning_rate: float) -> int:
+        """Take a step along the gradient of one batch.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (scans, pixels)
+            Scans of the batch.
+        label : ndarray of int64, shape (scans,)
+            Digits that they show.
+        learning_rate : float
+            Length of the step over that of the gradient.
+
+        Returns
+        -------
+        int
+            Scans that the network classified correctly before.
+        """
+        found = self._run(x, label, learning_rate)
         self.state = {name: found[f"{name}_next"] for name in self.state}
         layers = range(1, len(self.network.weights) + 1)
         self.network.weights = [self.state[f"w{i}"] for i in layers]
@@ -107,9 +148,22 @@ class OnnxLearner:
         return int(np.count_nonzero(found["scores"].argmax(axis=1) == label))
 
     def accuracy(self, x: Array, label: Labels) -> float:
-        """Return the share of scans classified correctly, from 0 to 1."""
+        """Return the share of scans classified correctly.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (scans, pixels)
+            Scans.
+        label : ndarray of int64, shape (scans,)
+            Digits that they show.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
         return float(np.mean(self._run(x, label, 0.0)["scores"].argmax(axis=1) == label))
 
-    def _run(self, x: Array, label: Labels, rate: float) -> Mapping[str, Array]:
-        feeds = {"x": x, "label": label, "learning_rate": np.array(rate, x.dtype), **self.state}
+    def _run(self, x: Array, label: Labels, learning_rate: float) -> Mapping[str, Array]:
+        feeds = {"x": x, "label": label, "learning_rate": np.array(learning_rate, x.dtype), **self.state}
         return dict(zip(self.outputs, self.session.run(None, feeds), strict=True))

@@ -1,53 +1,41 @@
 """A small softsign network that reads handwritten digits: NumPy, `softsign` forward and `gradient` backward.
 
-The data are the 1,797 scans of 8x8 pixels that scikit-learn ships, the test part of the UCI set "Optical Recognition
-of Handwritten Digits" (Alpaydin and Kaynak, 1998). A quarter is set aside for the test by a fixed, stratified split.
-Widths, learning rate, weight decay and batch size were chosen by four-fold cross-validation on the other three
-quarters; the test scans played no part in it.
+Widths, learning rate, weight decay and batch size were chosen by four-fold cross-validation on the training
+scans of `softsign.data.digits`; the test scans played no part in it.
 """
 
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 import softsign
+from softsign.data.digits import Digits
 
-__all__ = ["Digits", "Epoch", "Learner", "Network", "NumpyLearner", "load", "new_network", "train"]
+__all__ = ["Epoch", "Learner", "Network", "NumpyLearner", "new_network", "train"]
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
-Labels: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+Array: TypeAlias = NDArray[np.float32]
+Labels: TypeAlias = NDArray[np.int64]
 
 HIDDEN = (256, 128)
 EPOCHS = 100
-BATCH = 32
+BATCH_SIZE = 32
 LEARNING_RATE = 0.03
 MOMENTUM = 0.9
 WEIGHT_DECAY = 1e-3
 
 
-class Digits(NamedTuple):
-    """The scans, standardized with the mean and deviation of the training pixels.
+class Epoch(NamedTuple):
+    """Accuracies after one pass over the training scans.
 
     Attributes
     ----------
-    train_x, test_x : ndarray of float32, shape (scans, 8, 8)
-    train_label, test_label : ndarray of int64, shape (scans,)
-    paper : float
-        The standardized value of an empty pixel.
+    train_accuracy, test_accuracy : float
+        From 0 to 1; that of training is measured on the way, on shifted scans.
     """
-
-    train_x: Array
-    train_label: Labels
-    test_x: Array
-    test_label: Labels
-    paper: float
-
-
-class Epoch(NamedTuple):
-    """Accuracies, from 0 to 1, after one pass over the training scans."""
 
     train_accuracy: float
     test_accuracy: float
@@ -63,7 +51,7 @@ class Network:
     widths : sequence of int
         Units per layer, the input first and the classes last.
     rng : numpy.random.Generator
-        Source of the starting weights.
+        Source of the initial weights.
     """
 
     def __init__(self, widths: Sequence[int], rng: np.random.Generator) -> None:
@@ -77,12 +65,13 @@ class Network:
         Parameters
         ----------
         x : ndarray of float32, shape (scans, pixels)
+            Scans.
 
         Returns
         -------
-        sums : list of ndarray
-            One per layer, shape (scans, units). The last holds the class scores.
-        inputs : list of ndarray
+        sums : list of ndarray of float32, shape (scans, units)
+            One per layer. The last holds the class scores.
+        inputs : list of ndarray of float32, shape (scans, inputs of the layer)
             What each layer was given; the first is `x`.
         """
         sums: list[Array] = []
@@ -100,11 +89,13 @@ class Network:
         Parameters
         ----------
         x : ndarray of float32, shape (scans, pixels)
+            Scans of a batch.
         label : ndarray of int64, shape (scans,)
+            Digits that they show.
 
         Returns
         -------
-        weights, biases : list of ndarray
+        weights, biases : list of ndarray of float32
             Derivatives with respect to the parameters of each layer.
         right : int
             Scans of the batch that were classified correctly.
@@ -125,45 +116,78 @@ class Network:
         return weights, biases, right
 
     def accuracy(self, x: Array, label: Labels) -> float:
-        """Return the share of scans classified correctly, from 0 to 1."""
+        """Return the share of scans classified correctly.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (scans, pixels)
+            Scans.
+        label : ndarray of int64, shape (scans,)
+            Digits that they show.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
         scores = self.forward(x)[0][-1]
         return float(np.mean(scores.argmax(axis=1) == label))
 
 
-def load() -> Digits:
-    """Load and split the scans. Needs scikit-learn.
+def new_network(digits: Digits, rng: np.random.Generator) -> Network:
+    """Return a network of the demo's size, not yet trained.
+
+    Parameters
+    ----------
+    digits : Digits
+        What it is to read.
+    rng : numpy.random.Generator
+        Source of the initial weights.
 
     Returns
     -------
-    Digits
-        1,347 training scans and 450 test scans, the same ones at each call.
+    Network
+        From 64 pixels through 256 and 128 units to 10 scores.
     """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    scans, labels = load_digits(return_X_y=True)
-    scans = scans.astype(np.float32).reshape(-1, 8, 8)
-    train_x, test_x, train_label, test_label = train_test_split(
-        scans, labels.astype(np.int64), test_size=450, stratify=labels, random_state=0
-    )
-    mean, deviation = train_x.mean(), train_x.std()
-    paper = float(-mean / deviation)
-    return Digits((train_x - mean) / deviation, train_label, (test_x - mean) / deviation, test_label, paper)
-
-
-def new_network(digits: Digits, rng: np.random.Generator) -> Network:
-    """Return a network of the demo's size, not yet trained."""
     return Network((digits.train_x[0].size, *HIDDEN, 10), rng)
 
 
 class Learner(Protocol):
     """What trains a network, one batch at a time."""
 
-    def step(self, x: Array, label: Labels, rate: float) -> int:
-        """Change the network's parameters and return how many scans it classified correctly before."""
+    def step(self, x: Array, label: Labels, learning_rate: float) -> int:
+        """Change the network's parameters by one batch.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (scans, pixels)
+            Scans of the batch.
+        label : ndarray of int64, shape (scans,)
+            Digits that they show.
+        learning_rate : float
+            Length of the step over that of the gradient.
+
+        Returns
+        -------
+        int
+            Scans that the network classified correctly before.
+        """
 
     def accuracy(self, x: Array, label: Labels) -> float:
-        """Return the share of scans classified correctly, from 0 to 1."""
+        """Return the share of scans classified correctly.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (scans, pixels)
+            Scans.
+        label : ndarray of int64, shape (scans,)
+            Digits that they show.
+
+        Returns
+        -------
+        float
+            From 0 to 1.
+        """
 
 
 class NumpyLearner:
@@ -181,8 +205,23 @@ class NumpyLearner:
         self.parameters = network.weights + network.biases
         self.velocities = [np.zeros_like(parameter) for parameter in self.parameters]
 
-    def step(self, x: Array, label: Labels, rate: float) -> int:
-        """Take a step along the gradient of one batch and return how many scans were classified correctly."""
+    def step(self, x: Array, label: Labels, learning_rate: float) -> int:
+        """Take a step along the gradient of one batch.
+
+        Parameters
+        ----------
+        x : ndarray of float32, shape (scans, pixels)
+            Scans of the batch.
+        label : ndarray of int64, shape (scans,)
+            Digits that they show.
+        learning_rate : float
+            Length of the step over that of the gradient.
+
+        Returns
+        -------
+        int
+            Scans that the network classified correctly before.
+        """
         weights, biases, hits = self.network.gradients(x, label)
         for gradient, weight in zip(weights, self.network.weights, strict=True):
             gradient += WEIGHT_DECAY * weight
@@ -190,7 +229,7 @@ class NumpyLearner:
             self.parameters, self.velocities, weights + biases, strict=True
         ):
             velocity *= MOMENTUM
-            velocity -= rate * gradient
+            velocity -= learning_rate * gradient
             parameter += velocity
         return hits
 
@@ -200,25 +239,27 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a network by stochastic gradient descent, and report after each epoch.
 
-    In each epoch half of the scans, drawn anew for each axis, are moved by one pixel along it. The learning rate falls along
-    half a cosine.
+    In each epoch half of the scans, drawn anew for each axis, are moved by one pixel along it. The learning
+    rate falls along half a cosine.
 
     Parameters
     ----------
     digits : Digits
+        What to train on, and to test with.
     learner : Learner
         `NumpyLearner` of a network, or another.
     rng : numpy.random.Generator
-        Of the order of the scans and their shifts.
+        Source of the order of the scans and of their shifts.
     epochs : int
         Passes over the training scans.
 
     Yields
     ------
     Epoch
+        One for each pass.
     """
-    # Imported here because it comes with scikit-learn. On matrices this small a second BLAS thread saves nothing, and
-    # on a busy machine each product waits for it.
+    # Imported here because it comes with scikit-learn. On matrices this small a second BLAS thread saves
+    # nothing, and on a busy machine each product waits for it.
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
@@ -233,11 +274,11 @@ def _train(digits: Digits, learner: Learner, rng: np.random.Generator, epochs: i
         order = rng.permutation(scans)
         down, right = rng.binomial(2, 0.5, size=(2, scans))  # 1 is no shift
         hits = 0
-        for start in range(0, scans, BATCH):
-            batch = order[start : start + BATCH]
+        for start in range(0, scans, BATCH_SIZE):
+            batch = order[start : start + BATCH_SIZE]
             x = shifted[batch, down[batch], right[batch]].reshape(len(batch), -1)
-            rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (epoch + start / scans) / epochs))
-            hits += learner.step(x, digits.train_label[batch], rate)
+            learning_rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (epoch + start / scans) / epochs))
+            hits += learner.step(x, digits.train_label[batch], learning_rate)
         yield Epoch(hits / scans, learner.accuracy(test_x, digits.test_label))
 
 

@@ -1,4 +1,4 @@
-"""`softsign.learn.datasets`: what is in the files arrives, and files that are wrong are named and never run."""
+"""`softsign.data.files`: what is in the files arrives, and files that are wrong are named and never run."""
 
 import gzip
 import os
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from softsign.learn import datasets, digits
-from softsign.learn.datasets import Dataset, DatasetError
+from softsign.data import digits, files
+from softsign.data.files import Dataset, DatasetError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -83,7 +83,7 @@ def test_mnist_arrives(tmp_path: Path, compressed: tuple[str, ...]) -> None:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
         (tmp_path / name).unlink()
     x, test_x = (arrays[name].reshape(-1, 784) / 255 for name in (IMAGES, TEST_IMAGES))
-    dataset = datasets.load(tmp_path)
+    dataset = files.load(tmp_path)
     expected = [
         (x[:10], arrays[LABELS][:10]),
         (x[10:], arrays[LABELS][10:]),
@@ -98,7 +98,7 @@ def test_mnist_of_the_real_size_is_split_as_in_the_paper(tmp_path: Path) -> None
     for kind, n in (("train", 60_000), ("t10k", 10_000)):
         (tmp_path / f"{kind}-images-idx3-ubyte").write_bytes(idx(np.zeros((n, 28, 28), np.uint8)))
         (tmp_path / f"{kind}-labels-idx1-ubyte").write_bytes(idx(np.zeros(n, np.uint8)))
-    assert [x.shape for x, _ in parts(datasets.read_idx(tmp_path))] == [
+    assert [x.shape for x, _ in parts(files.read_idx(tmp_path))] == [
         (50_000, 784),
         (10_000, 784),
         (10_000, 784),
@@ -112,7 +112,7 @@ def test_cifar10_arrives(tmp_path: Path, protocol: int, inner: str) -> None:
     batches = write_cifar(tmp_path / inner, protocol)
     x = [(2 * one["data"].astype(np.float64) - 255) / 255 for one in batches]
     label = [one["labels"] for one in batches]
-    dataset = datasets.load(tmp_path)
+    dataset = files.load(tmp_path)
     expected = [
         (np.concatenate(x[:4]), np.concatenate(label[:4])),
         (x[4], label[4]),
@@ -135,12 +135,13 @@ def test_reads_what_python_2_wrote(tmp_path: Path) -> None:
     content = (
         b"\x80\x02}(" + short(b"data") + b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85"
         + short(b"b") + b"\x87R(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\n" + short(b"u1") + b"K\x00K\x01\x87R"
-        + b"(K\x03" + short(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" + short(data.tobytes())
+        + b"(K\x03" + short(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        + short(data.tobytes())
         + b"tb" + short(b"labels") + b"](K\x03K\x09eu."
     )  # fmt: skip
     assert np.array_equal(pickle.loads(content, encoding="bytes")[b"data"], data)
     (tmp_path / "test_batch").write_bytes(content)
-    dataset = datasets.read_cifar10(tmp_path)
+    dataset = files.read_cifar10(tmp_path)
     np.testing.assert_array_equal(np.rint(dataset.test_x * 127.5 + 127.5), data)
     assert dataset.test_label.tolist() == [3, 9]
 
@@ -150,12 +151,12 @@ def test_cifar10_in_fortran_order(tmp_path: Path) -> None:
     content = batch(7)
     content["data"] = np.asfortranarray(content["data"])
     (tmp_path / "test_batch").write_bytes(pickle.dumps(content, 2))
-    test_x = datasets.read_cifar10(tmp_path).test_x
+    test_x = files.read_cifar10(tmp_path).test_x
     np.testing.assert_array_equal(np.rint(test_x * 127.5 + 127.5), content["data"])
 
 
 def test_digits_are_those_of_the_demo() -> None:
-    dataset, scans = datasets.load("digits"), digits.load()
+    dataset, scans = files.load("digits"), digits.load()
     np.testing.assert_array_equal(
         np.concatenate([dataset.train_x, dataset.valid_x]), scans.train_x.reshape(-1, 64)
     )
@@ -187,9 +188,9 @@ HUGE = bytes([0, 0, 8, 3]) + b"\xff" * 12
 BAD_MNIST: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (remove(TEST_LABELS), rf"{TEST_LABELS} is missing, and so is {TEST_LABELS}\.gz"),
     "empty file": (put(IMAGES, b""), rf"{IMAGES} begins with the bytes \(none\)"),
-    "text": (put(LABELS, b"<html>"), r"begins with the bytes 3c 68 74 6d, but an IDX .* begins with 00 00 08 01"),
+    "text": (put(LABELS, b"<html>"), r"the bytes 3c 68 74 6d, but an IDX .* begins with 00 00 08 01"),
     "images for labels": (put(LABELS, idx(random_bytes(0, 12, 28, 28))), "in 1 dimension begins"),
-    "labels for images": (put(IMAGES, idx(random_bytes(0, 12))), "bytes 00 00 08 01, .* in 3 dimensions begins"),
+    "labels for images": (put(IMAGES, idx(random_bytes(0, 12))), "00 00 08 01, .* in 3 dimensions begins"),
     "floats": (edit(IMAGES, lambda old: b"\0\0\x0d\3" + old[4:]), "begins with the bytes 00 00 0d 03"),
     "header cut": (edit(IMAGES, lambda old: old[:9]), "truncated: it holds 9 bytes, but its header has 16"),
     "truncated": (
@@ -205,14 +206,14 @@ BAD_MNIST: dict[str, tuple[Callable[[Path], object], str]] = {
     "no pixels": (put(IMAGES, idx(np.zeros((12, 0, 28), np.uint8))), "empty array of shape 12x0x28"),
     "label 10": (put(LABELS, idx(np.full(12, 10, np.uint8))), rf"{LABELS} holds the label 10, but .* 0 to 9"),
     "too many labels": (put(LABELS, idx(np.zeros(13, np.uint8))), "13 labels, but there are 12 images"),
-    "other size": (put(TEST_IMAGES, idx(random_bytes(0, 4, 8, 9))), "have 28x28 pixels and the test images 8x9"),
+    "other size": (put(TEST_IMAGES, idx(random_bytes(0, 4, 8, 9))), "28x28 pixels and the test images 8x9"),
     "not gzip": (replace_by_gz(IMAGES, b"no gzip"), rf"{IMAGES}\.gz is not a complete gzip file"),
     "gzip cut": (replace_by_gz(IMAGES, gzip.compress(bytes(99))[:-9]), "is not a complete gzip file"),
     "gzip damaged": (
         replace_by_gz(IMAGES, gzip.compress(bytes(99))[:12] + b"\xff" * 20),
         "is not a complete gzip file",
     ),
-    "too few": (lambda folder: write_mnist(folder, train=5), "5 training images are too few to hold some out"),
+    "too few": (lambda folder: write_mnist(folder, train=5), "5 training images are too few to hold some"),
 }  # fmt: skip
 
 
@@ -222,7 +223,7 @@ def test_bad_mnist(tmp_path: Path, case: str) -> None:
     write_mnist(tmp_path)
     spoil(tmp_path)
     with pytest.raises(DatasetError, match=message):
-        datasets.read_idx(tmp_path)
+        files.read_idx(tmp_path)
 
 
 def spoiled(**changes: object) -> bytes:
@@ -269,7 +270,7 @@ def test_bad_cifar10(tmp_path: Path, case: str) -> None:
     write_cifar(tmp_path)
     (tmp_path / "data_batch_3").write_bytes(content)
     with pytest.raises(DatasetError, match=message) as caught:
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)
     assert str(tmp_path / "data_batch_3") in str(caught.value)
 
 
@@ -280,7 +281,7 @@ def test_a_missing_batch_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         DatasetError, match=f"{name} is missing; CIFAR-10 has data_batch_1, .* and test_batch"
     ):
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)
 
 
 class Call:
@@ -312,7 +313,7 @@ def test_a_malicious_pickle_does_not_run(
     with pytest.raises(
         DatasetError, match=rf"test_batch is not a batch .* it asks for .*{name}, which is refused"
     ):
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)
     assert not made.exists()
     pickle.loads(content, encoding="bytes")  # in the usual way it does run
     assert made.exists()
@@ -325,24 +326,25 @@ def test_a_malicious_pickle_does_not_run(
         "encodes with another codec": b"c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00hex\x86R.",
         "sets an attribute of encode": b"c_codecs\nencode\nN}X\x08\x00\x00\x00__call__Ns\x86b.",
         "sets an attribute of dtype": b"cnumpy\ndtype\nN}X\x08\x00\x00\x00__init__Ns\x86b.",
-        "sets an attribute of reconstruct": b"cnumpy.core.multiarray\n_reconstruct\nN}X\x05\x00\x00\x00arrayNs\x86b.",
+        "sets an attribute of reconstruct": b"cnumpy.core.multiarray\n_reconstruct\n"
+        b"N}X\x05\x00\x00\x00arrayNs\x86b.",
     }.values(),
 )
 def test_stand_ins_are_good_for_arrays_only(tmp_path: Path, content: bytes) -> None:
-    before = [dict(vars(kind)) for kind in (datasets._PickledArray, datasets._PickledDtype, datasets._Encode)]
+    before = [dict(vars(kind)) for kind in (files._PickledArray, files._PickledDtype, files._Encode)]
     write_cifar(tmp_path)
     (tmp_path / "test_batch").write_bytes(b"\x80\x02" + content)
     with pytest.raises(DatasetError, match="test_batch is not a batch of CIFAR-10"):
-        datasets.read_cifar10(tmp_path)
-    after = [dict(vars(kind)) for kind in (datasets._PickledArray, datasets._PickledDtype, datasets._Encode)]
+        files.read_cifar10(tmp_path)
+    after = [dict(vars(kind)) for kind in (files._PickledArray, files._PickledDtype, files._Encode)]
     assert before == after
 
 
 def test_load_says_what_it_expects(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r'digit is no folder, .*: give "digits" or a folder'):
-        datasets.load("digit")
+        files.load("digit")
     with pytest.raises(DatasetError, match=r"holds no data set: expected train-images-.* or data_batch_1"):
-        datasets.load(tmp_path)
+        files.load(tmp_path)
 
 
 def test_an_unreadable_file_is_an_oserror(tmp_path: Path) -> None:
@@ -350,4 +352,4 @@ def test_an_unreadable_file_is_an_oserror(tmp_path: Path) -> None:
     (tmp_path / "data_batch_2").unlink()
     (tmp_path / "data_batch_2").mkdir()
     with pytest.raises(IsADirectoryError):
-        datasets.read_cifar10(tmp_path)
+        files.read_cifar10(tmp_path)

@@ -1,0 +1,129 @@
+"""Time the CUDA kernels beside a copy and PyTorch's softsign: `python benchmarks/torch_cuda.py`, with a GPU.
+
+Contestants take turns (`harness`); a sample is the time of one call between two CUDA events. Bandwidth counts
+the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from harness import MI, Sampler, Table, conclude, describe, make_parser, section_to_write, take_turns
+from torch.nn import functional
+
+import softsign.torch
+from softsign.torch import cuda
+
+Call = Callable[[], object]
+
+
+def event_timed(call: Call) -> Sampler:
+    """Return a function that takes one sample of a call, in ms, after a first call that compiles."""
+    call()
+
+    def sample() -> float:
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end))
+
+    return sample
+
+
+def medians(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
+    """Return median milliseconds of each call."""
+    samples = take_turns([event_timed(call) for call in calls.values()], rounds)
+    return dict(zip(calls, np.median(samples, axis=0).tolist(), strict=True))
+
+
+def peak(call: Call) -> int:
+    """Return the bytes that a call holds at its worst moment, beyond those held before."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    held: int = torch.cuda.max_memory_allocated() - before
+    return held
+
+
+def random(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return normal(0, 3) numbers on the GPU."""
+    return torch.empty(shape, dtype=dtype, device="cuda").normal_(0, 3)
+
+
+def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> Table:
+    """Measure the time of each kernel and its share of the copy's bandwidth."""
+    # dy, overwritten in place by its softsign, serves as an output too.
+    x, dy, out = random(shape, dtype), random(shape, dtype), torch.empty(shape, dtype=dtype, device="cuda")
+    calls: dict[str, tuple[int, Call]] = {  # with the number of tensors read and written
+        "copy": (2, lambda: out.copy_(x)),
+        "softsign": (2, lambda: cuda.softsign(x, out)),
+        "softsign in place": (2, lambda: cuda.softsign(dy, dy)),
+        "gradient": (3, lambda: cuda.gradient(x, dy, out)),
+        "gradient_from_output": (3, lambda: cuda.gradient_from_output(dy, x, out)),
+        "eager F.softsign": (2, lambda: functional.softsign(x)),
+    }
+    times = medians({name: call for name, (_, call) in calls.items()}, rounds)
+    copied = calls["copy"][0] / times["copy"]
+    lines = [
+        (
+            name,
+            f"{times[name]:.4f}",
+            f"{tensors * x.nbytes / times[name] / 1e6:,.0f}",
+            f"{tensors / times[name] / copied:.1%}",
+        )
+        for name, (tensors, _) in calls.items()
+    ]
+    return Table(f"Kernels, {dtype} {shape}", ("", "ms", "GB/s", "of copy"), lines)
+
+
+def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> Table:
+    """Measure time and peak memory of forward and backward, ours and PyTorch's."""
+    x, dy = random(shape, dtype).requires_grad_(), random(shape, dtype)
+    functions = {
+        "ours": softsign.torch.softsign,
+        "eager F.softsign": functional.softsign,
+        "compiled F.softsign": torch.compile(functional.softsign),
+    }
+
+    def step(function: Callable[[torch.Tensor], torch.Tensor]) -> Call:
+        return lambda: torch.autograd.grad(function(x), x, dy)
+
+    steps = {name: step(function) for name, function in functions.items()}
+    times = medians(steps, rounds)
+    lines = [
+        (
+            name,
+            f"{times[name]:.4f}",
+            f"{times[name] / times['ours']:.2f}",
+            f"{peak(call) / x.nbytes:.2f}",
+        )
+        for name, call in steps.items()
+    ]
+    header = ("", "ms", "ratio to ours", "peak, tensors")
+    return Table(f"Forward and backward, {dtype} {shape}", header, lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    arguments = make_parser("Time the CUDA kernels of softsign.", rounds=50).parse_args(argv)
+    section = section_to_write(arguments, "torch_cuda")
+    if not torch.cuda.is_available():
+        raise SystemExit("there is no GPU that PyTorch can use here")
+    tables = []
+    for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
+        tables.append(measure_kernels((64 * MI,), dtype, arguments.rounds))
+        tables.append(measure_training((64 * MI,), dtype, arguments.rounds))
+    kernel_bench = (4096, 393216)  # level 1, problem 30
+    tables.append(measure_kernels(kernel_bench, torch.float32, arguments.rounds))
+    versions = {"softsign": softsign.__version__, "PyTorch": torch.__version__}
+    return conclude(tables, [], section, describe(torch.cuda.get_device_name(), "Triton", 1, versions))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Make the pictures of README and docs/study.md: `python docs/pictures.py`. Needs playwright and chromium."""
+
+import io
+import shutil
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from softsign.learn import plots
+from softsign.study import report
+from softsign.study.folder import Study
+
+DOCS = Path(__file__).parent
+#: The figures of a report, in their order.
+FIGURES = ("errors", "activations", "histograms", "gradients")
+WANTED = {"quick": FIGURES, "deep": ("errors", "gradients")}
+
+
+def save(picture: bytes, path: Path) -> None:
+    """Write a PNG with a palette of 64 colors, a third as large as the picture."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def draw() -> None:
+    """Write the pictures that matplotlib draws."""
+    comparison, samples = io.BytesIO(), io.BytesIO()
+    plots.comparison_figure().savefig(comparison)
+    save(comparison.getvalue(), DOCS / "pictures" / "softsign.png")
+    report.draw_samples(samples)
+    save(samples.getvalue(), DOCS / "study" / "shapeset.png")
+
+
+def photograph() -> None:
+    """Write the figures of the two studies' reports, from the results in docs/study."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1200, "height": 900})
+        for name, wanted in WANTED.items():
+            path = Path(folder, f"{name}.html")
+            report.write(Study(DOCS / "study" / name), path)
+            page.goto(path.as_uri())
+            figures = page.query_selector_all(".js-plotly-plot")
+            for figure, content in zip(figures, FIGURES, strict=True):
+                if content in wanted:
+                    save(figure.screenshot(), DOCS / "study" / f"{name}-{content}.png")
+        chromium.close()
+
+
+if __name__ == "__main__":
+    draw()
+    photograph()

@@ -1,0 +1,1 @@
+"""What networks of this package learn from: handwritten digits, drawn shapes, and data sets in files."""

@@ -1,0 +1,383 @@
+"""The training study: many trainings in processes of this machine or of a Dask cluster, and their results.
+
+The folder holds ``study.json``, the trials and the results so far, and checkpoints of the trainings under
+way. A study that was interrupted, killed or short of disk space goes on from there when it is started again.
+PyTorch is imported by what trains alone: results can be read without it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import fcntl
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, cast
+
+from softsign import __version__
+from softsign._files import written_whole
+from softsign.study.runs import Result, Trial
+
+__all__ = ["FILE", "Study", "StudyError", "dask_workers", "local_workers"]
+
+FILE = "study.json"
+FORMAT = 2
+POLL = 0.5  # seconds between looks at what the trainings have done
+
+
+class StudyError(RuntimeError):
+    """A study cannot go on; the message says what is left and what to do."""
+
+
+class _StopError(Exception):
+    """A training was told to stop, and has left a checkpoint."""
+
+
+class Study:
+    """Trials and their results, kept in a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where it is kept. If it holds a study already, this one goes on with it; else it is made by `run` or
+        `save`.
+    trials : sequence of Trial, optional
+        What to train. Default: what the study in the folder has.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is kept.
+    trials : list of Trial
+        What to train.
+    results : dict of str to Result
+        What `softsign.study.training.train` returned, by the name of the trial.
+    environment : dict of str to str
+        Versions and the processor with which the study began; empty before.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds a study of other trials, a damaged one, or, without `trials`, none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from softsign.study.runs import preset
+    >>> small = {"depths": [1], "width": 10, "updates": 10, "seeds": [0]}
+    >>> trials = preset("deep", initializations=["standard"], learning_rates=[0.1], **small)
+    >>> study = Study(tempfile.mkdtemp(), trials)
+    >>> with local_workers(1) as executor:
+    ...     study.run(executor)
+    >>> [result["updates"] for result in study.results.values()], study.remaining()
+    ([10], [])
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], trials: Sequence[Trial] | None = None) -> None:
+        self.folder = Path(folder)
+        self.results: dict[str, Result] = {}
+        self.environment: dict[str, str] = {}
+        file = self.folder / FILE
+        if file.exists():
+            self._load(file, trials)
+        elif trials is None:
+            raise StudyError(f"{folder} holds no study")
+        else:
+            self.trials = list(trials)
+
+    def remaining(self) -> list[Trial]:
+        """Return the trials that have no result yet.
+
+        Returns
+        -------
+        list of Trial
+            In the order of the study.
+        """
+        return [trial for trial in self.trials if trial.name not in self.results]
+
+    def run(
+        self,
+        executor: Executor,
+        progress: Callable[[Mapping[str, int]], None] | None = None,
+        finished: Callable[[Trial, Result], None] | None = None,
+    ) -> None:
+        """Train what remains.
+
+        Parameters
+        ----------
+        executor : concurrent.futures.Executor
+            From `local_workers` or `dask_workers`.
+        progress : callable, optional
+            Called twice a second with the updates that each training under way has done, by the name of its
+            trial.
+        finished : callable, optional
+            Called with each trial whose training has ended and its result, which is in the file by then.
+
+        Raises
+        ------
+        StudyError
+            If another process is at work in the folder, or workers do not see it.
+        Exception
+            The first that a training raises. The others stop then, as after an interrupt: each leaves a
+            checkpoint.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._running():
+            if not (self.folder / FILE).exists():
+                self.environment = _environment()
+                self.save()
+            folder = str(self.folder.resolve())
+            waiting = {executor.submit(_work, trial, folder): trial for trial in self.remaining()}
+            try:
+                while waiting:
+                    done, _ = concurrent.futures.wait(waiting, POLL, concurrent.futures.FIRST_COMPLETED)
+                    for future in done:
+                        trial = waiting.pop(future)
+                        self._add(trial, future)
+                        if finished:
+                            finished(trial, self.results[trial.name])
+                    if progress:
+                        progress(self._under_way())
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def save(self) -> None:
+        """Write trials and results into the folder, whole or not at all, and a line of JSON for each.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written. The one before is kept.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        trials = [_json(dataclasses.asdict(trial)) for trial in self.trials]
+        results = [f"{_json(name)}:{_json(result)}" for name, result in self.results.items()]
+        lines = [
+            f'{{"format":{FORMAT},"environment":{_json(self.environment)},"trials":[',
+            ",\n".join(trials),
+            '],"results":{',
+            ",\n".join(results),
+            "}}\n",
+        ]
+        with written_whole(self.folder / FILE, overwrite=True) as file:
+            file.write("\n".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _load(self, file: Path, trials: Sequence[Trial] | None) -> None:
+        try:
+            content = json.loads(file.read_bytes())
+            if content["format"] == 1:
+                raise StudyError(
+                    f"{file} is of an earlier version, whose studies this one does not read; "
+                    "choose another folder"
+                )
+            if content["format"] != FORMAT:
+                raise ValueError(f"its format is {content['format']}, not {FORMAT}")
+            self.trials = [Trial(**trial) for trial in content["trials"]]
+            self.results = {name: _checked(result) for name, result in content["results"].items()}
+            self.environment = dict(content["environment"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StudyError(f"{file} is damaged ({error}); remove it, or choose another folder") from error
+        if trials is not None and list(trials) != self.trials:
+            raise StudyError(
+                f"{self.folder} holds a study of other trials ({_difference(self.trials, trials)}); "
+                "choose another folder"
+            )
+
+    def _add(self, trial: Trial, future: concurrent.futures.Future[Result]) -> None:
+        from softsign.study.training import checkpoint_path
+
+        try:
+            self.results[trial.name] = future.result()
+        except _StopError:
+            raise StudyError(
+                f"{self.folder} was not seen by a worker: the machines of a cluster must share it, "
+                "under the same path"
+            ) from None
+        self.save()
+        checkpoint_path(trial, self.folder).unlink(missing_ok=True)
+
+    def _under_way(self) -> dict[str, int]:
+        updates = {}
+        for file in self.folder.glob("*.progress"):
+            with contextlib.suppress(OSError, ValueError):  # it is being written, or has just been removed
+                updates[file.stem] = int(file.read_text())
+        return updates
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Keep the file that tells trainings to go on, and other processes to keep out."""
+        path = self.folder / "running"
+        with open(path, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StudyError(f"{self.folder} is in use: another process runs this study") from None
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+
+def _checked(result: Any) -> Result:
+    missing = Result.__required_keys__ - dict(result).keys()
+    if missing:
+        raise ValueError(f"a result lacks {', '.join(sorted(missing))}")
+    return cast(Result, result)
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)
+
+
+def _difference(there: Sequence[Trial], asked: Sequence[Trial]) -> str:
+    """Say in which attribute two lists of trials differ, and how."""
+    for field in dataclasses.fields(Trial):
+        old, new = (
+            list(dict.fromkeys(getattr(trial, field.name) for trial in trials)) for trials in (there, asked)
+        )
+        if old != new:
+            return f"{field.name} {', '.join(map(str, old))} instead of {', '.join(map(str, new))}"
+    return f"{len(there)} instead of {len(asked)}"
+
+
+_WORKING = threading.Lock()  # held by a worker while it trains
+
+
+def _work(trial: Trial, folder: str) -> Result:
+    """Train in a worker, as long as the study runs and the process that started the worker lives."""
+    from softsign.study.training import train
+
+    running, parent = Path(folder, "running"), multiprocessing.parent_process()
+    progress = Path(folder, f"{trial.name}.progress")
+
+    def report(updates: int) -> None:
+        if (parent and not parent.is_alive()) or not running.exists():
+            raise _StopError
+        progress.write_text(str(updates))
+
+    with _WORKING:
+        try:
+            report(0)
+            return train(trial, folder, report)
+        finally:
+            progress.unlink(missing_ok=True)
+
+
+def _start_worker() -> None:
+    # An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells these to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Exit when the process that started the worker is gone, which its queue of work does not tell."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        multiprocessing.connection.wait([parent.sentinel])
+        with _WORKING:  # once the training that is under way has left its checkpoint
+            os._exit(1)
+
+
+@contextlib.contextmanager
+def local_workers(workers: int | None = None) -> Iterator[Executor]:
+    """Start processes on this machine.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Number of processes, 1 or more. Default: one for each core.
+
+    Yields
+    ------
+    concurrent.futures.Executor
+        For `Study.run`.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is less than 1.
+    StudyError
+        When one of the processes is killed.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}, but must be 1 or more")
+    context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
+    count = workers or len(os.sched_getaffinity(0))
+    try:
+        with concurrent.futures.ProcessPoolExecutor(count, context, _start_worker) as executor:
+            yield executor
+    except concurrent.futures.BrokenExecutor:
+        raise StudyError(
+            "a worker process was killed, perhaps for want of memory; "
+            "the same command goes on from the last checkpoints"
+        ) from None
+
+
+@contextlib.contextmanager
+def dask_workers(address: str) -> Iterator[Executor]:
+    """Use a Dask cluster. Needs ``distributed``.
+
+    Its workers need this package, the study's folder under the same path, and one thread each
+    (``dask worker --nthreads 1``).
+
+    Parameters
+    ----------
+    address : str
+        Address of the scheduler, such as "tcp://10.0.0.1:8786".
+
+    Yields
+    ------
+    concurrent.futures.Executor
+        For `Study.run`.
+
+    Raises
+    ------
+    OSError
+        When there is no scheduler at the address.
+    StudyError
+        When workers are killed again and again.
+    """
+    import distributed
+
+    try:
+        with distributed.Client(address) as client:
+            yield client.get_executor(pure=False)
+    except distributed.scheduler.KilledWorker as error:
+        raise StudyError(
+            f"workers of the cluster were killed ({error}); "
+            "the same command goes on from the last checkpoints"
+        ) from error
+
+
+def _environment() -> dict[str, str]:
+    import numpy as np
+    import torch
+
+    return {
+        "softsign": __version__,
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "PyTorch": torch.__version__,
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
