@@ -224,21 +224,28 @@ def test_bad_number_of_threads_from_the_environment(n: str) -> None:
 
 @pytest.mark.parametrize("name", softsign.cpu_features()["available"])
 def test_kernels_from_the_environment(name: str) -> None:
-    done = run_python("import softsign; print(softsign.cpu_features()['kernels'])", SOFTSIGN_CPU=name)
+    done = run_python("import softsign; print(softsign.cpu_features()['kernels'])", SOFTSIGN_KERNELS=name)
     assert done.stdout.strip() == name, done.stderr
 
 
 @pytest.mark.parametrize("name", ["sse9", "AVX2", " avx2", "avx2,sse2"])
 def test_unknown_kernels_from_the_environment(name: str) -> None:
-    done = run_python("import softsign", SOFTSIGN_CPU=name)
+    done = run_python("import softsign", SOFTSIGN_KERNELS=name)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("ValueError: SOFTSIGN_CPU must be")
+    assert last.startswith("ValueError: SOFTSIGN_KERNELS must be")
     assert f"'{name}'" in last
     assert all(available in last for available in softsign.cpu_features()["available"])
 
 
-@pytest.mark.parametrize("variable", ["SOFTSIGN_CPU", "SOFTSIGN_NUM_THREADS"])
+def test_the_former_name_of_the_variable_is_refused() -> None:
+    done = run_python("import softsign", SOFTSIGN_CPU="sse2")
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "ValueError: SOFTSIGN_CPU is now SOFTSIGN_KERNELS: set that to 'sse2'"
+
+
+@pytest.mark.parametrize("variable", ["SOFTSIGN_CPU", "SOFTSIGN_KERNELS", "SOFTSIGN_NUM_THREADS"])
 def test_empty_variables_count_as_unset(variable: str) -> None:
     done = run_python("import softsign", **{variable: ""})
     assert done.returncode == 0, done.stderr
@@ -251,7 +258,7 @@ def test_cpu_features() -> None:
     assert features["last_level_cache"] >= 1 << 16
 
 
-def test_kernel_sets_can_be_switched_and_wrong_names_are_refused() -> None:
+def test_kernels_can_be_switched_and_wrong_names_are_refused() -> None:
     for name in softsign.cpu_features()["available"]:
         with kernels(name):
             assert softsign.cpu_features()["kernels"] == name
