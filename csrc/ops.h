@@ -1,7 +1,7 @@
 // The functions: one struct each, with the derivation of its arithmetic and of its error.
 //
-// Every struct has `longdouble`, the formula in long double, and `plain`, the formula in V's own arithmetic, safe
-// at +-inf and free of spurious flags:
+// Every struct has `longdouble`, the formula in long double, and `plain`, the formula in V's own arithmetic,
+// safe at +-inf and free of spurious flags:
 //   float16, bfloat16   plain in float32, rounded once more;
 //   float32             plain in float64, rounded once. This *defines* the float32 result;
 //   float64             `fast` and `careful` where the struct has them, else plain.
@@ -292,10 +292,10 @@ struct Direct {
     static constexpr bool has_fast = false;
 };
 
-// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings of that expression. What y has lost it
-// cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on the result is 0.
-// Bound 2 ulp. Worst found in float64, 1.477: y 0x1.fffd2a86f4421p-1, dy 0x1.fab0306ff0e12p+0, want
-// 0x1.fca4a6c55333a7ap-31, got 0x1.fca4a6c553339p-31.
+// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings of that expression. What y has
+// lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on the
+// result is 0. Bound 2 ulp. Worst found in float64, 1.477: y 0x1.fffd2a86f4421p-1, dy 0x1.fab0306ff0e12p+0,
+// want 0x1.fca4a6c55333a7ap-31, got 0x1.fca4a6c553339p-31.
 struct GradientFromOutput : Direct {
     static vf plain(vf y, vf dy) {
         vf s = 1 - abs(y);
@@ -431,9 +431,10 @@ struct SecondAntiderivative : Direct {
     }
 };
 
-// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1) for n > 2; at 0 the mean of the one-sided limits: 0 for even n,
-// n! for odd n. Bound 4 ulp for n <= 16. Worst found in float64, 0.746, where a subnormal result is rounded twice:
-// n 16, x 0x1.b37e4b8b2503bp+62, want -0x0.950966ea5eebebfp-1022, got -0x0.950966ea5eebep-1022.
+// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1) for n > 2; at 0 the mean of the one-sided limits: 0 for even
+// n, n! for odd n. Bound 4 ulp for n <= 16. Worst found in float64, 0.746, where a subnormal result is
+// rounded twice: n 16, x 0x1.b37e4b8b2503bp+62, want -0x0.950966ea5eebebfp-1022, got
+// -0x0.950966ea5eebep-1022.
 struct NthDerivative {
     static vd finish(int n, vd magnitude, vd x) {
         if (n % 2) return keep_nan(magnitude, x);

@@ -109,7 +109,7 @@ def test_workers_round_as_the_caller() -> None:
     code = f"""
 import ctypes, ctypes.util, numpy as np, softsign
 libm = ctypes.CDLL(ctypes.util.find_library("m"))
-x = np.linspace(-0.99, 0.99, {LARGE}).astype("g")  # long double: the plain formula, in the current rounding mode
+x = np.linspace(-0.99, 0.99, {LARGE}).astype("g")  # long double follows the rounding mode
 softsign.set_num_threads(3)
 nearest = softsign.softsign(x)
 upward = 0x800  # FE_UPWARD on x86

@@ -17,6 +17,7 @@ from rich.table import Table
 import softsign
 from softsign import accuracy
 from softsign.cli._common import Array, picture_path, progress_bar, save, save_model
+from softsign.functions import bound
 
 if TYPE_CHECKING:
     from softsign.learn.digits import Network
@@ -120,8 +121,7 @@ def _check(name: str, dtype: str, generator: np.random.Generator) -> tuple[str, 
     (x,) = accuracy.sample(name, dtype, _CHECKED_INPUTS, generator)
     with np.errstate(all="ignore"):
         found = accuracy.measure(name, getattr(softsign, name)(x), x)
-    bound = accuracy.CONTRACTS[name][dtype]
-    return f"{name}, {dtype}", str(found.wrong), f"{found.worst:.6f} ({bound})"
+    return f"{name}, {dtype}", str(found.wrong), f"{found.worst:.6f} ({bound(name, dtype)})"
 
 
 def _time(size: int, rounds: int) -> list[tuple[str, str, str]]:
