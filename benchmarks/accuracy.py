@@ -8,7 +8,8 @@ function on all float16 and bfloat16 numbers, and the rest on a fresh random sam
 * all other kernels that this CPU can run give the same bits;
 * in a sweep through all numbers the results never go the wrong way.
 
-``--write`` writes the table to docs/accuracy.md as well. Exits with 1 if anything is wrong, 130 after Ctrl-C.
+``--write`` writes the table to docs/accuracy.md as well. ``--bounds`` checks nothing but writes the tables of
+bounds, in docs/accuracy.md and README.md. Exits with 1 if anything is wrong, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ KERNELS = softsign.cpu_features()["available"]
 SWEPT = tuple(f for f, facts in FUNCTIONS.items() if len(facts.arguments) == 1 and bound(f, "float32") == 0.5)
 SAMPLE = 1 << 17  # inputs in each of 16 tasks, tried with either sign
 
-PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
-BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
+README = Path(__file__).parents[1] / "README.md"
+PAGE = README.parent / "docs" / "accuracy.md"
 
 
 @dataclass(frozen=True)
@@ -274,22 +275,42 @@ def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str
 
 def bounds_table() -> str:
     """Return the bounds of every backend as a table in Markdown."""
-    lines = []
-    for name, facts in FUNCTIONS.items():
-        call, formula = f"{name}({', '.join(facts.arguments)})", facts.formula.replace("|", "\\|")
-        listed = (", ".join(f"{v:g}" for v in facts.bounds.get(backend, ())) for backend in BACKENDS)
-        lines.append((f"`{call}`", formula, *listed))
-    return markdown_table(("function", "value", *BACKENDS), lines)
+    lines = [
+        (call(name), *(", ".join(f"{v:g}" for v in facts.bounds.get(backend, ())) for backend in BACKENDS))
+        for name, facts in FUNCTIONS.items()
+    ]
+    return markdown_table(("function", *BACKENDS), lines)
 
 
-def write_page(table: str, notes: str) -> None:
-    """Write what is between the two marks in docs/accuracy.md."""
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{PAGE} has no lines {BEGIN} and {END} to write the tables between")
-    page = f"## Bounds\n\n{bounds_table()}\n\n## Errors measured\n\n{table}\n\n{notes}"
-    PAGE.write_text(f"{before}{BEGIN}\n\n{page}\n\n{END}{after}")
+def functions_table() -> str:
+    """Return the functions, their values and the ufuncs' bounds as a table in Markdown."""
+    lines = [
+        (call(name), facts.formula.replace("|", "\\|"), in_words(name)) for name, facts in FUNCTIONS.items()
+    ]
+    return markdown_table(("function", "value", "largest error in ulp"), lines)
+
+
+def call(function: str) -> str:
+    """Return how a function is called, as code."""
+    return f"`{function}({', '.join(FUNCTIONS[function].arguments)})`"
+
+
+def in_words(function: str) -> str:
+    """Return the bounds of a ufunc in words: up to float32, and for float64 where it is another."""
+    *narrow, wide = (bound(function, dtype) for dtype in DTYPES)
+    text = "correctly rounded" if max(narrow) == 0.5 else f"{max(narrow):g}"
+    text += f"; float64 {wide:g}" if wide != max(narrow) else ""
+    return text + (f", for n ≤ {max(ORDERS)}" if "n" in FUNCTIONS[function].arguments else "")
+
+
+def write_between(path: Path, subject: str, text: str) -> None:
+    """Replace what stands between the two marks of a subject in a page."""
+    begin, end = f"<!-- {subject}:begin -->", f"<!-- {subject}:end -->"
+    before, found, rest = path.read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise SystemExit(f"{path} has no lines {begin} and {end} to write the table between")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def main() -> int:
@@ -307,10 +328,16 @@ def main() -> int:
         "--seed", type=int, default=time.time_ns(), help="seed of the samples (default: a fresh one)"
     )
     parser.add_argument("--write", action="store_true", help="write the table to docs/accuracy.md as well")
+    parser.add_argument("--bounds", action="store_true", help="check nothing, write the tables of bounds")
     arguments = parser.parse_args()
     whole = (list(FUNCTIONS), list(DTYPES), False)
     if arguments.write and (arguments.functions, arguments.dtypes, arguments.quick) != whole:
         parser.error("--write takes all functions and dtypes, and no --quick: the page shows all of them")
+
+    if arguments.bounds:
+        write_between(PAGE, "bounds", bounds_table())
+        write_between(README, "functions", functions_table())
+        return 0
 
     tasks = list(plan(arguments.functions, arguments.dtypes, arguments.seed, arguments.quick))
     print(f"kernels {', '.join(KERNELS)}; {arguments.jobs} processes; seed {arguments.seed}", flush=True)
@@ -327,7 +354,7 @@ def main() -> int:
         for law, (number, first) in finding.broken.items():
             print(f"{function} {dtype}: {law} broken {number} times, for instance at {first}")
     if arguments.write:
-        write_page(markdown_table(HEADER, rows(ordered)), notes())
+        write_between(PAGE, "accuracy", f"{markdown_table(HEADER, rows(ordered))}\n\n{notes()}")
     return int(any(finding.wrong for finding in ordered.values()))
 
 

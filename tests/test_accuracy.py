@@ -400,22 +400,21 @@ def test_the_command_fails_if_a_bound_is_exceeded(
     assert "softsign float32: symmetry broken 2 times, for instance at 3" in output
 
 
-def test_the_page_is_written_between_its_marks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    page = tmp_path / "accuracy.md"
-    monkeypatch.setattr(command, "PAGE", page)
-    page.write_text(f"above\n\n{command.BEGIN}\nold\n{command.END}\n\nbelow\n")
-    command.write_page(command.markdown_table(("function", "dtype"), [("f", "float32")]), "notes")
-    text = page.read_text()
-    assert text.startswith(f"above\n\n{command.BEGIN}\n\n## Bounds\n\n| function | value | numpy |")
-    assert text.endswith(f"| f | float32 |\n\nnotes\n\n{command.END}\n\nbelow\n")
-    page.write_text("no marks")
-    with pytest.raises(SystemExit, match="has no lines <!-- accuracy:begin -->"):
-        command.write_page("", "")
+def test_a_table_is_written_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("above\n\n<!-- a:begin -->\nold\n<!-- a:end -->\n\nbelow\n")
+    command.write_between(page, "a", command.markdown_table(("function", "dtype"), [("f", "float32")]))
+    table = "| function | dtype |\n| --- | --- |\n| f | float32 |"
+    assert page.read_text() == f"above\n\n<!-- a:begin -->\n\n{table}\n\n<!-- a:end -->\n\nbelow\n"
+    with pytest.raises(SystemExit, match="has no lines <!-- b:begin -->"):
+        command.write_between(page, "b", "")
 
 
-def test_the_page_has_the_bounds_that_are_tested() -> None:
-    page, table = (re.sub(r"[ -]+", " ", text) for text in (command.PAGE.read_text(), command.bounds_table()))
-    assert table in page
+@pytest.mark.parametrize("page", ["PAGE", "README"])
+def test_the_pages_have_the_bounds_that_are_tested(page: str) -> None:
+    table = command.bounds_table() if page == "PAGE" else command.functions_table()
+    written, expected = (re.sub(r"[ -]+", " ", text) for text in (getattr(command, page).read_text(), table))
+    assert expected in written, "make accuracy ARGS=--bounds writes the table"
 
 
 def test_a_part_of_the_table_is_not_written() -> None:
