@@ -359,7 +359,7 @@ def test_the_sweep_finds_each_law_that_is_broken(monkeypatch: pytest.MonkeyPatch
 
 def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(COMMAND), *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, str(COMMAND), *arguments], capture_output=True, text=True, check=False, timeout=300
     )
 
 
