@@ -125,6 +125,20 @@ def test_float64_near_powers_of_two(function: str, kernels: str) -> None:
     assert wrong.size == 0, [float(v).hex() for v in wrong[:3]]
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_longdouble_has_its_own_precision(function: str) -> None:
+    values = np.ldexp(np.linspace(0.5, 1, 40, endpoint=False, dtype=np.longdouble), np.arange(-20, 20))
+    dy = np.longdouble(3) / 7
+    for x in values[values < 1] if "y" in FUNCTIONS[function].arguments else values:
+        for n in (0, 1, 2, 3, 8) if "n" in FUNCTIONS[function].arguments else (0,):
+            inputs = [{"n": n, "dy": dy}.get(argument, x) for argument in FUNCTIONS[function].arguments]
+            value = getattr(reference, function)(*inputs)
+            if isinstance(value, mpmath.mpf):
+                value = Fraction(int(value.man)) * Fraction(2) ** int(value.exp) * (1 if value >= 0 else -1)
+            got = Fraction(*getattr(softsign, function)(*inputs).as_integer_ratio())
+            assert abs(got - value) <= 32 * abs(value) * Fraction(float(np.finfo(np.longdouble).eps)), x
+
+
 # got, exact, error
 ULP_ERRORS = {
     np.float32: [

@@ -10,6 +10,7 @@ import softsign
 from tests.helpers import (
     FLOATS,
     NAMES,
+    UNARY,
     arguments,
     assert_same_bits,
     kernels,
@@ -63,6 +64,15 @@ def test_threads_on_overlapping_arrays(name: str, shift: int) -> None:
         with np.errstate(all="ignore"), threads(3):
             f(*(a[read] for a in others), x[read], out=x[written])
             assert_same_bits(x[written], f(*(a[read] for a in others), values[read]))
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_threads_on_an_output_that_begins_where_the_input_does(name: str) -> None:
+    memory = random_values(np.dtype("f4"), 2 * LARGE, seed=13)
+    with np.errstate(all="ignore"), threads(4):
+        expected = ufunc(name)(memory[::2].copy())
+        ufunc(name)(memory[::2], out=memory[:LARGE])
+    assert_same_bits(memory[:LARGE], expected)
 
 
 @pytest.mark.parametrize("name", ["softsign", "derivative", "inverse", "gradient"])
