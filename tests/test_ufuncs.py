@@ -821,6 +821,15 @@ def test_negative_order(n: Any, dtype: np.dtype[Any]) -> None:
         softsign.nth_derivative(n, np.ones(3, dtype))
 
 
+@by_dtype
+def test_greatest_order(dtype: np.dtype[Any]) -> None:
+    x = np.ones(3, dtype)
+    with np.errstate(over="ignore"):
+        assert (softsign.nth_derivative(MAX_ORDER, -x) > 0).all()
+    with pytest.raises(ValueError, match=f"n must be an integer from 0 to {MAX_ORDER}, got {MAX_ORDER + 1}$"):
+        softsign.nth_derivative(MAX_ORDER + 1, x)
+
+
 @pytest.mark.parametrize("n", [1.0, 1.5, np.float32(2), np.ones(3), np.nan, 1j, "1", None], ids=repr)
 def test_order_that_is_no_integer(n: Any) -> None:
     with pytest.raises(TypeError, match="nth_derivative"):
