@@ -1,14 +1,15 @@
-"""Check every promise about the numbers and print one table: ``make accuracy``.
+"""Check every bound and law of the numbers and print one table: ``make accuracy``.
 
-``softsign``, ``derivative`` and ``inverse`` are tried on all 2**32 float32 numbers, every function on all
-float16 and bfloat16 numbers, and the rest on a fresh random sample. For each input:
+Functions of one number that are correctly rounded in float32 are tried on all of its 2**32 numbers, every
+function on all float16 and bfloat16 numbers, and the rest on a fresh random sample. For each input:
 
-* the result on the first instruction set is compared with the exact value (`softsign.accuracy`);
+* the result of the best kernels is compared with the exact value (`softsign.accuracy`);
 * the result for -x is the same, or the same with the sign bit flipped, bit for bit;
-* on every other instruction set of this CPU the bits are those of the first;
+* all other kernels that this CPU can run give the same bits;
 * in a sweep through all numbers the results never go the wrong way.
 
-Exits with 1 if anything is wrong, 130 after Ctrl-C.
+``--write`` writes the table to docs/accuracy.md as well. ``--bounds`` checks nothing but writes the tables of
+bounds, in docs/accuracy.md and README.md. Exits with 1 if anything is wrong, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -33,27 +34,23 @@ import numpy.typing as npt
 
 import softsign
 from softsign import _core
-from softsign.accuracy import CONTRACTS, Measurement, measure, sample
+from softsign.accuracy import Measurement, measure, sample
+from softsign.functions import BACKENDS, DTYPES, FUNCTIONS, ORDERS, bound
 from softsign.reference import FORMATS
 
 Array = npt.NDArray[Any]
 
 KERNELS = softsign.cpu_features()["available"]
-SWEPT = ("softsign", "derivative", "inverse")  # in float32, on every input
-LOGARITHMIC = ("antiderivative", "second_antiderivative", "log_jacobian")  # 20 us for each exact value
-ODD = ("softsign", "inverse", "second_derivative", "second_antiderivative")
-RISING = ("softsign", "inverse", "antiderivative", "second_antiderivative")  # for x >= 0
-FALLING = ("derivative", "log_jacobian")
-ORDERS = range(17)
+SWEPT = tuple(f for f, facts in FUNCTIONS.items() if len(facts.arguments) == 1 and bound(f, "float32") == 0.5)
 SAMPLE = 1 << 17  # inputs in each of 16 tasks, tried with either sign
 
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
+PAGE = README.parent / "docs" / "accuracy.md"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A measurement, and for each other broken promise how often and where, for instance, it was broken."""
+    """A measurement, and for each law that was broken how often, and where for instance."""
 
     measurement: Measurement
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -61,9 +58,9 @@ class Finding:
     def __add__(self, other: Finding) -> Finding:
         """Join two findings about the same function and dtype."""
         broken = dict(self.broken)
-        for promise, (count, where) in other.broken.items():
-            before, first = broken.get(promise, (0, where))
-            broken[promise] = before + count, first
+        for law, (count, where) in other.broken.items():
+            before, first = broken.get(law, (0, where))
+            broken[law] = before + count, first
         return Finding(self.measurement + other.measurement, broken)
 
     @property
@@ -91,20 +88,20 @@ class Task:
 
     def _block(self, start: int, stop: int) -> Finding:
         if self.seed:
-            generator = np.random.default_rng((*self.seed, start))
-            return examine(self.function, *sample(self.function, self.dtype, stop - start, generator))
+            rng = np.random.default_rng((*self.seed, start))
+            return examine(self.function, *sample(self.function, self.dtype, stop - start, rng))
         x = numbers(self.dtype, start, stop)
-        if self.function in ("gradient", "gradient_from_output"):
+        if "dy" in FUNCTIONS[self.function].arguments:
             return reduce(Finding.__add__, (examine(self.function, *pair) for pair in self._pairs(x)))
         finding = examine(self.function, x)
         return replace(finding, broken=finding.broken | disorder(self.function, self.dtype, start, stop))
 
     def _pairs(self, x: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield x and random dy 16 times; `gradient_from_output` takes softsign's outputs, up to 1."""
-        generator = np.random.default_rng(self.start)
-        within = x[~(x > 1)] if self.function == "gradient_from_output" else x
+        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random dy, 16 times."""
+        rng = np.random.default_rng(self.start)
+        within = x[~(x > 1)] if "y" in FUNCTIONS[self.function].arguments else x
         every = numbers(self.dtype, 0, 1 << 16)
-        return ((within, generator.choice(every, within.size)) for _ in range(16))
+        return ((within, rng.choice(every, within.size)) for _ in range(16))
 
 
 def numbers(dtype: str, start: int, stop: int) -> Array:
@@ -118,22 +115,23 @@ def bits(values: Array) -> npt.NDArray[np.unsignedinteger[Any]]:
 
 
 def examine(function: str, *arguments: Any) -> Finding:
-    """Compare a function at (x, dy) and (-x, dy) with all promises; `nth_derivative` in all orders."""
-    if function == "nth_derivative":
+    """Hold a function at (x, dy) and (-x, dy) to its bound and laws, `nth_derivative` in all orders."""
+    facts = FUNCTIONS[function]
+    if "n" in facts.arguments:
         return reduce(Finding.__add__, (compare(function, (n,), *arguments, odd=n % 2 == 0) for n in ORDERS))
-    return compare(function, (), *arguments, odd=function in ODD)
+    return compare(function, (), *arguments, odd=facts.symmetry == "odd")
 
 
 def compare(function: str, order: tuple[int, ...], x: Array, *dy: Array, odd: bool) -> Finding:
-    """Compare a function of one parity with all that is promised."""
+    """Hold a function, odd or even, to its bound and laws."""
     arguments: tuple[Any, ...] = (*order, x, *dy)
     mirrored = (*order, -x, *dy)
     got, image = evaluate(function, KERNELS[0], arguments, mirrored)
     sign = bits(np.array(-0.0, x.dtype)) * odd
     found = {"symmetry": differ(got, image, sign)}
-    for kernel in KERNELS[1:]:
-        other, other_image = evaluate(function, kernel, arguments, mirrored)
-        found[kernel] = differ(got, other) | differ(image, other_image)
+    for kernels in KERNELS[1:]:
+        other, other_image = evaluate(function, kernels, arguments, mirrored)
+        found[kernels] = differ(got, other) | differ(image, other_image)
     measurement = measure(function, got, *arguments)
     both = replace(measurement, tried=2 * measurement.tried, wrong=2 * measurement.wrong)
     return Finding(both, count(found, arguments))
@@ -147,30 +145,31 @@ def differ(a: Array, b: Array, sign: Any = 0) -> npt.NDArray[np.bool_]:
     return different
 
 
-def evaluate(function: str, kernel: str, *calls: Sequence[Any]) -> list[Array]:
-    """Call a function on one instruction set."""
-    _core._use_kernels(kernel)
+def evaluate(function: str, kernels: str, *calls: Sequence[Any]) -> list[Array]:
+    """Call a function with the kernels of that name."""
+    _core._use_kernels(kernels)
     return [getattr(softsign, function)(*arguments) for arguments in calls]
 
 
 def disorder(function: str, dtype: str, start: int, stop: int) -> dict[str, tuple[int, str]]:
     """Count the neighbors, the one before the range included, whose results go the wrong way."""
-    if function not in RISING + FALLING:
+    direction = FUNCTIONS[function].monotone
+    if not direction:
         return {}
     x = numbers(dtype, max(start - 1, 0), stop)
     (y,) = evaluate(function, KERNELS[0], (x,))
-    wrong_way = y[1:] < y[:-1] if function in RISING else y[1:] > y[:-1]
+    wrong_way = y[1:] < y[:-1] if direction == "rising" else y[1:] > y[:-1]
     return count({"monotone": wrong_way}, (x[1:],))
 
 
 def count(found: dict[str, npt.NDArray[np.bool_]], arguments: Sequence[Any]) -> dict[str, tuple[int, str]]:
     """Return for each mask that is not empty how many are set and the arguments of the first."""
     broken = {}
-    for promise, mask in found.items():
+    for law, mask in found.items():
         if mask.any():
             i = int(np.argmax(mask))
             where = tuple(float(a if np.ndim(a) == 0 else a[i]) for a in arguments)
-            broken[promise] = int(np.count_nonzero(mask)), written(where)
+            broken[law] = int(np.count_nonzero(mask)), written(where)
     return broken
 
 
@@ -192,8 +191,9 @@ def plan(functions: Sequence[str], dtypes: Sequence[str], seed: int, quick: bool
             elif dtype == "float32" and function in SWEPT and not quick:
                 yield from (Task(function, dtype, i, i + (1 << 24)) for i in range(0, 1 << 31, 1 << 24))
             else:
-                size = SAMPLE // 4 if function in LOGARITHMIC else SAMPLE
-                size //= len(ORDERS) if function == "nth_derivative" else 1
+                facts = FUNCTIONS[function]
+                size = SAMPLE // 4 if facts.kind == "logarithmic" else SAMPLE  # 20 us for each exact value
+                size //= len(ORDERS) if "n" in facts.arguments else 1
                 size //= 16 if quick else 1
                 yield from (Task(function, dtype, i * size, (i + 1) * size, (seed,)) for i in range(16))
 
@@ -252,7 +252,7 @@ def rows(findings: dict[tuple[str, str], Finding]) -> list[tuple[str, ...]]:
 
 def complete(function: str, dtype: str, finding: Finding) -> bool:
     """Tell whether a function of one number was tried on every number."""
-    unary = function not in ("gradient", "gradient_from_output", "nth_derivative")
+    unary = len(FUNCTIONS[function].arguments) == 1
     return unary and finding.measurement.tried == 1 << 8 * np.dtype(dtype).itemsize
 
 
@@ -268,36 +268,76 @@ def plain_table(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in (HEADER, ("---",) * len(HEADER), *lines))
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, ("---",) * len(header), *lines))
 
 
-def write_readme(table: str, notes: str) -> None:
-    """Replace what is between the two marks in the README."""
-    before, begin, rest = README.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{README} has no lines {BEGIN} and {END} to write the table between")
-    README.write_text(f"{before}{BEGIN}\n{table}\n\n{notes}\n{END}{after}")
+def bounds_table() -> str:
+    """Return the bounds of every backend as a table in Markdown."""
+    lines = [
+        (call(name), *(", ".join(f"{v:g}" for v in facts.bounds.get(backend, ())) for backend in BACKENDS))
+        for name, facts in FUNCTIONS.items()
+    ]
+    return markdown_table(("function", *BACKENDS), lines)
+
+
+def functions_table() -> str:
+    """Return the functions, their values and the ufuncs' bounds as a table in Markdown."""
+    lines = [
+        (call(name), facts.formula.replace("|", "\\|"), in_words(name)) for name, facts in FUNCTIONS.items()
+    ]
+    return markdown_table(("function", "value", "largest error in ulp"), lines)
+
+
+def call(function: str) -> str:
+    """Return how a function is called, as code."""
+    return f"`{function}({', '.join(FUNCTIONS[function].arguments)})`"
+
+
+def in_words(function: str) -> str:
+    """Return the bounds of a ufunc in words: up to float32, and for float64 where it is another."""
+    *narrow, wide = (bound(function, dtype) for dtype in DTYPES)
+    text = "correctly rounded" if max(narrow) == 0.5 else f"{max(narrow):g}"
+    text += f"; float64 {wide:g}" if wide != max(narrow) else ""
+    return text + (f", for n ≤ {max(ORDERS)}" if "n" in FUNCTIONS[function].arguments else "")
+
+
+def write_between(path: Path, subject: str, text: str) -> None:
+    """Replace what stands between the two marks of a subject in a page."""
+    begin, end = f"<!-- {subject}:begin -->", f"<!-- {subject}:end -->"
+    before, found, rest = path.read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise SystemExit(f"{path} has no lines {begin} and {end} to write the table between")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description="Check every promise about the numbers.")
+    parser = argparse.ArgumentParser(description="Check every bound and law of the numbers.")
     parser.add_argument(
         "--quick", action="store_true", help="a sample of float32 instead of all 2**32 numbers"
     )
-    parser.add_argument("--functions", nargs="+", choices=CONTRACTS, default=list(CONTRACTS), metavar="NAME")
-    parser.add_argument("--dtypes", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="DTYPE")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=list(FUNCTIONS), metavar="NAME")
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES), metavar="DTYPE")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count(), help="processes (default: one for each CPU)"
     )
     parser.add_argument(
-        "--seed", type=int, default=time.time_ns(), help="of the samples (default: a fresh one)"
+        "--seed", type=int, default=time.time_ns(), help="seed of the samples (default: a fresh one)"
     )
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md as well")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/accuracy.md as well")
+    parser.add_argument("--bounds", action="store_true", help="check nothing, write the tables of bounds")
     arguments = parser.parse_args()
+    whole = (list(FUNCTIONS), list(DTYPES), False)
+    if arguments.write and (arguments.functions, arguments.dtypes, arguments.quick) != whole:
+        parser.error("--write takes all functions and dtypes, and no --quick: the page shows all of them")
+
+    if arguments.bounds:
+        write_between(PAGE, "bounds", bounds_table())
+        write_between(README, "functions", functions_table())
+        return 0
 
     tasks = list(plan(arguments.functions, arguments.dtypes, arguments.seed, arguments.quick))
     print(f"kernels {', '.join(KERNELS)}; {arguments.jobs} processes; seed {arguments.seed}", flush=True)
@@ -311,10 +351,10 @@ def main() -> int:
     }
     print(plain_table(rows(ordered)))
     for (function, dtype), finding in ordered.items():
-        for promise, (number, first) in finding.broken.items():
-            print(f"{function} {dtype}: {number} broken promises of {promise}, for instance at {first}")
-    if arguments.readme:
-        write_readme(markdown_table(rows(ordered)), notes())
+        for law, (number, first) in finding.broken.items():
+            print(f"{function} {dtype}: {law} broken {number} times, for instance at {first}")
+    if arguments.write:
+        write_between(PAGE, "accuracy", f"{markdown_table(HEADER, rows(ordered))}\n\n{notes()}")
     return int(any(finding.wrong for finding in ordered.values()))
 
 
@@ -323,7 +363,7 @@ def notes() -> str:
     return (
         f"`make accuracy`, softsign {softsign.__version__}, NumPy {np.__version__}, {platform.machine()}. "
         f"Kernels tried, with the same bits from each: {', '.join(KERNELS)}. "
-        "Wrong: not correctly rounded, or outside the promised bound."
+        "Wrong: not correctly rounded, or outside the bound."
     )
 
 

@@ -12,12 +12,12 @@
 namespace softsign {
 namespace {
 
-std::vector<const KernelSet *> detect() {
-    std::vector<const KernelSet *> found;
+std::vector<const Kernels *> detect() {
+    std::vector<const Kernels *> found;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         found.push_back(&avx512_kernels);
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
         found.push_back(&avx2_kernels);
@@ -28,7 +28,7 @@ std::vector<const KernelSet *> detect() {
     return found;
 }
 
-std::atomic<const KernelSet *> in_use{nullptr};
+std::atomic<const Kernels *> in_use{nullptr};
 
 struct Operand {
     char *data;
@@ -74,18 +74,21 @@ struct Call {
     void run_block(std::ptrdiff_t begin, std::ptrdiff_t n) const {
         alignas(64) char buffer[3][block * 16];
         char *item[3];
-        for (int k = 0; k <= inputs; ++k) item[k] = operand[k].contiguous() ? operand[k].at(begin) : buffer[k];
+        for (int k = 0; k <= inputs; ++k)
+            item[k] = operand[k].contiguous() ? operand[k].at(begin) : buffer[k];
         for (int k = 0; k < inputs; ++k) {
             const Operand &in = operand[k];
             if (!in.contiguous())
-                copy_items(in.size, n,
-                           [&](auto i, auto bytes) { std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes); });
+                copy_items(in.size, n, [&](auto i, auto bytes) {
+                    std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes);
+                });
         }
         const Operand &out = operand[inputs];
         kernel(item[0], item[inputs - 1], item[inputs], n, Access::cached);
         if (!out.contiguous())
-            copy_items(out.size, n,
-                       [&](auto i, auto bytes) { std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes); });
+            copy_items(out.size, n, [&](auto i, auto bytes) {
+                std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes);
+            });
     }
 };
 
@@ -97,31 +100,32 @@ struct Span {
     bool overlaps(const Span &other) const { return begin < other.end && other.begin < end; }
 };
 
-// Work is shared in pieces of this many items, about 15 us of float32 and so many that waking a thread (5 us) pays.
+// Work is shared in pieces of this many items, about 15 us of float32 and so many that waking a thread (5 us)
+// pays.
 constexpr std::ptrdiff_t piece = 1 << 16;
 
 }  // namespace
 
-const std::vector<const KernelSet *> &available_kernels() {
-    static const std::vector<const KernelSet *> sets = detect();
+const std::vector<const Kernels *> &available_kernels() {
+    static const std::vector<const Kernels *> sets = detect();
     return sets;
 }
-const KernelSet *kernels_in_use() {
-    const KernelSet *set = in_use.load(std::memory_order_relaxed);
-    if (!set) in_use = set = available_kernels().front();
-    return set;
+const Kernels *kernels_in_use() {
+    const Kernels *kernels = in_use.load(std::memory_order_relaxed);
+    if (!kernels) in_use = kernels = available_kernels().front();
+    return kernels;
 }
 bool use_kernels(const char *name) {
-    for (const KernelSet *set : available_kernels())
-        if (std::strcmp(set->name, name) == 0) {
-            in_use = set;
+    for (const Kernels *kernels : available_kernels())
+        if (std::strcmp(kernels->name, name) == 0) {
+            in_use = kernels;
             return true;
         }
     return false;
 }
 
-// Linux tells a cache's size in KiB, as "32768K". sysconf is no substitute: in virtual machines glibc multiplies what
-// cpuid says by cores that are not there (256 MiB where the cache has 32).
+// Linux tells a cache's size in KiB, as "32768K". sysconf is no substitute: in virtual machines glibc
+// multiplies what cpuid says by cores that are not there (256 MiB where the cache has 32).
 std::size_t last_level_cache() {
     static const std::size_t bytes = [] {
         std::size_t kib = 32 << 10;  // elsewhere: a usual size
@@ -136,23 +140,19 @@ std::size_t last_level_cache() {
 }
 
 std::size_t item_size(Type type) {
-    switch (type) {
-        case Type::float16:
-        case Type::bfloat16: return 2;
-        case Type::float32: return 4;
-        case Type::float64:
-        case Type::complex64: return 8;
-        case Type::longdouble: return sizeof(long double);
-        default: return 16;
-    }
+#define X(name, bytes, number) bytes,
+    constexpr std::size_t sizes[] = {SOFTSIGN_TYPES(X)};
+#undef X
+    return sizes[static_cast<int>(type)];
 }
 
-void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
+void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
            int threads) {
     if (n <= 0) return;
-    Call call{kernels_in_use()->kernel[static_cast<int>(f)][static_cast<int>(type)], inputs, {}, Access::cached};
+    const int inputs = inputs_of(signature_of(f));
+    Call call{kernels_in_use()->find(f, type), inputs, {}, Access::cached};
     for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
-    if (f == Function::nth_derivative) call.operand[0].size = sizeof(std::int64_t);
+    if (signature_of(f) == Signature::ordered) call.operand[0].size = sizeof(std::int64_t);
     if (n < piece) return call.run(0, n);  // too few for threads, and in the caches
 
     const Operand &out = call.operand[inputs];

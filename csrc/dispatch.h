@@ -3,21 +3,21 @@
 #include <cstddef>
 #include <vector>
 
-#include "kernels.h"
+#include "functions.h"
 
 namespace softsign {
 
-// The kernel sets this CPU can run, best first, and the one in use.
-const std::vector<const KernelSet *> &available_kernels();
-const KernelSet *kernels_in_use();
-bool use_kernels(const char *name);  // false if no available set has that name
+// The kernels that this CPU can run, best first, and those in use.
+const std::vector<const Kernels *> &available_kernels();
+const Kernels *kernels_in_use();
+bool use_kernels(const char *name);  // false if none that the CPU can run have that name
 
 std::size_t last_level_cache();  // bytes
 std::size_t item_size(Type type);
 
-// y[i] = f(a[i]) or f(a[i], b[i]) over n elements, on so many threads at most. args and steps (bytes) in the order a, (b,)
-// y. Inputs may overlap y only as y itself or ahead of it.
-void apply(Function f, Type type, int inputs, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
+// y[i] = f(a[i]) or f(a[i], b[i]) over n elements, on so many threads at most. args and steps (bytes) in the
+// order a, (b,) y. Inputs may overlap y only as y itself or ahead of it.
+void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
            int threads);
 
 }  // namespace softsign

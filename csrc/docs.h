@@ -2,24 +2,30 @@
 #pragma once
 
 // Lines and paragraphs that several have in common.
-#define DTYPES "float16, bfloat16 (of ml_dtypes), float32, float64 or longdouble. Bool and integers promote\n    as in "
+#define DTYPES                                                                                             \
+    "float16, bfloat16 (of ml_dtypes), float32, float64 or longdouble. Bool and integers promote\n    as " \
+    "in "
 #define ARGUMENT "array_like\n    Of any shape; " DTYPES "`numpy.exp`.\n"
 #define ARGUMENTS "array_like\n    Broadcast together; " DTYPES "`numpy.hypot`.\n"
 #define RESULT                                                                                            \
     " : ndarray or scalar\n    Of the broadcast shape of the arguments and their floating-point dtype.\n" \
     "\nRaises\n------\nTypeError\n    If an argument has another dtype.\n"
-#define OPTIONS "out, where, **kwargs : optional\n    As for every ufunc: see `numpy.ufunc`.\n\nReturns\n-------\n"
+#define OPTIONS \
+    "out, where, **kwargs : optional\n    As for every ufunc: see `numpy.ufunc`.\n\nReturns\n-------\n"
 #define NOTES "\nNotes\n-----\n"
-#define CORRECTLY_ROUNDED                                                                                           \
-    "The result is the exact value, rounded once to nearest: an error of at most 0.5 ulp. For float16, bfloat16\n"  \
-    "and float32 all inputs have been tried. In float64 a result is taken if both ends of an interval around the\n" \
+#define CORRECTLY_ROUNDED                                                                                \
+    "The result is the exact value, rounded once to nearest: an error of at most 0.5 ulp. For float16, " \
+    "bfloat16\n"                                                                                         \
+    "and float32 all inputs have been tried. In float64 a result is taken if both ends of an interval "  \
+    "around the\n"                                                                                       \
     "exact value round to it [1]_, and is decided by exact arithmetic if not.\n"
 #define LONGDOUBLE "Longdouble is computed in its own precision, without a bound.\n\n"
-#define SAME_BITS "\nThe bits do not depend on the instruction set, the number of threads or the memory layout.\n"
+#define SAME_BITS "\nThe bits do not depend on the kernels, the number of threads or the memory layout.\n"
 #define QUIET "\nNo floating-point flag but underflow is raised.\n" SAME_BITS
 #define REFERENCES "\nReferences\n----------\n"
-#define ZIV                                                                                                          \
-    ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded last bit\", ACM\n" \
+#define ZIV                                                                                              \
+    ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded last " \
+    "bit\", ACM\n"                                                                                       \
     "   Transactions on Mathematical Software 17, 1991, 410-423.\n"
 #define EXAMPLES "\nExamples\n--------\n>>> import softsign\n"
 
@@ -38,16 +44,17 @@ See Also
 --------
 inverse, derivative, gradient
 )" NOTES CORRECTLY_ROUNDED LONGDOUBLE
-    R"(Therefore y is odd bit for bit, never decreases where x increases, and stays within -1 and 1. +-inf gives +-1;
--0, subnormal numbers and nan come back as they are. From ``2**(p + 1)`` on, with p the digits of the dtype (24 in
-float32), y is 1.
+    R"(Therefore y is odd bit for bit, never decreases where x increases, and stays within -1 and 1. +-inf
+gives +-1; -0, subnormal numbers and nan come back as they are. From ``2**(p + 1)`` on, with p the digits of
+the dtype (24 in float32), y is 1.
 
-A complex x keeps its direction and moves into the unit disc, infinities onto its rim [5]_. complex64 is computed
-in float64 and rounded once, complex128 follows the plain formula.
+A complex x keeps its direction and moves into the unit disc, infinities onto its rim [5]_. complex64 is
+computed in float64 and rounded once, complex128 follows the plain formula.
 )" QUIET REFERENCES ZIV
-    R"(.. [2] D. L. Elliott, "A better activation function for artificial neural networks", Technical Report 93-8,
-   Institute for Systems Research, University of Maryland, 1993.
-.. [3] J. Bergstra, G. Desjardins, P. Lamblin and Y. Bengio, "Quadratic polynomials learn better image features",
+    R"(.. [2] D. L. Elliott, "A better activation function for artificial neural networks", Technical Report
+   93-8, Institute for Systems Research, University of Maryland, 1993.
+.. [3] J. Bergstra, G. Desjardins, P. Lamblin and Y. Bengio, "Quadratic polynomials learn better image
+features",
    Technical Report 1337, DIRO, Universite de Montreal, 2009.
 .. [4] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
    Proceedings of Machine Learning Research 9 (AISTATS 2010), 249-256.
@@ -71,8 +78,8 @@ gradient : The derivative times an incoming gradient, for back-propagation.
 second_derivative, nth_derivative
 )" NOTES CORRECTLY_ROUNDED R"(From ``abs(x) = 2**53`` on, the error in float64 is below 0.5001 ulp instead.
 )" LONGDOUBLE
-    R"(Therefore y is even bit for bit and never increases where ``abs(x)`` does. 0 gives 1, +-inf gives +0, nan gives
-nan.
+    R"(Therefore y is even bit for bit and never increases where ``abs(x)`` does. 0 gives 1, +-inf gives +0,
+nan gives nan.
 )" QUIET REFERENCES ZIV EXAMPLES R"(>>> print(softsign.derivative([-3.0, 0.0, 1.0, float("inf")]))
 [0.0625 1.     0.25   0.    ]
 )";
@@ -87,9 +94,9 @@ See Also
 --------
 softsign
 )" NOTES CORRECTLY_ROUNDED LONGDOUBLE
-    R"(Therefore x is odd bit for bit and never decreases where y increases. -0, subnormal numbers and nan come back as
-they are. +-1 gives +-inf and raises the divide flag. Beyond, where softsign takes no value, the result is nan and
-raises the invalid flag. No other flag but underflow is raised.
+    R"(Therefore x is odd bit for bit and never decreases where y increases. -0, subnormal numbers and nan
+come back as they are. +-1 gives +-inf and raises the divide flag. Beyond, where softsign takes no value, the
+result is nan and raises the invalid flag. No other flag but underflow is raised.
 )" SAME_BITS REFERENCES ZIV EXAMPLES
     R"(>>> print(softsign.inverse([-0.75, 0.5, 0.9375]))
 [-3.  1. 15.]
@@ -127,12 +134,13 @@ x : )" ARGUMENT OPTIONS "y" RESULT R"(
 See Also
 --------
 second_antiderivative
-)" NOTES R"(The error is below 0.51 ulp, in float64 at most 2 ulp. Near 0, where the formula cancels and y tends to
+)" NOTES
+    R"(The error is below 0.51 ulp, in float64 at most 2 ulp. Near 0, where the formula cancels and y tends to
 ``x**2 / 2``, a series takes its place.
 )" LONGDOUBLE R"(Even bit for bit. +-inf gives inf, nan gives nan.
 )" QUIET REFERENCES
-    R"(.. [1] R. C. Fair, "On the robust estimation of econometric models", Annals of Economic and Social Measurement 3,
-   1974, 667-677.
+    R"(.. [1] R. C. Fair, "On the robust estimation of econometric models", Annals of Economic and Social
+   Measurement 3, 1974, 667-677.
 )" EXAMPLES R"(>>> print(softsign.antiderivative([0.0, 1e-8, -1.0]))
 [0.00000000e+00 4.99999997e-17 3.06852819e-01]
 
@@ -154,11 +162,12 @@ x : )" ARGUMENT OPTIONS "y" RESULT R"(
 See Also
 --------
 antiderivative
-)" NOTES R"(The error is below 0.51 ulp, in float64 at most 4 ulp. Up to 1, where the formula cancels and y tends to
-``x**3 / 6``, a series takes its place.
+)" NOTES
+    R"(The error is below 0.51 ulp, in float64 at most 4 ulp. Up to 1, where the formula cancels and y tends
+to ``x**3 / 6``, a series takes its place.
 )" LONGDOUBLE
-    R"(Odd bit for bit. +-0 gives +-0, +-inf gives +-inf, nan gives nan. Where the result exceeds the dtype it is
-infinite and raises the overflow flag. No other flag but underflow is raised.
+    R"(Odd bit for bit. +-0 gives +-0, +-inf gives +-inf, nan gives nan. Where the result exceeds the dtype it
+is infinite and raises the overflow flag. No other flag but underflow is raised.
 )" SAME_BITS EXAMPLES
     R"(>>> print(softsign.second_antiderivative([-1.0, 0.0, 1e-5]))
 [-1.13705639e-01  0.00000000e+00  1.66665833e-16]
@@ -176,8 +185,8 @@ See Also
 --------
 derivative
 )" NOTES "The error is below 0.51 ulp, in float64 at most 2 ulp.\n" LONGDOUBLE
-    R"(Even bit for bit. +-0 gives -0, +-inf gives -inf, nan gives nan. It is finite for every finite x, also where
-`derivative` underflows.
+    R"(Even bit for bit. +-0 gives -0, +-inf gives -inf, nan gives nan. It is finite for every finite x, also
+where `derivative` underflows.
 )" QUIET EXAMPLES R"(>>> print(softsign.log_jacobian([0.0, 1.0, -3.0]))
 [-0.         -1.38629436 -2.77258872]
 )";
@@ -187,19 +196,21 @@ constexpr char gradient[] =
 
 Parameters
 ----------
-x, dy : )" ARGUMENTS R"(    `x` is what softsign was given, `dy` the gradient with respect to what it returned.
+x, dy : )" ARGUMENTS
+    R"(    `x` is what softsign was given, `dy` the gradient with respect to what it returned.
 )" OPTIONS "dx" RESULT R"(
 See Also
 --------
 gradient_from_output : From what softsign returned, when x is gone.
 )" NOTES "The error is below 0.51 ulp, and nothing over- or underflows on the way.\n" LONGDOUBLE
-    R"(`dx` has the sign of `dy`; it is `dy` itself for x = +-0 and a zero for +-inf. Where both x and `dy` are infinite
-it is nan and raises the invalid flag. No other flag but underflow is raised.
+    R"(`dx` has the sign of `dy`; it is `dy` itself for x = +-0 and a zero for +-inf. Where both x and `dy`
+are infinite it is nan and raises the invalid flag. No other flag but underflow is raised.
 )" SAME_BITS R"(
-This is Caffe2's operator SoftsignGradient [1]_. The sign(x) in the numerator of its documentation is neither in
-its code nor in the derivative.
+This is Caffe2's operator SoftsignGradient [1]_. The sign(x) in the numerator of its documentation is neither
+in its code nor in the derivative.
 )" REFERENCES
-    R"(.. [1] Caffe2, ``caffe2/operators/softsign_op.cc``, in the history of https://github.com/pytorch/pytorch.
+    R"(.. [1] Caffe2, ``caffe2/operators/softsign_op.cc``, in the history of
+   https://github.com/pytorch/pytorch.
 )" EXAMPLES R"(>>> print(softsign.gradient([-1.0, 0.0, 3.0], [2.0, 2.0, -2.0]))
 [ 0.5    2.    -0.125]
 )";
@@ -218,12 +229,12 @@ See Also
 gradient : From the input; as accurate for large inputs as for small ones.
 )" NOTES R"(For ``abs(y) <= 1`` the error against the formula is below 0.51 ulp, in float64 at most 2 ulp.
 )" LONGDOUBLE
-    R"(What the rounding of `y` took from x is lost. The relative error against `gradient` grows as ``u * abs(x)``, with
-u half the machine epsilon (2**-24 in float32), and `dx` is 0 where `y` is +-1: from ``abs(x) = 2 / u`` on, that is
-2**25 in float32 and 2**12 in float16.
+    R"(What the rounding of `y` took from x is lost. The relative error against `gradient` grows as ``u *
+abs(x)``, with u half the machine epsilon (2**-24 in float32), and `dx` is 0 where `y` is +-1: from ``abs(x) =
+2 / u`` on, that is 2**25 in float32 and 2**12 in float16.
 
-Where ``1 - abs(y)`` is 0 and `dy` infinite, `dx` is nan and raises the invalid flag. No other flag but underflow is
-raised for ``abs(y) <= 1``.
+Where ``1 - abs(y)`` is 0 and `dy` infinite, `dx` is nan and raises the invalid flag. No other flag but
+underflow is raised for ``abs(y) <= 1``.
 )" SAME_BITS EXAMPLES
     R"(>>> print(softsign.gradient_from_output([-0.5, 0.0, 0.75], [2.0, 2.0, -2.0]))
 [ 0.5    2.    -0.125]
@@ -239,8 +250,8 @@ What is lost at x = 10,000:
 constexpr char nth_derivative[] =
     R"(Derivative of softsign of any order up to 170.
 
-Order 0 is softsign itself, order n > 0 is ``(-sign(x))**(n + 1) * n! / (1 + abs(x))**(n + 1)``. At 0 it is defined
-as the mean of the limits from both sides: 0 for even n, n! for odd n.
+Order 0 is softsign itself, order n > 0 is ``(-sign(x))**(n + 1) * n! / (1 + abs(x))**(n + 1)``. At 0 it is
+defined as the mean of the limits from both sides: 0 for even n, n! for odd n.
 
 Parameters
 ----------
@@ -255,9 +266,9 @@ See Also
 softsign, derivative, second_derivative : Orders 0, 1 and 2.
 )" NOTES R"(Up to order 2 the result is that of the functions above, beyond that the error is below 1 ulp.
 )" LONGDOUBLE
-    R"(Odd bit for bit for even n, even for odd n. For n > 0, +-inf gives a zero; nan gives nan. Where the result exceeds
-the dtype, which near 0 it does from n = 9 on in float16 and n = 35 on in bfloat16 and float32, it is infinite and
-raises the overflow flag. No other flag but underflow is raised.
+    R"(Odd bit for bit for even n, even for odd n. For n > 0, +-inf gives a zero; nan gives nan. Where the
+result exceeds the dtype, which near 0 it does from n = 9 on in float16 and n = 35 on in bfloat16 and float32,
+it is infinite and raises the overflow flag. No other flag but underflow is raised.
 )" SAME_BITS EXAMPLES
     R"(>>> print(softsign.nth_derivative([0, 1, 2, 3], 1.0))
 [ 0.5    0.25  -0.25   0.375]
@@ -274,13 +285,13 @@ Returns
 -------
 dict
     kernels : str
-        The kernel set in use: avx512, avx2, sse2 or portable. All give the same bits. The environment variable
-        SOFTSIGN_CPU, read when softsign is imported, chooses another than the best.
+        The kernels in use: avx512, avx2, sse2 or portable. All give the same bits. The environment variable
+        SOFTSIGN_KERNELS, read when softsign is imported, chooses others than the best.
     available : tuple of str
-        The kernel sets that this CPU can run, best first.
+        The kernels that this CPU can run, best first.
     last_level_cache : int
-        In bytes. Larger outputs that share no memory with an input are written past the caches, with non-temporal
-        stores.
+        In bytes. Larger outputs that share no memory with an input are written past the caches, with
+        non-temporal stores.
 
 Examples
 --------
@@ -295,8 +306,8 @@ constexpr char get_num_threads[] = R"(get_num_threads()
 
 Greatest number of threads that a call may use.
 
-It is what `set_num_threads` was given last. Before that it is the environment variable SOFTSIGN_NUM_THREADS, read
-when softsign is imported, or else OMP_NUM_THREADS, or else the number of CPUs that the process may use.
+It is what `set_num_threads` was given last. Before that it is the environment variable SOFTSIGN_NUM_THREADS,
+read when softsign is imported, or else OMP_NUM_THREADS, or else the number of CPUs that the process may use.
 
 Returns
 -------
@@ -315,8 +326,8 @@ constexpr char set_num_threads[] = R"(set_num_threads(n, /)
 
 Limit the number of threads that a call may use, in the whole process.
 
-Results do not depend on it. Arrays of 2**18 elements and more are shared among threads, at least 2**17 elements
-each. A forked child process uses one thread, as do calls made while another call has the threads.
+Results do not depend on it. Arrays of 2**18 elements and more are shared among threads, at least 2**17
+elements each. A forked child process uses one thread, as do calls made while another call has the threads.
 
 Parameters
 ----------
@@ -358,8 +369,8 @@ n : int
 threads : int
     The most threads to use, from 1 to 1024.
 *addresses : int
-    Of the inputs and the output, as numbers. An input may be the output itself. The order of ``nth_derivative`` is a
-    single int64 from 0 to 170.
+    Of the inputs and the output, as numbers. An input may be the output itself. The order of
+    ``nth_derivative`` is a single int64 from 0 to 170.
 
 Raises
 ------
@@ -370,7 +381,7 @@ ValueError
 constexpr char use_kernels[] = R"(_use_kernels(name, /)
 --
 
-Change the kernel set in use, for tests and benchmarks.
+Change the kernels in use, for tests and benchmarks.
 
 Parameters
 ----------
@@ -382,7 +393,7 @@ Raises
 TypeError
     If `name` is not a str.
 ValueError
-    If this CPU cannot run that set, or there is none of that name.
+    If this CPU cannot run those, or there are none of that name.
 )";
 
 }  // namespace softsign::docs

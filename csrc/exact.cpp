@@ -19,7 +19,8 @@ Sum two_product(double a, double b) {
     return {p, std::fma(a, b, -p)};
 }
 
-// An exact sum of doubles: a nonoverlapping expansion of increasing components (Shewchuk 1997, Grow-Expansion).
+// An exact sum of doubles: a nonoverlapping expansion of increasing components (Shewchuk 1997,
+// Grow-Expansion).
 class Expansion {
     double component[24];
     int count = 0;
@@ -41,9 +42,9 @@ class Expansion {
     }
 };
 
-// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)` says
-// whether v > y + h; y + h is the midpoint between y and a neighbor, and v is never a midpoint (a fraction whose
-// denominator is not a power of two, or else a float64).
+// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)`
+// says whether v > y + h; y + h is the midpoint between y and a neighbor, and v is never a midpoint (a
+// fraction whose denominator is not a power of two, or else a float64).
 template <class Exceeds>
 double nearest(double y, Exceeds exceeds) {
     double up = std::nextafter(y, DBL_MAX), down = std::nextafter(y, 0.0);
@@ -73,12 +74,13 @@ struct Scaled {  // (high + low) 2^exponent with high in [2^-3, 1]
     int exponent;
 };
 
-// (1 + a)^-k for k = 2, 3 and finite a >= 0, relative error below 2^-100. With m 2^E = a the sum 1 + a = (t + e) 2^E
-// is exact but for huge a, where the 1 underflows at 2^-1074 relative.
+// (1 + a)^-k for k = 2, 3 and finite a >= 0, relative error below 2^-100. With m 2^E = a the sum 1 + a = (t +
+// e) 2^E is exact but for huge a, where the 1 underflows at 2^-1074 relative.
 Scaled power(double a, int k) {
     int exponent = a < 1 ? 0 : std::ilogb(a);
     Sum t = two_sum(std::ldexp(a, -exponent), std::ldexp(1.0, -exponent));
-    double c = 1 / t.high, d = std::fma(-t.low, c, std::fma(-t.high, c, 1.0));  // 1/(t+e) = c (1 + d + d^2 + ...)
+    double c = 1 / t.high,
+           d = std::fma(-t.low, c, std::fma(-t.high, c, 1.0));  // 1/(t+e) = c (1 + d + d^2 + ...)
     Sum p = two_product(c, c);
     p.low += p.high * (2 * d + 3 * d * d);
     if (k == 3) {
@@ -110,7 +112,8 @@ double softsign(double x) {
     if (std::isnan(x)) return x + x;
     double a = std::fabs(x);
     if (a >= 0x1p53) return std::copysign(a >= 0x1p54 ? 1.0 : 1 - 0x1p-53, x);
-    return std::copysign(nearest(a / (1 + a), [a](double y, double h) { return quotient_exceeds(a, 1, y, h); }), x);
+    return std::copysign(
+        nearest(a / (1 + a), [a](double y, double h) { return quotient_exceeds(a, 1, y, h); }), x);
 }
 
 double inverse(double y) {
@@ -120,7 +123,8 @@ double inverse(double y) {
         std::feraiseexcept(a > 1 ? FE_INVALID : FE_DIVBYZERO);
         return a > 1 ? NAN : std::copysign(INFINITY, y);
     }
-    return std::copysign(nearest(a / (1 - a), [a](double x, double h) { return quotient_exceeds(a, -1, x, h); }), y);
+    return std::copysign(
+        nearest(a / (1 - a), [a](double x, double h) { return quotient_exceeds(a, -1, x, h); }), y);
 }
 
 double derivative(double x) {

@@ -1,5 +1,5 @@
-// Scalar float64 functions for the inputs that the vector arithmetic of ops.h does not settle: results near a rounding
-// midpoint, huge arguments, inf and nan. Compiled once, without flags for any instruction set.
+// Scalar float64 functions for the inputs that the vector arithmetic of ops.h does not settle: results near a
+// rounding midpoint, huge arguments, inf and nan. Compiled once, without flags for any instruction set.
 #pragma once
 
 namespace softsign::exact {

@@ -1,64 +1,54 @@
-// The kernels of one instruction set: compiled once for each, with SOFTSIGN_ISA set to its name. Everything but the
-// table at the end is in unnamed namespaces, so that no copy is shared between instruction sets.
-#include "kernels.h"
+// The kernels for one instruction set: compiled once for each, with SOFTSIGN_KERNELS set to its name.
+// Everything but the table at the end is in unnamed namespaces, so that no copy is shared between instruction
+// sets.
+#include <type_traits>
 
+#include "functions.h"
 #include "loops.h"
 #include "scalar.h"
 
 namespace softsign {
 namespace {
 
-template <class Op, int Inputs>
+template <class Op, Signature signature>
 constexpr Kernel loop(Type type) {
     switch (type) {
-        case Type::float16: return Loop<Op, float16, Inputs>::run;
-        case Type::bfloat16: return Loop<Op, bfloat16, Inputs>::run;
-        case Type::float32: return Loop<Op, float, Inputs>::run;
-        case Type::float64: return Loop<Op, double, Inputs>::run;
-        default: return nullptr;
-    }
-}
-constexpr Kernel nth(Type type) {
-    switch (type) {
-        case Type::float16: return NthLoop<float16>::run;
-        case Type::bfloat16: return NthLoop<bfloat16>::run;
-        case Type::float32: return NthLoop<float>::run;
-        case Type::float64: return NthLoop<double>::run;
+        case Type::float16: return LoopOf<Op, float16, signature>::run;
+        case Type::bfloat16: return LoopOf<Op, bfloat16, signature>::run;
+        case Type::float32: return LoopOf<Op, float, signature>::run;
+        case Type::float64: return LoopOf<Op, double, signature>::run;
+        case Type::longdouble: return scalar::run<Op, signature>;
+        case Type::complex64: return std::is_same_v<Op, Softsign> ? scalar::complex_softsign<float> : nullptr;
+        case Type::complex128:
+            return std::is_same_v<Op, Softsign> ? scalar::complex_softsign<double> : nullptr;
         default: return nullptr;
     }
 }
 
 constexpr Kernel find(Function f, Type t) {
-    if (t > Type::float64) return scalar::find(f, t);
     switch (f) {
-        case Function::softsign: return loop<Softsign, 1>(t);
-        case Function::derivative: return loop<Derivative, 1>(t);
-        case Function::inverse: return loop<Inverse, 1>(t);
-        case Function::second_derivative: return loop<SecondDerivative, 1>(t);
-        case Function::antiderivative: return loop<Antiderivative, 1>(t);
-        case Function::second_antiderivative: return loop<SecondAntiderivative, 1>(t);
-        case Function::log_jacobian: return loop<LogJacobian, 1>(t);
-        case Function::gradient: return loop<Gradient, 2>(t);
-        case Function::gradient_from_output: return loop<GradientFromOutput, 2>(t);
-        case Function::nth_derivative: return nth(t);
+#define X(name, Op, signature) \
+    case Function::name: return loop<Op, Signature::signature>(t);
+        SOFTSIGN_FUNCTIONS(X)
+#undef X
         default: return nullptr;
     }
 }
 
-constexpr KernelSet make(const char *name) {
-    KernelSet set{name, {}};
+constexpr Kernels make(const char *name) {
+    Kernels made{name, {}};
     for (int f = 0; f < static_cast<int>(Function::count); ++f)
         for (int t = 0; t < static_cast<int>(Type::count); ++t)
-            set.kernel[f][t] = find(static_cast<Function>(f), static_cast<Type>(t));
-    return set;
+            made.kernel[f][t] = find(static_cast<Function>(f), static_cast<Type>(t));
+    return made;
 }
 
 }  // namespace
 
-#define NAME_(isa) isa##_kernels
-#define NAME(isa) NAME_(isa)
-#define TEXT_(isa) #isa
-#define TEXT(isa) TEXT_(isa)
-extern constexpr KernelSet NAME(SOFTSIGN_ISA) = make(TEXT(SOFTSIGN_ISA));
+#define NAME_(kernels) kernels##_kernels
+#define NAME(kernels) NAME_(kernels)
+#define TEXT_(kernels) #kernels
+#define TEXT(kernels) TEXT_(kernels)
+extern constexpr Kernels NAME(SOFTSIGN_KERNELS) = make(TEXT(SOFTSIGN_KERNELS));
 
 }  // namespace softsign

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 
+#include "functions.h"
 #include "ops.h"
 
 namespace softsign {
@@ -67,12 +68,12 @@ inline Bits<V> outside(const Group<V, U, Inputs> &x) {
     return out;
 }
 
-// The float32 result by its definition: computed in float64, rounded once, repaired.
+// The float32 result by its definition: computed in float64, rounded once, corrected.
 template <class Op, int Inputs>
 inline vf define(const Group<vf, 1, Inputs> &x) {
     vd2 a = widen(x.v[0][0]);
     if constexpr (Inputs == 1)
-        return repair(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
+        return correct(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
     vd2 b = widen(x.v[Inputs - 1][0]);
     if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
 }
@@ -113,7 +114,8 @@ class Loop {
         if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
             if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
             Bits<V> doubt{};
-            for (int u = 0; u < U; ++u) y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
+            for (int u = 0; u < U; ++u)
+                y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
             if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
         } else {
             for (int u = 0; u < U; ++u) {
@@ -121,7 +123,8 @@ class Loop {
                     y[u] = define<Op>(load<1>(in, i + u * lanes));
                 else
                     y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
-                if constexpr (sizeof(T) == 2 && Inputs == 1) y[u] = repair(Op{}, (T *)nullptr, y[u], x.v[0][u]);
+                if constexpr (sizeof(T) == 2 && Inputs == 1)
+                    y[u] = correct(Op{}, (T *)nullptr, y[u], x.v[0][u]);
             }
         }
         for (int u = 0; u < U; ++u) {
@@ -137,7 +140,8 @@ class Loop {
     [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
         for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
     }
-    // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any function.
+    // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any
+    // function.
     static void part(const T *const (&in)[2], T *out, std::size_t i, std::size_t count) {
         T a[lanes] = {}, b[lanes] = {}, y[lanes];
         std::memcpy(a, in[0] + i, count * sizeof(T));
@@ -158,9 +162,10 @@ class Loop {
         return i;
     }
 
-    static constexpr int group = 4 / Inputs;  // vectors that share one check for rare cases and still fit the registers
-    // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient is slowest
-    // with 4096, where the three arrays fall on the same cache sets.
+    static constexpr int group =
+        4 / Inputs;  // vectors that share one check for rare cases and still fit the registers
+    // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient
+    // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;
 
   public:
@@ -183,8 +188,8 @@ class Loop {
     }
 };
 
-// nth_derivative(n, x) with n as int64, one run of equal orders after the other: as a rule all are equal.
-template <class T>
+// f(n, x) with n as int64, one run of equal orders after the other: as a rule all are equal.
+template <class Op, class T>
 struct NthLoop {
     static void run(const void *orders, const void *b, void *y, std::size_t count, Access) {
         const std::int64_t *n = static_cast<const std::int64_t *>(orders);
@@ -212,11 +217,16 @@ struct NthLoop {
             std::memcpy(out + i, result, part * sizeof(T));
         }
     }
-    static vd evaluate(int n, vd x) { return NthDerivative::precise(n, x); }
+    static vd evaluate(int n, vd x) { return Op::precise(n, x); }
     static vf evaluate(int n, vf x) {
-        return in_double(x, [n](vd w) { return NthDerivative::plain(n, w); });
+        return in_double(x, [n](vd w) { return Op::plain(n, w); });
     }
 };
+
+template <class Op, class T, Signature signature>
+struct LoopOf : Loop<Op, T, inputs_of(signature)> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::ordered> : NthLoop<Op, T> {};
 
 }  // namespace
 }  // namespace softsign

@@ -20,12 +20,11 @@ static_assert(sizeof(npy_intp) == sizeof(std::ptrdiff_t), "steps are passed on a
 struct LoopData {
     Function function;
     Type type;
-    int inputs;
 };
 
 void run_loop(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data) {
     const LoopData &loop = *static_cast<const LoopData *>(data);
-    apply(loop.function, loop.type, loop.inputs, args, steps, dimensions[0], get_num_threads());
+    apply(loop.function, loop.type, args, steps, dimensions[0], get_num_threads());
 }
 
 void run_nth_derivative(char **args, const npy_intp *dimensions, const npy_intp *steps, void *data) {
@@ -36,8 +35,8 @@ void run_nth_derivative(char **args, const npy_intp *dimensions, const npy_intp 
         if (n < 0 || n > max_order) {
             NPY_ALLOW_C_API_DEF
             NPY_ALLOW_C_API
-            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to %d, got %lld", max_order,
-                         static_cast<long long>(n));
+            PyErr_Format(PyExc_ValueError, "nth_derivative: n must be an integer from 0 to %d, got %lld",
+                         max_order, static_cast<long long>(n));
             NPY_DISABLE_C_API
             return;
         }
@@ -45,37 +44,35 @@ void run_nth_derivative(char **args, const npy_intp *dimensions, const npy_intp 
     run_loop(args, dimensions, steps, data);
 }
 
+// NumPy's number of each type.
+#define X(name, bytes, number) number,
+constexpr int type_numbers[] = {SOFTSIGN_TYPES(X)};
+#undef X
+constexpr int types = static_cast<int>(Type::count);
+
 // A ufunc and what it points to, which NumPy does not copy.
 struct Ufunc {
-    static constexpr int max_loops = 6;
     const char *name, *doc;
     Function function;
-    int inputs;
-    PyUFuncGenericFunction loop[max_loops];
-    void *data[max_loops];
-    LoopData loops[max_loops], bfloat16;
-    char types[max_loops * 3];
+    Signature signature;
+    PyUFuncGenericFunction loop[types];
+    void *data[types];
+    LoopData loops[types], bfloat16;
+    char codes[types * 3];
     PyUFuncObject *object;
+
+    int inputs() const { return inputs_of(signature); }
 };
 
-#define X(name) {#name, docs::name, Function::name, 1, {}, {}, {}, {}, {}, nullptr},
-#define Y(name) {#name, docs::name, Function::name, 2, {}, {}, {}, {}, {}, nullptr},
-Ufunc ufuncs[] = {SOFTSIGN_UNARY(X) SOFTSIGN_BINARY(Y)};
+#define X(name, Op, signature) \
+    {#name, docs::name, Function::name, Signature::signature, {}, {}, {}, {}, {}, nullptr},
+Ufunc ufuncs[] = {SOFTSIGN_FUNCTIONS(X)};
 #undef X
-#undef Y
-
-constexpr struct {
-    char code;
-    Type type;
-} dtypes[Ufunc::max_loops] = {
-    {NPY_HALF, Type::float16},          {NPY_FLOAT, Type::float32},    {NPY_DOUBLE, Type::float64},
-    {NPY_LONGDOUBLE, Type::longdouble}, {NPY_CFLOAT, Type::complex64}, {NPY_CDOUBLE, Type::complex128},
-};
 
 PyUFunc_TypeResolutionFunc *numpy_resolver = nullptr;
 
 PyUFuncGenericFunction loop_of(const Ufunc &u) {
-    return u.function == Function::nth_derivative ? run_nth_derivative : run_loop;
+    return u.signature == Signature::ordered ? run_nth_derivative : run_loop;
 }
 
 bool is_bfloat16(PyArray_Descr *descr) {
@@ -88,12 +85,12 @@ bool is_bfloat16(PyArray_Descr *descr) {
     return same;
 }
 
-// Gives a ufunc its loop for ml_dtypes' bfloat16 the first time it meets one, so that importing softsign need not
-// import ml_dtypes. A loop that is already there is simply replaced by itself.
+// Gives a ufunc its loop for ml_dtypes' bfloat16 the first time it meets one, so that importing softsign need
+// not import ml_dtypes. A loop that is already there is simply replaced by itself.
 int register_bfloat16(Ufunc &u, int type_num) {
     int types[3] = {type_num, type_num, type_num};
-    if (u.function == Function::nth_derivative) types[0] = NPY_INT64;
-    u.bfloat16 = {u.function, Type::bfloat16, u.inputs};
+    if (u.signature == Signature::ordered) types[0] = NPY_INT64;
+    u.bfloat16 = {u.function, Type::bfloat16};
     return PyUFunc_RegisterLoopForType(u.object, type_num, loop_of(u), types, &u.bfloat16);
 }
 
@@ -103,21 +100,22 @@ PyArray_Descr *descr_of(PyObject *item) {  // of an operand or of an entry of dt
     return nullptr;
 }
 
-// NumPy says "not supported for the input types"; ours says which types. Its casting errors, subclasses of TypeError,
-// name them already.
+// NumPy says "not supported for the input types"; ours says which types. Its casting errors, subclasses of
+// TypeError, name them already.
 void name_the_types(const Ufunc &u, PyArrayObject **operands) {
     if (PyErr_Occurred() != PyExc_TypeError) return;
     PyErr_Clear();
     PyObject *first = reinterpret_cast<PyObject *>(PyArray_DESCR(operands[0]));
-    if (u.inputs == 1)
+    if (u.signature == Signature::unary)
         PyErr_Format(PyExc_TypeError,
                      "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "
                      "integers and bool",
-                     u.name, first, u.function == Function::softsign ? " and complex" : "");
+                     u.name, first,
+                     kernels_in_use()->find(u.function, Type::complex128) ? " and complex" : "");
     else
-        PyErr_Format(PyExc_TypeError, "%s: arguments of %R and %R are not supported; it takes %s", u.name, first,
-                     reinterpret_cast<PyObject *>(PyArray_DESCR(operands[1])),
-                     u.function == Function::nth_derivative
+        PyErr_Format(PyExc_TypeError, "%s: arguments of %R and %R are not supported; it takes %s", u.name,
+                     first, reinterpret_cast<PyObject *>(PyArray_DESCR(operands[1])),
+                     u.signature == Signature::ordered
                          ? "an integer order and a real floating-point, integer or bool argument"
                          : "real floating-point dtypes, integers and bool");
 }
@@ -130,7 +128,7 @@ int resolve_types(PyUFuncObject *object, NPY_CASTING casting, PyArrayObject **op
         PyArray_Descr *descr = descr_of(item);
         return !descr || !is_bfloat16(descr) || register_bfloat16(*u, descr->type_num) == 0;
     };
-    for (int i = 0; i <= u->inputs; ++i)
+    for (int i = 0; i <= u->inputs(); ++i)
         if (!offer(reinterpret_cast<PyObject *>(operands[i]))) return -1;
     if (type_tuple && PyTuple_Check(type_tuple))
         for (Py_ssize_t i = 0; i < PyTuple_Size(type_tuple); ++i)
@@ -140,8 +138,8 @@ int resolve_types(PyUFuncObject *object, NPY_CASTING casting, PyArrayObject **op
     return result;
 }
 
-// _compute(function, type, n, threads, *addresses). Tensors of other libraries come this way: 0.4 us a call, where making
-// NumPy arrays of two of PyTorch's takes 2 us.
+// _compute(function, type, n, threads, *addresses). Tensors of other libraries come this way: 0.4 us a call,
+// where making NumPy arrays of two of PyTorch's takes 2 us.
 PyObject *compute(PyObject *, PyObject *const *args, Py_ssize_t count) {
     constexpr Py_ssize_t numbers = 4;
     std::ptrdiff_t number[numbers] = {-1, -1, -1, -1};
@@ -151,23 +149,25 @@ PyObject *compute(PyObject *, PyObject *const *args, Py_ssize_t count) {
     }
     const auto [function, type, n, threads] = number;
     bool known = function >= 0 && function < static_cast<int>(Function::count) && type >= 0 &&
-                 type < static_cast<int>(Type::count) && kernels_in_use()->kernel[function][type];
-    const Ufunc *u = known ? &ufuncs[function] : nullptr;  // both follow kernels.h
-    if (!known || n < 0 || threads < 1 || threads > max_threads || count != numbers + u->inputs + 1) {
-        PyErr_SetString(PyExc_ValueError,
-                        "_compute: takes a function and a type that go together, a number of elements, a number of "
-                        "threads, and the addresses of the inputs and the output");
+                 type < static_cast<int>(Type::count) &&
+                 kernels_in_use()->find(Function(function), Type(type));
+    const Ufunc *u = known ? &ufuncs[function] : nullptr;  // both follow functions.h
+    if (!known || n < 0 || threads < 1 || threads > max_threads || count != numbers + u->inputs() + 1) {
+        PyErr_SetString(
+            PyExc_ValueError,
+            "_compute: takes a function and a type that go together, a number of elements, a number of "
+            "threads, and the addresses of the inputs and the output");
         return nullptr;
     }
     char *address[3];
     std::ptrdiff_t step[3];
-    for (int k = 0; k <= u->inputs; ++k) {
+    for (int k = 0; k <= u->inputs(); ++k) {
         address[k] = static_cast<char *>(PyLong_AsVoidPtr(args[numbers + k]));
         if (!address[k] && PyErr_Occurred()) return nullptr;
         step[k] = static_cast<std::ptrdiff_t>(item_size(Type(type)));
     }
-    if (u->function == Function::nth_derivative) step[0] = 0;
-    auto run = [&] { apply(u->function, Type(type), u->inputs, address, step, n, static_cast<int>(threads)); };
+    if (u->signature == Signature::ordered) step[0] = 0;
+    auto run = [&] { apply(u->function, Type(type), address, step, n, static_cast<int>(threads)); };
     if (n < 4096) {  // 1 us: less than another thread could make of the lock
         run();
     } else {
@@ -193,21 +193,26 @@ int add_tuple(PyObject *module, const char *name, PyObject *tuple) {
 }
 
 int add_ufunc(PyObject *module, Ufunc &u) {
-    int count = u.function == Function::softsign ? Ufunc::max_loops : Ufunc::max_loops - 2;
-    for (int i = 0; i < count; ++i) {
-        u.loops[i] = {u.function, dtypes[i].type, u.inputs};
-        u.loop[i] = loop_of(u);
-        u.data[i] = &u.loops[i];
-        for (int k = 0; k <= u.inputs; ++k) u.types[i * (u.inputs + 1) + k] = dtypes[i].code;
-        if (u.function == Function::nth_derivative) u.types[i * 3] = NPY_INT64;
+    int count = 0;
+    char *code = u.codes;
+    for (int t = 0; t < types; ++t) {
+        if (type_numbers[t] == NPY_NOTYPE || !kernels_in_use()->find(u.function, Type(t))) continue;
+        u.loops[count] = {u.function, Type(t)};
+        u.loop[count] = loop_of(u);
+        u.data[count] = &u.loops[count];
+        for (int k = 0; k <= u.inputs(); ++k)
+            *code++ =
+                static_cast<char>(k == 0 && u.signature == Signature::ordered ? NPY_INT64 : type_numbers[t]);
+        ++count;
     }
-    PyObject *object =
-        PyUFunc_FromFuncAndData(u.loop, u.data, u.types, count, u.inputs, 1, PyUFunc_None, u.name, u.doc, 0);
+    PyObject *object = PyUFunc_FromFuncAndData(u.loop, u.data, u.codes, count, u.inputs(), 1, PyUFunc_None,
+                                               u.name, u.doc, 0);
     if (!object) return -1;
     u.object = reinterpret_cast<PyUFuncObject *>(object);
     numpy_resolver = u.object->type_resolver;
     u.object->type_resolver = resolve_types;
-    // Without it pickle searches every loaded module for the ufunc. Before 2.2, NumPy's ufuncs take no attributes.
+    // Without it pickle searches every loaded module for the ufunc. Before 2.2, NumPy's ufuncs take no
+    // attributes.
     PyObject *home = PyUnicode_FromString("softsign");
     if (home && PyObject_SetAttrString(object, "__module__", home) < 0) PyErr_Clear();
     Py_XDECREF(home);
@@ -217,24 +222,24 @@ int add_ufunc(PyObject *module, Ufunc &u) {
 }
 
 PyObject *names_of_kernels() {
-    const auto &sets = available_kernels();
-    PyObject *names = PyTuple_New(static_cast<Py_ssize_t>(sets.size()));
-    for (std::size_t i = 0; names && i < sets.size(); ++i)
-        PyTuple_SetItem(names, static_cast<Py_ssize_t>(i), PyUnicode_FromString(sets[i]->name));
+    const auto &available = available_kernels();
+    PyObject *names = PyTuple_New(static_cast<Py_ssize_t>(available.size()));
+    for (std::size_t i = 0; names && i < available.size(); ++i)
+        PyTuple_SetItem(names, static_cast<Py_ssize_t>(i), PyUnicode_FromString(available[i]->name));
     return names;
 }
 
 PyObject *cpu_features(PyObject *, PyObject *) {
-    return Py_BuildValue("{s:s, s:N, s:n}", "kernels", kernels_in_use()->name, "available", names_of_kernels(),
-                         "last_level_cache", static_cast<Py_ssize_t>(last_level_cache()));
+    return Py_BuildValue("{s:s, s:N, s:n}", "kernels", kernels_in_use()->name, "available",
+                         names_of_kernels(), "last_level_cache", static_cast<Py_ssize_t>(last_level_cache()));
 }
 
 int choose_kernels(const char *name, const char *parameter) {
     if (use_kernels(name)) return 0;
     PyObject *names = names_of_kernels();
     if (!names) return -1;
-    PyErr_Format(PyExc_ValueError, "%s must be one of the kernel sets this CPU can run, %R, got '%s'", parameter, names,
-                 name);
+    PyErr_Format(PyExc_ValueError, "%s must be one of the kernels that this CPU can run, %R, got '%s'",
+                 parameter, names, name);
     Py_DECREF(names);
     return -1;
 }
@@ -252,16 +257,16 @@ PyObject *py_get_num_threads(PyObject *, PyObject *) { return PyLong_FromLong(ge
 PyObject *py_set_num_threads(PyObject *, PyObject *argument) {
     PyObject *index = PyBool_Check(argument) ? nullptr : PyNumber_Index(argument);
     if (!index) {
-        PyErr_Format(PyExc_TypeError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads,
-                     argument);
+        PyErr_Format(PyExc_TypeError, "set_num_threads: n must be an integer from 1 to %d, got %R",
+                     max_threads, argument);
         return nullptr;
     }
     int overflow;
     long n = PyLong_AsLongAndOverflow(index, &overflow);
     Py_DECREF(index);
     if (overflow || n < 1 || n > max_threads) {
-        PyErr_Format(PyExc_ValueError, "set_num_threads: n must be an integer from 1 to %d, got %R", max_threads,
-                     argument);
+        PyErr_Format(PyExc_ValueError, "set_num_threads: n must be an integer from 1 to %d, got %R",
+                     max_threads, argument);
         return nullptr;
     }
     set_num_threads(static_cast<int>(n));
@@ -269,15 +274,20 @@ PyObject *py_set_num_threads(PyObject *, PyObject *argument) {
 }
 
 int read_environment() {
-    const char *cpu = std::getenv("SOFTSIGN_CPU");
-    if (cpu && *cpu && choose_kernels(cpu, "SOFTSIGN_CPU")) return -1;
+    const char *former = std::getenv("SOFTSIGN_CPU");
+    if (former && *former) {
+        PyErr_Format(PyExc_ValueError, "SOFTSIGN_CPU is now SOFTSIGN_KERNELS: set that to '%s'", former);
+        return -1;
+    }
+    const char *kernels = std::getenv("SOFTSIGN_KERNELS");
+    if (kernels && *kernels && choose_kernels(kernels, "SOFTSIGN_KERNELS")) return -1;
     const char *threads = std::getenv("SOFTSIGN_NUM_THREADS");
     if (!threads || !*threads) return 0;
     char *end;
     long n = std::strtol(threads, &end, 10);
     if (*end || n < 1 || n > max_threads) {
-        PyErr_Format(PyExc_ValueError, "SOFTSIGN_NUM_THREADS must be an integer from 1 to %d, got '%s'", max_threads,
-                     threads);
+        PyErr_Format(PyExc_ValueError, "SOFTSIGN_NUM_THREADS must be an integer from 1 to %d, got '%s'",
+                     max_threads, threads);
         return -1;
     }
     set_num_threads(static_cast<int>(n));
@@ -289,7 +299,8 @@ PyMethodDef methods[] = {
     {"get_num_threads", py_get_num_threads, METH_NOARGS, docs::get_num_threads},
     {"set_num_threads", py_set_num_threads, METH_O, docs::set_num_threads},
     {"_use_kernels", py_use_kernels, METH_O, docs::use_kernels},
-    {"_compute", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(compute)), METH_FASTCALL, docs::compute},
+    {"_compute", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(compute)), METH_FASTCALL,
+     docs::compute},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -297,12 +308,11 @@ int execute(PyObject *module) {
     if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return -1;
     for (Ufunc &u : ufuncs)
         if (add_ufunc(module, u) < 0) return -1;
-#define X(name) #name,
-    if (add_tuple(module, "_functions", tuple_of({SOFTSIGN_UNARY(X) SOFTSIGN_BINARY(X)})) < 0) return -1;
+#define X(name, ...) #name,
+    if (add_tuple(module, "_functions", tuple_of({SOFTSIGN_FUNCTIONS(X)})) < 0) return -1;
+    if (add_tuple(module, "_types", tuple_of({SOFTSIGN_TYPES(X)})) < 0) return -1;
 #undef X
-    if (add_tuple(module, "_types",
-                  tuple_of({"float16", "bfloat16", "float32", "float64", "longdouble", "complex64", "complex128"})) < 0)
-        return -1;
+    if (PyModule_AddIntConstant(module, "_max_order", max_order) < 0) return -1;
     return read_environment();
 }
 

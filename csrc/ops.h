@@ -1,15 +1,17 @@
 // The functions: one struct each, with the derivation of its arithmetic and of its error.
 //
-// Every struct has `plain`, the formula in V's own arithmetic, safe at +-inf and free of spurious flags:
+// Every struct has `longdouble`, the formula in long double, and `plain`, the formula in V's own arithmetic,
+// safe at +-inf and free of spurious flags:
 //   float16, bfloat16   plain in float32, rounded once more;
 //   float32             plain in float64, rounded once. This *defines* the float32 result;
 //   float64             `fast` and `careful` where the struct has them, else plain.
-// `repair` mends the few inputs whose result lies so near a midpoint that the wider format rounds to it.
+// `correct` replaces the few results that lie so near a midpoint that the wider format rounds to it.
 //
-// `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two values
-// that enclose the exact result and round to the same number. Lanes where they differ are marked in `doubt` (Ziv's
-// test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64 definition (float32) or, lane
-// by lane, to `careful` (float64), which decides by exact arithmetic. So every instruction set returns the same bits.
+// `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two
+// values that enclose the exact result and round to the same number. Lanes where they differ are marked in
+// `doubt` (Ziv's test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64
+// definition (float32) or, lane by lane, to `careful` (float64), which decides by exact arithmetic. So every
+// instruction set returns the same bits.
 //
 // Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
 #pragma once
@@ -34,12 +36,18 @@ struct Enclosure<vd> {
     static constexpr bool available = true;
 };
 
+using real = long double;
+
+inline real abs(real x) { return __builtin_fabsl(x); }
+inline real with_sign_of(real magnitude, real x) { return __builtin_copysignl(magnitude, x); }
+inline bool is_inf(real x) { return __builtin_isinf(x); }
+
 template <class V>
 struct TwoPart {
     V t, e;
 };
 
-// 1 + a exactly, 0 <= a < limit: t - 1 has no rounding error, so e is Fast2Sum's whatever the order of 1 and a.
+// 1 + a exactly, 0 <= a < limit: t - 1 has no rounding error, so Fast2Sum gives e in either order.
 template <class V>
 inline TwoPart<V> one_plus(V a) {
     V t = 1 + a;
@@ -59,10 +67,11 @@ inline TwoPart<V> one_minus(V a) {
 
 // x/(t + e), correctly rounded or marked in doubt.
 //
-// c = (1 - 8u)/t, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of c keeps r
-// near -8u x, so that its two roundings, that of c and e/t <= u together stay below 4.6 u of it, and 1/(t+e) lies surely
-// between c and c(1 + 16u). The two ends of that interval enclose the quotient. They are 176 u^2 apart at most, so that
-// one float32 element in 2^16 is in doubt. r is formed with its sign such that x = -0 gives -0.
+// c = (1 - 8u)/t, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of
+// c keeps r near -8u x, so that its two roundings, that of c and e/t <= u together stay below 4.6 u of it,
+// and 1/(t+e) lies surely between c and c(1 + 16u). The two ends of that interval enclose the quotient. They
+// are 176 u^2 apart at most, so that one float32 element in 2^16 is in doubt. r is formed with its sign such
+// that x = -0 gives -0.
 template <class V>
 inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
     V c = splat<V>(Enclosure<V>::below) / d.t;
@@ -74,7 +83,9 @@ inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
 }
 
 // What the rounded product p = ab has lost, or 0 where it is too small to tell exactly.
-inline vd product_low(vd a, vd b, vd p) { return magnitude_bits(p) > (vl)splat<vd>(0x1p-900) ? fma(a, b, -p) : vd{}; }
+inline vd product_low(vd a, vd b, vd p) {
+    return magnitude_bits(p) > (vl)splat<vd>(0x1p-900) ? fma(a, b, -p) : vd{};
+}
 
 // c[0] + c[1] z + ... + c[N-1] z^(N-1), even and odd terms apart: half the latency of one chain.
 template <int N>
@@ -90,8 +101,8 @@ inline vf in_double(vf x, Function f) {
     return narrow({f(w.lo), f(w.hi)});
 }
 
-// One correction on the way to float32: where |x| has these bits, the result is that.
-inline vf mend(vf y, vf x, int32_t input, int32_t result) {
+// One result on the way to float32: where |x| has the bits `input`, it has the bits `result`.
+inline vf replace(vf y, vf x, int32_t input, int32_t result) {
     return magnitude_bits(x) == input ? with_sign_of((vf)(vi{} + result), y) : y;
 }
 
@@ -117,6 +128,7 @@ struct Softsign {
         return quotient(x, one_plus(abs(x)), doubt);
     }
     static double careful(double x) { return exact::softsign(x); }
+    static real longdouble(real x) { return is_inf(x) ? with_sign_of(1, x) : x / (1 + abs(x)); }
 };
 
 // y/(1 - |y|): +-inf with DIVBYZERO at +-1, nan with INVALID beyond.
@@ -137,9 +149,14 @@ struct Inverse {
         return quotient(y, one_minus(abs(y)), doubt);
     }
     static double careful(double y) { return exact::inverse(y); }
+    static real longdouble(real y) {
+        bool beyond = __builtin_isgreater(abs(y), real(1));
+        volatile real zero = 0;  // 0/0 at run time: nan with INVALID
+        return beyond ? zero / zero : y / (1 - abs(y));
+    }
 };
 
-// c = 1/t with g = 2(1 - c(t+e)) < 4u, so that (t+e)^-k = c^k (1 + kg/2 + ...). All but the last fnma is exact.
+// c = 1/t, g = 2(1 - c(t+e)) < 4u, so that (t+e)^-k = c^k (1 + kg/2 + ...). All but the last fnma is exact.
 template <class V>
 struct Reciprocal {
     V c, g;
@@ -165,8 +182,8 @@ struct Derivative {
         return r * r;
     }
 
-    // c^2 (1 + g) with c^2 exact inside an fma. The neglected 3 g^2/4 <= 3 u^2 * 4 and the roundings of c^2 g, g and
-    // their product sum to less than 16 u^2 = width/4.
+    // c^2 (1 + g) with c^2 exact inside an fma. The neglected 3 g^2/4 <= 3 u^2 * 4 and the roundings of c^2
+    // g, g and their product sum to less than 16 u^2 = width/4.
     template <class V>
     static V fast(V x, Bits<V> &doubt) {
         Reciprocal<V> r(abs(x));
@@ -177,9 +194,15 @@ struct Derivative {
         return y1;
     }
     static double careful(double x) { return exact::derivative(x); }
+    static real longdouble(real x) {
+        real r = 1 / (1 + abs(x));
+        return r * r;
+    }
 };
 
 // -2 sgn(x)/(1 + |x|)^3 and, by definition, f''(+-0) = +-0: the mean of the one-sided limits -2 and 2.
+// Bound 1 ulp. Worst found in float64, 0.500000: x 0x1.35555558fa8e6p-51, want -0x1.ffffffffffff17ffp+0, got
+// -0x1.ffffffffffff1p+0. In float16 0.500086 (0x1.2bp-11): the float32 result is rounded once more.
 struct SecondDerivative {
     template <class V>
     static constexpr bool has_fast = sizeof(Scalar<V>) == 8;
@@ -195,8 +218,8 @@ struct SecondDerivative {
         return magnitude_bits(x) == 0 ? x : with_sign_of(magnitude, -x);
     }
 
-    // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or rounded once
-    // on every instruction set, so the bits agree without a proof of correct rounding.
+    // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or
+    // rounded once on every instruction set, so the bits agree without a proof of correct rounding.
     static vd fast(vd x, vl &) {
         Reciprocal<vd> r(abs(x));
         vd p = r.c * r.c, p_low = fma(r.c, r.c, -p);
@@ -205,12 +228,18 @@ struct SecondDerivative {
         return finish(2 * (q + low), x);
     }
     static double careful(double x) { return exact::second_derivative(x); }
+    static real longdouble(real x) {
+        real r = 1 / (1 + abs(x));
+        return x == 0 ? x : with_sign_of(2 * r * r * r, -x);
+    }
 };
 
 // dy/(1 + |x|)^2: SoftsignGradient.
+// Bound 1 ulp. Worst found in float64, 0.500000: x -0x1.a74d3c843ff2ep+24, dy -0x1.4157f967686c4p-443, want
+// -0x1.d61ef49b77f55801p-493, got -0x1.d61ef49b77f56p-493. In float16 0.500171 (0x1.a1cp-7, 11032).
 struct Gradient {
-    // In float32 the definition's two float64 divisions are the cheaper way on 32-byte vectors (3.6 against 5.0 ns
-    // for 8 elements on Zen 3); for 64 bytes they cost twice as much.
+    // In float32 the definition's two float64 divisions are the cheaper way on 32-byte vectors (3.6 against
+    // 5.0 ns for 8 elements on Zen 3); for 64 bytes they cost twice as much.
     template <class V>
     static constexpr bool has_fast = sizeof(Scalar<V>) == 8 || vector_bytes == 64;
     template <class V>
@@ -229,8 +258,8 @@ struct Gradient {
         Bits<V> bits = magnitude_bits(dy);
         return (bits < low) | (bits > high);
     }
-    // dy c^2 (1 + g), c^2 and its product with dy exact in two parts. In float64 their sum is the result, below 0.51
-    // ulp: every step is exact or rounded once on every instruction set.
+    // dy c^2 (1 + g), c^2 and its product with dy exact in two parts. In float64 their sum is the result,
+    // below 0.51 ulp: every step is exact or rounded once on every instruction set.
     static vd fast(vd x, vd dy, vl &) {
         Reciprocal<vd> r(abs(x));
         vd p = r.c * r.c, p_low = fma(r.c, r.c, -p) + p * r.g;
@@ -238,8 +267,8 @@ struct Gradient {
         return with_sign_of(h + h_low, dy);
     }
 #if defined(__AVX512F__)
-    // In float32 it is enclosed as in `Derivative::fast`, with the same width: the product adds two roundings of the
-    // low part, 8 u^2.
+    // In float32 it is enclosed as in `Derivative::fast`, with the same width: the product adds two roundings
+    // of the low part, 8 u^2.
     static vf fast(vf x, vf dy, vi &doubt) {
         const float width = Enclosure<vf>::width;
         Reciprocal<vf> r(abs(x));
@@ -251,6 +280,10 @@ struct Gradient {
     }
 #endif
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
+    static real longdouble(real x, real dy) {
+        real r = 1 / (1 + abs(x));
+        return dy * r * r;
+    }
 };
 
 // A function that `plain` computes in every type.
@@ -259,9 +292,10 @@ struct Direct {
     static constexpr bool has_fast = false;
 };
 
-// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings, so at most 2 ulp of that expression. What
-// y has lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on
-// the result is 0.
+// dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings of that expression. What y has
+// lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on the
+// result is 0. Bound 2 ulp. Worst found in float64, 1.477: y 0x1.fffd2a86f4421p-1, dy 0x1.fab0306ff0e12p+0,
+// want 0x1.fca4a6c55333a7ap-31, got 0x1.fca4a6c553339p-31.
 struct GradientFromOutput : Direct {
     static vf plain(vf y, vf dy) {
         vf s = 1 - abs(y);
@@ -274,18 +308,23 @@ struct GradientFromOutput : Direct {
         vd s = 1 - abs(y);
         return within ? dy * (p + low) : (dy * s) * s;
     }
+    static real longdouble(real y, real dy) {
+        real s = 1 - abs(y);
+        return dy * s * s;
+    }
 };
 
-// log1p(a) = hi + lo for 0 <= a finite: 1 + a = 2^k m with m in [sqrt(1/2), sqrt(2)), f = m - 1, s = f/(2 + f), and
-// log m = 2 artanh(s) = f - (f^2/2 - s (f^2/2 + R)), R = 2 s^2/3 + 2 s^4/5 + ...; |s| < 0.1716, so that eleven terms
-// leave 2^-60. hi = k log 2 + f holds the leading bits; lo is computed to about 2^-56.
+// log1p(a) = hi + lo for 0 <= a finite: 1 + a = 2^k m with m in [sqrt(1/2), sqrt(2)), f = m - 1, s = f/(2 +
+// f), and log m = 2 artanh(s) = f - (f^2/2 - s (f^2/2 + R)), R = 2 s^2/3 + 2 s^4/5 + ...; |s| < 0.1716, so
+// that eleven terms leave 2^-60. hi = k log 2 + f holds the leading bits; lo is computed to about 2^-56.
 struct Log1p {
     vd hi, lo;
 
     explicit Log1p(vd a) {
         typedef uint64_t vu __attribute__((vector_size(vector_bytes)));
         vd u = 1 + a;
-        vu k = ((vu)u + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd)) >> 52;  // exponent + 1023, turning at sqrt(1/2)
+        vu k = ((vu)u + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd)) >>
+               52;  // exponent + 1023, turning at sqrt(1/2)
         vd m = (vd)((vu)u - ((k - 1023) << 52));
         vl unit = k == 1023;
         vd f = unit ? a : m - 1;
@@ -303,6 +342,8 @@ struct Log1p {
 };
 
 // log f'(x) = -2 log1p|x|.
+// Bound 2 ulp. Worst found in float64, 0.770: x 0x1.a7dba089a2764p-2, want -0x1.62ae75f21a0113bp-1, got
+// -0x1.62ae75f21a012p-1.
 struct LogJacobian : Direct {
     static vf plain(vf x) {
         return in_double(x, [](vd w) { return plain(w); });
@@ -313,10 +354,13 @@ struct LogJacobian : Direct {
         vd y = -2 * (l.hi + l.lo);
         return keep_nan(is_inf(x) ? -abs(x) : y, x);
     }
+    static real longdouble(real x) { return -2 * __builtin_log1pl(abs(x)); }
 };
 
 // F(x) = |x| - log1p|x|, F' = softsign. |x| - hi is 0 where 1 + |x| < sqrt(2), which leaves the series of
 // log1p without its first term: no cancellation.
+// Bound 1 ulp, in float64 2. Worst found, 1.544: x 0x1.94b367f999825p-2, want 0x1.fd44ebd23033c75p-5, got
+// 0x1.fd44ebd23033ep-5.
 struct Antiderivative : Direct {
     static vf plain(vf x) {
         return in_double(x, [](vd w) { return plain(w); });
@@ -327,11 +371,22 @@ struct Antiderivative : Direct {
         vd d = a - l.hi, e = (a - d) - l.hi;
         return keep_nan(is_inf(x) ? abs(x) : d + (e - l.lo), x);
     }
+    // With r = |x|/(2 + |x|): F = r |x| - 2 (r^3/3 + r^5/5 + ...).
+    static real longdouble(real x) {
+        real a = abs(x);
+        if (is_inf(x) || !__builtin_islessequal(a, real(0.5))) return is_inf(x) ? a : a - __builtin_log1pl(a);
+        real r = a / (2 + a), sum = 0;
+        for (int k = 15; k >= 1; --k) sum = (sum + real(2) / (2 * k + 1)) * (r * r);
+        return r * a - r * sum;
+    }
 };
 
 // G(x) = sgn(x) [x^2/2 + |x| - (1 + |x|) log1p|x|], G' = F.
 //   |x| <= 1:  with r = |x|/(2 + |x|), G = r x^2 (1/3 + r^2/15 + r^4/35 + ...), term r^2k/((2k+1)(2k+3)), all
-//   positive; else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
+//              positive;
+//   else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
+// Bound 1 ulp, in float64 4. Worst found, 2.780: x 0x1.25c54b911a987p-4, want 0x1.f210ea70e24a9c8p-15, got
+// 0x1.f210ea70e24a7p-15.
 struct SecondAntiderivative : Direct {
     static vf plain(vf x) {
         return in_double(x, [](vd w) { return plain(w); });
@@ -363,10 +418,23 @@ struct SecondAntiderivative : Direct {
         TwoPart<vd> s = two_sum(g, a), d = two_sum(s.t, -p);
         return d.t + ((d.e + (s.e + g_low)) - (p_low + (t.e * l.hi + t.t * l.lo)));
     }
+    static real longdouble(real x) {
+        real a = abs(x);
+        if (is_inf(x)) return x;
+        if (!__builtin_islessequal(a, real(1))) {
+            real l = __builtin_log1pl(a);
+            return with_sign_of(a * (a / 2 + (1 - l)) - l, x);
+        }
+        real r = a / (2 + a), sum = 0;
+        for (int k = 21; k >= 0; --k) sum = sum * (r * r) + real(1) / ((2 * k + 1) * (2 * k + 3));
+        return with_sign_of(a * a * r * sum, x);
+    }
 };
 
-// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1) for n > 2; at 0 the mean of the one-sided limits: 0 for even n, n! for
-// odd n.
+// (-1)^(n+1) n! sgn(x)^(n+1) / (1 + |x|)^(n+1) for n > 2; at 0 the mean of the one-sided limits: 0 for even
+// n, n! for odd n. Bound 4 ulp for n <= 16. Worst found in float64, 0.746, where a subnormal result is
+// rounded twice: n 16, x 0x1.b37e4b8b2503bp+62, want -0x0.950966ea5eebebfp-1022, got
+// -0x0.950966ea5eebep-1022.
 struct NthDerivative {
     static vd finish(int n, vd magnitude, vd x) {
         if (n % 2) return keep_nan(magnitude, x);
@@ -378,8 +446,8 @@ struct NthDerivative {
         for (int k = 1; k <= n; ++k) v *= k * r;
         return finish(n, v, x);
     }
-    // For float64: the same product in pairs of doubles, with |x| = m 2^E scaled by 2^-E so that nothing underflows
-    // before the end, and 2^-64 ahead so that 170! stays clear of the largest double.
+    // For float64: the same product in pairs of doubles, with |x| = m 2^E scaled by 2^-E so that nothing
+    // underflows before the end, and 2^-64 ahead so that 170! stays clear of the largest double.
     static vd precise(int n, vd x) {
         const vl huge = (vl)splat<vd>(0x1p600), bias = vl{} + (1023LL << 52);
         vl bits = magnitude_bits(x);
@@ -402,24 +470,35 @@ struct NthDerivative {
         }
         return finish(n, v, x);
     }
+    static real longdouble(long long n, real x) {
+        if (n == 0) return Softsign::longdouble(x);
+        real r = 1 / (1 + abs(x)), v = r;
+        for (long long k = 1; k <= n; ++k) v *= k * r;
+        if (n % 2 || __builtin_isnan(x)) return v;
+        return x == 0 ? x : with_sign_of(v, -x);
+    }
 };
 
-// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input found
-// these and no others. The pointer says the type.
+// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input
+// found these and no others. The pointer says the type.
 template <class Op, class T>
-inline vf repair(Op, T *, vf y, vf) {
+inline vf correct(Op, T *, vf y, vf) {
     return y;
 }
-inline vf repair(Softsign, float *, vf y, vf x) { return mend(y, x, 0x3c0b8116, 0x3c0a5391); }    // 0x1.17022cp-7
-inline vf repair(Derivative, float *, vf y, vf x) { return mend(y, x, 0x3b16aee2, 0x3f7ed3ab); }  // 0x1.2d5dc4p-9
-inline vf repair(Inverse, float *, vf y, vf x) {
-    y = mend(y, x, 0x3a78b926, 0x3a78f59f);     // 0x1.f1724cp-11
-    return mend(y, x, 0x3b19009a, 0x3b195c43);  // 0x1.320134p-9
+inline vf correct(Softsign, float *, vf y, vf x) {
+    return replace(y, x, 0x3c0b8116, 0x3c0a5391);
+}  // 0x1.17022cp-7
+inline vf correct(Derivative, float *, vf y, vf x) {
+    return replace(y, x, 0x3b16aee2, 0x3f7ed3ab);
+}  // 0x1.2d5dc4p-9
+inline vf correct(Inverse, float *, vf y, vf x) {
+    y = replace(y, x, 0x3a78b926, 0x3a78f59f);     // 0x1.f1724cp-11
+    return replace(y, x, 0x3b19009a, 0x3b195c43);  // 0x1.320134p-9
 }
-inline vf repair(Inverse, float16 *, vf y, vf x) {
-    y = mend(y, x, 0x3c46a000, 0x3c492000);     // 0x1.8d4p-7: float32 rounds it to a midpoint of float16
-    y = mend(y, x, 0x3d782000, 0x3d842000);     // 0x1.f04p-5
-    return mend(y, x, 0x3dfe2000, 0x3e112000);  // 0x1.fc4p-4
+inline vf correct(Inverse, float16 *, vf y, vf x) {
+    y = replace(y, x, 0x3c46a000, 0x3c492000);     // 0x1.8d4p-7: float32 rounds it to a midpoint of float16
+    y = replace(y, x, 0x3d782000, 0x3d842000);     // 0x1.f04p-5
+    return replace(y, x, 0x3dfe2000, 0x3e112000);  // 0x1.fc4p-4
 }
 
 }  // namespace

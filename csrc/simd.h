@@ -1,6 +1,6 @@
-// Vectors of the width of the instruction set this file is compiled for, on GCC's and Clang's vector extensions:
-// + - * / and comparisons are the language's own; what it lacks stands here. Without -m flags (SSE2, NEON, any other
-// CPU) the vectors have 16 bytes and everything below has a plain form.
+// Vectors of the width of the instruction set this file is compiled for, on GCC's and Clang's vector
+// extensions: + - * / and comparisons are the language's own; what it lacks stands here. Without -m flags
+// (SSE2, NEON, any other CPU) the vectors have 16 bytes and everything below has a plain form.
 #pragma once
 #include <cfenv>
 #include <cstdint>
@@ -77,8 +77,8 @@ template <class V>
 inline V with_sign_of(V magnitude, V x) {
     return (V)((Bits<V>)magnitude | ((Bits<V>)x & Lanes<V>::sign));
 }
-// == and != are quiet; < and > raise INVALID on nan. So order is decided by the bits: for magnitudes that of integers
-// is that of numbers.
+// == and != are quiet; < and > raise INVALID on nan. So order is decided by the bits: for magnitudes that of
+// integers is that of numbers.
 template <class V>
 inline Bits<V> is_inf(V x) {
     return abs(x) == (Scalar<V>)__builtin_inf();
@@ -99,9 +99,9 @@ inline bool any(vi m) {
 }
 inline bool any(vl m) { return any((vi)m); }
 
-// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the error-free
-// product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the instruction does
-// wherever a*b + c or its error is exact, which are the uses in ops.h. |a|, |b| < 2^996.
+// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the
+// error-free product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the
+// instruction does wherever a*b + c or its error is exact, which are the uses in ops.h. |a|, |b| < 2^996.
 #if defined(__AVX512F__)
 inline vf fma(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 inline vd fma(vd a, vd b, vd c) { return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
@@ -182,13 +182,6 @@ struct bfloat16 {
 };
 typedef uint16_t vh __attribute__((vector_size(vector_bytes / 2)));  // the 16-bit lanes of one vf
 
-template <class V>
-inline V load(const Scalar<V> *p) {
-    V v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-}
-
 // A store that leaves the destination's line out of the cache; `p` is aligned to the vector.
 template <class V>
 inline void stream(void *p, V v) {
@@ -242,7 +235,8 @@ inline vf from_half(vh h) {
 #else
     vi u = spread(h);
     vi sign = (u & 0x8000) << 16, magnitude = u & 0x7fff;
-    // Multiplying by 2^112 moves the exponent's bias, subnormals included; inf and nan get their exponent by hand.
+    // Multiplying by 2^112 moves the exponent's bias, subnormals included; inf and nan get their exponent by
+    // hand.
     vf finite = (vf)(magnitude << 13) * 0x1p112f;
     vi special = (magnitude << 13) | 0x7f800000;
     return (vf)((magnitude >= 0x7c00 ? special : (vi)finite) | sign);
@@ -255,7 +249,8 @@ inline vh to_half(vf x) {  // round to nearest even
     return (vh)_mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT);
 #else
     vi bits = (vi)x, sign = bits & INT32_MIN, a = bits & INT32_MAX;
-    // Normal halves: drop 13 bits, ties to even. Subnormal halves: adding 2^-1 leaves their bits at the bottom.
+    // Normal halves: drop 13 bits, ties to even. Subnormal halves: adding 2^-1 leaves their bits at the
+    // bottom.
     vi normal = (a - (112 << 23) + 0xfff + ((a >> 13) & 1)) >> 13;
     vi small = (vi)((a < 113 << 23 ? (vf)a : vf{}) + 0.5f) - (126 << 23);
     vi nan = 0x7e00 | ((a >> 13) & 0x3ff);
@@ -268,8 +263,8 @@ inline vh to_half(vf x) {  // round to nearest even
 #endif
 }
 inline vf from_bfloat(vh h) { return (vf)(spread(h) << 16); }
-// Round to nearest even; overflow rounds to inf. A nan keeps its upper bits: it came from a bfloat16 or from the
-// processor, so that its lower 16 bits are 0 and the addition carries nothing into the upper ones.
+// Round to nearest even; overflow rounds to inf. A nan keeps its upper bits: it came from a bfloat16 or from
+// the processor, so that its lower 16 bits are 0 and the addition carries nothing into the upper ones.
 inline vh to_bfloat(vf x) {
     vi b = (vi)x;
     return pack((b + 0x7fff + ((b >> 16) & 1)) >> 16);

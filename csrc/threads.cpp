@@ -31,14 +31,16 @@ struct Job {
     int helpers = 0;  // at work
 
     void run() {
-        for (std::ptrdiff_t begin; (begin = next.fetch_add(piece)) < n;) work(begin, std::min(n, begin + piece));
+        for (std::ptrdiff_t begin; (begin = next.fetch_add(piece)) < n;)
+            work(begin, std::min(n, begin + piece));
     }
 };
 
-// Helpers wait asleep and take pieces of the posted job as they wake. The caller does not wait for them to wake: it works
-// through the pieces itself and waits for those that a helper has begun. So a call is never slower than on one thread by
-// more than one piece, however busy the machine. (OpenMP's barrier waits, spinning, for every thread of the team: with one
-// other process running on two cores a call on 1 Mi float32 took 20 to 37 times as long as np.copyto, with this 1 to 2.)
+// Helpers wait asleep and take pieces of the posted job as they wake. The caller does not wait for them to
+// wake: it works through the pieces itself and waits for those that a helper has begun. So a call is never
+// slower than on one thread by more than one piece, however busy the machine. (OpenMP's barrier waits,
+// spinning, for every thread of the team: with one other process running on two cores a call on 1 Mi float32
+// took 20 to 37 times as long as np.copyto, with this 1 to 2.)
 class Pool {
     std::mutex turn;   // held by the call that uses the pool
     std::mutex mutex;  // of what follows

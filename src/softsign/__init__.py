@@ -19,7 +19,7 @@ how far. Infinities, nan, signed zeros and subnormal numbers are provided for, a
 depend on the instruction set, the number of threads or the memory layout.
 
 Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that the
-CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_CPU, read on import,
+CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_KERNELS, read on import,
 set both.
 
 Examples

@@ -29,6 +29,7 @@ def set_num_threads(n: SupportsIndex, /) -> None: ...
 softsign: Final[np.ufunc]
 
 _functions: Final[tuple[str, ...]]
+_max_order: Final[int]
 _types: Final[tuple[str, ...]]
 
 def _compute(function: int, type: int, n: int, threads: int, /, *addresses: int) -> None: ...

@@ -1,17 +1,17 @@
 """The error of the functions of `softsign` against the exact values, in ulp.
 
-The error of a result is counted in units in the last place by `ulp_error`, for any got and any exact value.
-What the result is compared with is the exact value to 2**-90 or better, an unevaluated sum of two float64
-numbers times a power of two (`Exact`):
+`ulp_error` counts the error of a result in units in the last place, for any result and any exact value.
+`exact` gives the exact values to a relative 2**-90 or better, as an unevaluated sum of two float64 numbers
+times a power of two (`Exact`):
 
 * The algebraic functions are quotients N/D with polynomials in 1 + abs(x) or 1 - abs(y) for D. Any
   approximation q of N/D, however poor, has the exact error (N - q D)/D, and N - q D takes nothing but sums
   and products, which pairs of float64 numbers give with their rounding errors [1]_. Where the formula itself
   goes wrong does not matter.
-* The logarithmic functions come from MPFR (gmpy2) at 320 bits.
+* The logarithmic functions are evaluated by MPFR (gmpy2) at 320 bits.
 
-Whether a result is the correctly rounded one is decided by the same residual: an error within 2**-40 ulp of a
-midpoint goes to integer arithmetic (`softsign.reference`).
+The same residual decides whether a result is the correctly rounded one: where the error is within 2**-40 ulp
+of a half, integer arithmetic does (`softsign.reference`).
 
 References
 ----------
@@ -25,16 +25,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from softsign import reference
-from softsign.reference import FORMATS, Format
+from softsign.functions import FUNCTIONS, MAX_ORDER, bound
+from softsign.reference import FORMATS, LOGARITHMIC, Format
 
 __all__ = [
-    "CONTRACTS",
     "Exact",
     "Measurement",
     "correctly_rounded",
@@ -45,24 +46,6 @@ __all__ = [
 ]
 
 Doubles = npt.NDArray[np.float64]
-
-# The greatest error allowed in ulp; 0.5 stands for correctly rounded. Outputs of softsign, which is what
-# gradient_from_output takes, are at most 1.
-CONTRACTS: dict[str, dict[str, float]] = {
-    function: dict(zip(FORMATS, bounds, strict=True))
-    for function, bounds in {
-        "softsign": (0.5, 0.5, 0.5, 0.5001),
-        "derivative": (0.5, 0.5, 0.5, 0.5001),
-        "inverse": (0.5, 0.5, 0.5, 0.5001),
-        "gradient": (1, 1, 1, 1),
-        "gradient_from_output": (2, 2, 2, 2),
-        "second_derivative": (1, 1, 1, 1),
-        "nth_derivative": (4, 4, 4, 4),
-        "antiderivative": (1, 1, 1, 2),
-        "second_antiderivative": (1, 1, 1, 4),
-        "log_jacobian": (2, 2, 2, 2),
-    }.items()
-}
 
 _BLOCK = 1 << 16  # elements worked on at a time, so that the temporaries stay in the cache
 
@@ -81,7 +64,7 @@ class Exact(NamedTuple):
 
 @np.errstate(all="ignore")  # a signaling nan, the infinities, an error too large for float64
 def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
-    """Return (got - exact) / ulp(exact), for every pair of a result and a true value.
+    """Return (got - exact) / ulp(exact), for every pair of a result and an exact value.
 
     One ulp is the spacing of the dtype of `got` in the binade of the *exact* value (a power of two belongs to
     the binade above it); among subnormal numbers and zero it is the smallest subnormal number. So a correctly
@@ -90,9 +73,9 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     Parameters
     ----------
     got : array_like of float16, bfloat16, float32 or float64
-        The results.
+        The results, of any shape.
     exact : Exact or array_like of float64
-        The true values, of the same shape.
+        The exact values, of the same shape.
 
     Returns
     -------
@@ -101,11 +84,11 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
 
         * nan for nan is no error; nan for a number or a number for nan is inf.
         * A wrong sign, of a zero too, is inf.
-        * An infinite true value allows that infinity only: anything else is inf.
-        * A finite true value beyond the range counts as 2**max_exponent, the first power of two that is too
-          large, and so does an infinite result for a finite true value. So overflow where the format
+        * An infinite exact value allows that infinity only: anything else is inf.
+        * A finite exact value beyond the range counts as 2**max_exponent, the first power of two that is too
+          large, and so does an infinite result for a finite exact value. So overflow where the format
           overflows is no error.
-        * Underflow is nothing special: a true value of 0.4 smallest subnormals makes zero an error of -0.4.
+        * Underflow is nothing special: an exact value of 0.4 smallest subnormals makes zero an error of -0.4.
 
     Raises
     ------
@@ -197,16 +180,16 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     Parameters
     ----------
     function : str
-        Name of a function of `softsign`.
+        A name of `softsign.functions.FUNCTIONS`.
     *arguments : array_like
-        Its arguments, exactly representable in float64; for ``nth_derivative`` the first is one int from 0 to
-        170.
+        Its arguments, exactly representable in float64, of shapes that broadcast together; the order of
+        ``nth_derivative`` is one int from 0 to 170.
 
     Returns
     -------
     Exact
-        Of the broadcast shape of the arguments. At infinities, nan, zeros and poles it holds the limits that
-        the functions promise: softsign is ±1 at ±inf, inverse ±inf at ±1, second_derivative and the
+        Arrays of the broadcast shape of the arguments. At infinities, nan, zeros and poles they hold the
+        limits that the ufuncs document: softsign is ±1 at ±inf, inverse ±inf at ±1, second_derivative and the
         derivatives of even order keep the sign of a zero, log_jacobian is -0 there.
 
     Raises
@@ -216,8 +199,8 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     ImportError
         If the function is logarithmic and gmpy2 is not installed.
     """
-    if function not in _EXACT:
-        raise ValueError(f"function is {function!r}, but must be one of {', '.join(_EXACT)}")
+    if function not in FUNCTIONS:
+        raise ValueError(f"function is {function!r}, but must be one of {', '.join(FUNCTIONS)}")
     wide = np.broadcast_arrays(*(np.asarray(a).astype(np.float64) for a in arguments))
     return _EXACT[function](*wide)
 
@@ -284,52 +267,39 @@ def _exact_nth_derivative(n: int, x: Doubles) -> Exact:
 
 def _only(n: Doubles) -> int:
     orders = np.unique(n)
-    if orders.size != 1 or orders[0] not in range(171):
-        raise ValueError(f"n is {n}, but must be one order from 0 to 170")
+    if orders.size != 1 or orders[0] not in range(MAX_ORDER + 1):
+        raise ValueError(f"n is {n}, but must be one order from 0 to {MAX_ORDER}")
     return int(orders[0])
 
 
-# Magnitude of the logarithmic functions: the formula in a = abs(x) and log1p(a); its series for small a.
-_LOGARITHMIC: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = {
-    "antiderivative": (
-        lambda a, log: a - log,
-        lambda a: a**2 / 2 - a**3 / 3 + a**4 / 4,
-    ),
-    "second_antiderivative": (
-        lambda a, log: a**2 / 2 + a - (1 + a) * log,
-        lambda a: a**3 / 6 - a**4 / 12 + a**5 / 20,
-    ),
-    "log_jacobian": (
-        lambda a, log: 2 * log,
-        lambda a: 2 * (a - a**2 / 2 + a**3 / 3),
-    ),
-}
-
-
-def _exact_logarithmic(function: str, x: Doubles, limit: Doubles) -> Exact:
-    """Return a function with the sign of `limit`, which is its value at zero, infinities and nan.
+def _exact_logarithmic(function: str, x: Doubles) -> Exact:
+    """Return a logarithmic function, each of which is 0 at 0 and infinite at infinity.
 
     MPFR at 320 bits: from 2**-64 on at most 2*64 + 3 bits cancel; below, the series leaves out less than
     2**-190.
     """
     import gmpy2
 
-    formula, series = _LOGARITHMIC[function]
+    magnitude, series = LOGARITHMIC[function]
+    facts = FUNCTIONS[function]
+    signed = x if facts.symmetry == "odd" else np.abs(x)  # the value at zeros, infinities and nan
+    if facts.monotone == "falling":
+        signed = -signed
 
     def parts(value: float) -> tuple[float, float, int]:
         a = gmpy2.mpfr(value)
-        exponent, mantissa = gmpy2.frexp(formula(a, gmpy2.log1p(a)) if value >= 2.0**-64 else series(a))
+        exponent, mantissa = gmpy2.frexp(magnitude(a, gmpy2.log1p(a)) if value >= 2.0**-64 else series(a))
         head = float(mantissa)
         return head, float(mantissa - head), exponent
 
-    head, tail, exponent = _normalized(limit, 0.0, 0)
-    regular = np.isfinite(x) & (x != 0)
+    head, tail, exponent = map(np.atleast_1d, _normalized(signed, 0.0, 0))
+    regular = np.atleast_1d(np.isfinite(x) & (x != 0))
     with gmpy2.context(precision=320):
-        found = np.frompyfunc(parts, 1, 3)(np.abs(x[regular]))
-    sign = np.copysign(1.0, limit[regular])
+        found = np.frompyfunc(parts, 1, 3)(np.abs(np.atleast_1d(x)[regular]))
+    sign = np.copysign(1.0, np.atleast_1d(signed)[regular])
     head[regular], tail[regular] = sign * found[0].astype(np.float64), sign * found[1].astype(np.float64)
     exponent[regular] = found[2].astype(np.int64)
-    return _normalized(head, tail, exponent)
+    return _normalized(*(part.reshape(np.shape(x)) for part in (head, tail, exponent)))
 
 
 _EXACT: dict[str, Callable[..., Exact]] = {
@@ -340,9 +310,7 @@ _EXACT: dict[str, Callable[..., Exact]] = {
     "gradient_from_output": _exact_gradient_from_output,
     "second_derivative": lambda x: _exact_nth_derivative(2, x),
     "nth_derivative": lambda n, x: _exact_nth_derivative(_only(n), x),
-    "antiderivative": lambda x: _exact_logarithmic("antiderivative", x, np.abs(x)),
-    "second_antiderivative": lambda x: _exact_logarithmic("second_antiderivative", x, x),
-    "log_jacobian": lambda x: _exact_logarithmic("log_jacobian", x, -np.abs(x)),
+    **{function: partial(_exact_logarithmic, function) for function in LOGARITHMIC},
 }
 
 
@@ -369,7 +337,7 @@ def correctly_rounded(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLi
     ValueError
         If the function is logarithmic or unknown.
     """
-    if function in _LOGARITHMIC:
+    if function in LOGARITHMIC:
         raise ValueError(f"function is {function!r}, but only algebraic functions can be decided exactly")
     got = np.asarray(got)
     return _rounds_to(function, got, arguments, _magnitudes(function, got, arguments))
@@ -386,7 +354,7 @@ def _magnitudes(function: str, got: npt.NDArray[Any], arguments: tuple[npt.Array
     return error
 
 
-# Numerator and denominator in a = abs(x).
+# Numerator and denominator in a = abs(x), for the functions that are tried on every float32 number.
 _SCREENED: dict[str, Callable[[Doubles], tuple[Any, Doubles]]] = {
     "softsign": lambda a: (a, 1 + a),
     "derivative": lambda a: (1.0, np.square(1 + a)),
@@ -411,16 +379,14 @@ def _screen(function: str, got: npt.NDArray[Any], x: npt.NDArray[Any]) -> Double
     unit = np.maximum(q - smaller, 2.0 ** _format(got.dtype).tiny_exponent)
     with np.errstate(all="ignore"):
         numerator, denominator = _SCREENED[function](a)
-        bound: Doubles = np.abs(numerator - q * denominator) / (unit * denominator)
-    if function == "derivative":
-        bound[np.signbit(got)] = np.nan
-    else:
-        bound[np.signbit(got) != np.signbit(x)] = np.nan
+        error: Doubles = np.abs(numerator - q * denominator) / (unit * denominator)
+    odd = FUNCTIONS[function].symmetry == "odd"
+    error[np.signbit(got) != (np.signbit(x) if odd else False)] = np.nan
     undefined = np.isnan(q)
     if undefined.any():
         undefined &= np.isnan(a) | (a > 1 if function == "inverse" else False)
-        bound[undefined] = 0.0
-    return bound
+        error[undefined] = 0.0
+    return error
 
 
 def _rounds_to(
@@ -429,22 +395,24 @@ def _rounds_to(
     right = error < 0.5
     for index in np.flatnonzero(np.abs(error - 0.5) < 2.0**-40):
         numbers = [np.broadcast_to(a, got.shape).flat[index].item() for a in map(np.asarray, arguments)]
-        truth = reference.round_to(getattr(reference, function)(*numbers), got.dtype)
-        right.flat[index] = truth == got.flat[index]
+        nearest = reference.round_to(getattr(reference, function)(*numbers), got.dtype)
+        right.flat[index] = nearest == got.flat[index]
     return right
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was found about one function in one dtype.
+    """Errors of one function in one dtype.
 
     Attributes
     ----------
     function, dtype : str
+        Names of the function and the dtype.
     tried : int
         Number of inputs.
     wrong : int
-        Number of results outside the function's contract (`CONTRACTS`).
+        Number of results outside the bound, which is `softsign.functions.bound`; where it is 0.5, of results
+        that are not correctly rounded.
     worst : float
         Greatest error in ulp.
     worst_input : tuple of float
@@ -470,7 +438,7 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
     Parameters
     ----------
     function : str
-        Name of a function of `softsign`.
+        A name of `softsign.functions.FUNCTIONS`.
     got : array_like of float16, bfloat16, float32 or float64
         Its results; at least one.
     *arguments : array_like
@@ -479,6 +447,7 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
     Returns
     -------
     Measurement
+        How many results are outside the bound, the greatest error, and where.
 
     Examples
     --------
@@ -499,8 +468,8 @@ def _measure_block(
     function: str, got: npt.NDArray[Any], arguments: tuple[npt.NDArray[Any], ...]
 ) -> Measurement:
     error = _magnitudes(function, got, arguments)
-    limit = CONTRACTS[function][got.dtype.name]
-    right = _rounds_to(function, got, arguments, error) if limit == 0.5 else error <= limit
+    most = bound(function, got.dtype.name)
+    right = _rounds_to(function, got, arguments, error) if most == 0.5 else error <= most
     worst = int(np.argmax(error))
     return Measurement(
         function,
@@ -512,48 +481,50 @@ def _measure_block(
     )
 
 
-def sample(function: str, dtype: npt.DTypeLike, size: int, generator: np.random.Generator) -> tuple[Any, ...]:
+def sample(
+    function: str, dtype: npt.DTypeLike, size: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[Any], ...]:
     """Draw arguments on which a function may go wrong.
 
     Parameters
     ----------
     function : str
-        Name of a function of `softsign`.
+        A name of `softsign.functions.FUNCTIONS`.
     dtype : dtype_like
         float16, bfloat16, float32 or float64.
     size : int
         Number of inputs.
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
         Source of the random bits.
 
     Returns
     -------
     tuple of ndarray
-        The arguments, without the order of ``nth_derivative``. A half of each are uniform bit patterns: all
-        magnitudes, subnormal numbers, infinities and nan. The other half lies where the function does not
-        round to x, to 1 or to 0, half of it within 2**6 of 1, uniform in the exponent; for arguments bounded
-        by 1 it comes as close to 1 as to 0. Those of ``inverse`` do go beyond 1, those of
-        ``gradient_from_output`` do not.
+        The arguments, each of shape (size,), without the order of ``nth_derivative``. A half of each are
+        uniform bit patterns: all magnitudes, subnormal numbers, infinities and nan. The other half lies where
+        the function does not round to x, to 1 or to 0, half of it within 2**6 of 1, uniform in the exponent;
+        for arguments bounded by 1 it comes as close to 1 as to 0. Those of ``inverse`` do go beyond 1, those
+        of ``gradient_from_output`` do not.
     """
-    target = np.dtype(dtype)
-    first = _sample_values(function in ("inverse", "gradient_from_output"), target, size, generator)
-    if function not in ("gradient", "gradient_from_output"):
+    target, arguments = np.dtype(dtype), FUNCTIONS[function].arguments
+    first = _sample_values("y" in arguments, target, size, rng)
+    if "dy" not in arguments:
         return (first,)
-    dy = _sample_values(False, target, size, generator)
-    if function == "gradient_from_output":
+    dy = _sample_values(False, target, size, rng)
+    if "y" in arguments:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a signaling nan, 1/0
             first = np.where(np.abs(first) > 1, 1 / first, first)
     return first, dy
 
 
 def _sample_values(
-    bounded: bool, dtype: np.dtype[Any], size: int, generator: np.random.Generator
+    bounded: bool, dtype: np.dtype[Any], size: int, rng: np.random.Generator
 ) -> npt.NDArray[Any]:
-    patterns = np.frombuffer(generator.bytes((size - size // 2) * dtype.itemsize), dtype)
-    reach = np.where(generator.random(size // 2) < 0.5, 6, _format(dtype).digits + 2)
-    exponent = generator.integers(-reach, 1 if bounded else reach)
-    magnitude = np.ldexp(generator.uniform(0.5, 1, size // 2), exponent)
+    patterns = np.frombuffer(rng.bytes((size - size // 2) * dtype.itemsize), dtype)
+    reach = np.where(rng.random(size // 2) < 0.5, 6, _format(dtype).digits + 2)
+    exponent = rng.integers(-reach, 1 if bounded else reach)
+    magnitude = np.ldexp(rng.uniform(0.5, 1, size // 2), exponent)
     if bounded:
-        magnitude = np.where(generator.random(size // 2) < 0.5, magnitude, 1 - magnitude)
-    focused = np.where(generator.random(size // 2) < 0.5, magnitude, -magnitude).astype(dtype)
-    return generator.permutation(np.concatenate([patterns, focused]))
+        magnitude = np.where(rng.random(size // 2) < 0.5, magnitude, 1 - magnitude)
+    focused = np.where(rng.random(size // 2) < 0.5, magnitude, -magnitude).astype(dtype)
+    return rng.permutation(np.concatenate([patterns, focused]))

@@ -1,7 +1,7 @@
-"""The facts of each function, once: what it takes, computes and promises. Imports nothing of the package.
+"""The facts of each function, once: arguments, value, symmetry, bounds. Imports nothing of the package.
 
-`softsign.accuracy`, the benchmarks, the pictures, the tests and the tables of the documentation read them here. The
-compiled half of the list is ``csrc/functions.h``; a test holds the two against each other.
+`softsign.accuracy`, the benchmarks, the pictures, the tests and the tables of the documentation read them
+here. The compiled half of the list is ``csrc/functions.h``; a test holds the two against each other.
 """
 
 from typing import Literal, NamedTuple
@@ -10,8 +10,8 @@ __all__ = ["BACKENDS", "DTYPES", "FUNCTIONS", "MAX_ORDER", "ORDERS", "Backend", 
 
 Backend = Literal["numpy", "onnx", "torch_compile", "jax"]
 
-#: Who computes: the ufuncs (softsign.torch calls the same kernels), the model-local functions of `softsign.onnx`, what
-#: Inductor makes of `softsign.torch`, and `softsign.jax`.
+#: What computes a function: the ufuncs (softsign.torch calls the same kernels), the model-local functions of
+#: `softsign.onnx`, what Inductor makes of `softsign.torch`, and `softsign.jax`.
 BACKENDS: tuple[Backend, ...] = ("numpy", "onnx", "torch_compile", "jax")
 
 #: The dtypes that have a bound, in the order of the bounds.
@@ -27,20 +27,20 @@ class Function(NamedTuple):
     Attributes
     ----------
     arguments : tuple of str
-        Their names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order.
+        Names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order.
     formula : str
-        The value, as plain text.
+        Value of the function, as plain text.
     latex : tuple of str
         Symbol and formula for pictures.
     symmetry : {"odd", "even", None}
-        In x (or y) with the other arguments held; None if it depends on them.
+        Symmetry in x (or y) while the other arguments are held; None if it depends on them.
     monotone : {"rising", "falling", None}
-        How it goes from x = 0 on; None if it does not keep one direction, or takes more than x.
+        Direction from x = 0 on; None if there is no single one, or the function takes more than x.
     kind : {"algebraic", "logarithmic"}
         Algebraic values are fractions, which integer arithmetic decides exactly.
     bounds : dict of str to tuple of float
-        For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for correctly
-        rounded.
+        For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for
+        correctly rounded.
     """
 
     arguments: tuple[str, ...]
@@ -52,8 +52,8 @@ class Function(NamedTuple):
     bounds: dict[Backend, tuple[float, float, float, float]]
 
 
-# Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of nth_derivative
-# are those of n in ORDERS.
+# Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of
+# nth_derivative are those of n in ORDERS.
 FUNCTIONS: dict[str, Function] = {
     "softsign": Function(
         ("x",),
@@ -175,12 +175,12 @@ def bound(function: str, dtype: str, backend: Backend = "numpy") -> float:
     dtype : str
         One of `DTYPES`.
     backend : {"numpy", "onnx", "torch_compile", "jax"}, optional
-        Who computes it.
+        What computes it.
 
     Returns
     -------
     float
-        The bound that tests and ``make accuracy`` hold the backend to.
+        Bound that the tests, and for the ufuncs ``make accuracy``, hold the backend to.
 
     Raises
     ------

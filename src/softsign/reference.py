@@ -1,4 +1,4 @@
-"""The slow truth: the functions of `softsign`, one number at a time, without rounding error.
+"""Exact values of the functions of `softsign`, slowly: one number at a time, without rounding error.
 
 The algebraic functions take any finite number that is exactly a ratio of integers (int, float, NumPy floating
 scalar, Fraction) and return a `fractions.Fraction`. The logarithmic ones return an `mpmath.mpf` with as many
@@ -17,11 +17,14 @@ np.float32(0.33333334)
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from softsign.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     import mpmath
@@ -103,7 +106,23 @@ def softsign(x: Rational) -> Fraction:
 
 
 def derivative(x: Rational) -> Fraction:
-    """Return f'(x) = 1 / (1 + abs(x))**2 exactly; parameters and errors as `softsign`."""
+    """Return f'(x) = 1 / (1 + abs(x))**2 exactly.
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+
+    Returns
+    -------
+    Fraction
+        Above 0, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If `x` is nan or infinite.
+    """
     return 1 / (1 + abs(_fraction("x", x))) ** 2
 
 
@@ -132,17 +151,69 @@ def inverse(y: Rational) -> Fraction:
 
 
 def gradient(x: Rational, dy: Rational) -> Fraction:
-    """Return dy / (1 + abs(x))**2 exactly; parameters and errors as `softsign`."""
+    """Return dy / (1 + abs(x))**2 exactly.
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+    dy : int, float or Fraction
+        Gradient with respect to the result, any finite number.
+
+    Returns
+    -------
+    Fraction
+        Gradient with respect to `x`.
+
+    Raises
+    ------
+    ValueError
+        If `x` or `dy` is nan or infinite.
+    """
     return _fraction("dy", dy) * derivative(x)
 
 
 def gradient_from_output(y: Rational, dy: Rational) -> Fraction:
-    """Return dy * (1 - abs(y))**2 exactly, for any finite `y`; errors as `softsign`."""
+    """Return dy * (1 - abs(y))**2 exactly.
+
+    Parameters
+    ----------
+    y : int, float or Fraction
+        Result of softsign, or any other finite number.
+    dy : int, float or Fraction
+        Gradient with respect to the result, any finite number.
+
+    Returns
+    -------
+    Fraction
+        Gradient with respect to the x of ``y = softsign(x)``.
+
+    Raises
+    ------
+    ValueError
+        If `y` or `dy` is nan or infinite.
+    """
     return _fraction("dy", dy) * (1 - abs(_fraction("y", y))) ** 2
 
 
 def second_derivative(x: Rational) -> Fraction:
-    """Return f''(x) = -2 sgn(x) / (1 + abs(x))**3 exactly, with f''(0) = 0; errors as `softsign`."""
+    """Return f''(x) = -2 sgn(x) / (1 + abs(x))**3 exactly, with f''(0) = 0.
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+
+    Returns
+    -------
+    Fraction
+        From -2 to 2.
+
+    Raises
+    ------
+    ValueError
+        If `x` is nan or infinite.
+    """
     return nth_derivative(2, x)
 
 
@@ -162,6 +233,7 @@ def nth_derivative(n: int, x: Rational) -> Fraction:
     Returns
     -------
     Fraction
+        Value of the derivative.
 
     Raises
     ------
@@ -177,6 +249,37 @@ def nth_derivative(n: int, x: Rational) -> Fraction:
     return numerator / (1 + abs(exact)) ** (n + 1)
 
 
+class Logarithmic(NamedTuple):
+    """Magnitude of a logarithmic function, in any arithmetic.
+
+    Attributes
+    ----------
+    magnitude : callable
+        The formula in a = abs(x) and log = log1p(a).
+    series : callable
+        The first three terms of its series in a.
+    """
+
+    magnitude: Callable[[Any, Any], Any]
+    series: Callable[[Any], Any]
+
+
+LOGARITHMIC = {
+    "antiderivative": Logarithmic(
+        lambda a, log: a - log,
+        lambda a: a**2 / 2 - a**3 / 3 + a**4 / 4,
+    ),
+    "second_antiderivative": Logarithmic(
+        lambda a, log: a**2 / 2 + a - (1 + a) * log,
+        lambda a: a**3 / 6 - a**4 / 12 + a**5 / 20,
+    ),
+    "log_jacobian": Logarithmic(
+        lambda a, log: 2 * log,
+        lambda a: 2 * (a - a**2 / 2 + a**3 / 3),
+    ),
+}
+
+
 def antiderivative(x: Rational, precision: int = 120) -> mpmath.mpf:
     """Return the integral of softsign from 0 to x, abs(x) - log(1 + abs(x)).
 
@@ -185,11 +288,12 @@ def antiderivative(x: Rational, precision: int = 120) -> mpmath.mpf:
     x : int, float or Fraction
         Any finite number.
     precision : int, optional
-        Correct bits of the result.
+        Number of correct bits of the result.
 
     Returns
     -------
     mpmath.mpf
+        Not negative.
 
     Raises
     ------
@@ -198,38 +302,74 @@ def antiderivative(x: Rational, precision: int = 120) -> mpmath.mpf:
     ImportError
         If mpmath is not installed.
     """
-    from mpmath import log1p
-
-    return _evaluate(lambda a: a - log1p(a), abs(_fraction("x", x)), precision)
+    return _evaluate("antiderivative", x, precision)
 
 
 def second_antiderivative(x: Rational, precision: int = 120) -> mpmath.mpf:
-    """Return sgn(x) * (x**2/2 + abs(x) - (1 + abs(x)) log(1 + abs(x))); otherwise as `antiderivative`."""
-    from mpmath import log1p
+    """Return sgn(x) * (x**2/2 + abs(x) - (1 + abs(x)) log(1 + abs(x))).
 
-    exact = _fraction("x", x)
-    sign = _sign(exact)
-    return _evaluate(lambda a: sign * (a * a / 2 + a - (1 + a) * log1p(a)), abs(exact), precision)
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+    precision : int, optional
+        Number of correct bits of the result.
+
+    Returns
+    -------
+    mpmath.mpf
+        Of the sign of `x`.
+
+    Raises
+    ------
+    ValueError
+        If `x` is nan or infinite.
+    ImportError
+        If mpmath is not installed.
+    """
+    return _evaluate("second_antiderivative", x, precision)
 
 
 def log_jacobian(x: Rational, precision: int = 120) -> mpmath.mpf:
-    """Return log f'(x) = -2 log(1 + abs(x)); otherwise as `antiderivative`."""
-    from mpmath import log1p
+    """Return log f'(x) = -2 log(1 + abs(x)).
 
-    return _evaluate(lambda a: -2 * log1p(a), abs(_fraction("x", x)), precision)
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+    precision : int, optional
+        Number of correct bits of the result.
+
+    Returns
+    -------
+    mpmath.mpf
+        Not positive.
+
+    Raises
+    ------
+    ValueError
+        If `x` is nan or infinite.
+    ImportError
+        If mpmath is not installed.
+    """
+    return _evaluate("log_jacobian", x, precision)
 
 
-def _evaluate(formula: Any, a: Fraction, precision: int) -> mpmath.mpf:
-    """Return formula(a), a >= 0, to `precision` bits although its terms may cancel.
+def _evaluate(function: str, x: Rational, precision: int) -> mpmath.mpf:
+    """Return a logarithmic function to `precision` bits although its terms may cancel.
 
-    Near zero the terms of the antiderivatives are of size a while their sum is of size a**2/2 or a**3/6, so
-    twice the leading zero bits of a are lost; a itself has to be held to all of its bits besides.
+    Near zero the terms of the antiderivatives are of size a = abs(x) while their sum is of size a**2/2 or
+    a**3/6, so twice the leading zero bits of a are lost; a itself has to be held to all of its bits besides.
     """
     import mpmath
 
+    exact, facts = _fraction("x", x), FUNCTIONS[function]
+    sign = (_sign(exact) if facts.symmetry == "odd" else 1) * (-1 if facts.monotone == "falling" else 1)
+    a = abs(exact)
     leading_zeros = max(0, a.denominator.bit_length() - a.numerator.bit_length()) if a else 0
     with mpmath.workprec(precision + 2 * leading_zeros + a.numerator.bit_length() + 20):
-        value = formula(mpmath.mpf(a.numerator) / a.denominator)
+        wide = mpmath.mpf(a.numerator) / a.denominator
+        value = sign * LOGARITHMIC[function].magnitude(wide, mpmath.log1p(wide))
     with mpmath.workprec(precision):
         return +value
 
@@ -246,9 +386,9 @@ def round_to(value: Rational, dtype: npt.DTypeLike) -> Any:
 
     Returns
     -------
-    NumPy scalar of that dtype
-        A subnormal number where the format has one; an infinity from the midpoint after the largest number
-        on. A negative number too small for the format becomes -0.0.
+    numpy.generic
+        Scalar of that dtype: a subnormal number where the format has one; an infinity from the midpoint after
+        the largest number on. A negative number too small for the format becomes -0.0.
 
     Raises
     ------

@@ -1,0 +1,71 @@
+// The functions and the types, each listed once, and what the kernels (compiled once per instruction set, no
+// Python, no NumPy) and the rest of the core know of each other.
+#pragma once
+#include <cstddef>
+
+namespace softsign {
+
+// The arguments of a function: (x), (x, dy), or (n, x) with an int64 order n.
+enum class Signature { unary, binary, ordered };
+
+// X(name, struct of ops.h, signature). The kernels, the ufuncs and softsign._core._functions follow from this
+// list.
+#define SOFTSIGN_FUNCTIONS(X)                             \
+    X(softsign, Softsign, unary)                          \
+    X(derivative, Derivative, unary)                      \
+    X(inverse, Inverse, unary)                            \
+    X(second_derivative, SecondDerivative, unary)         \
+    X(antiderivative, Antiderivative, unary)              \
+    X(second_antiderivative, SecondAntiderivative, unary) \
+    X(log_jacobian, LogJacobian, unary)                   \
+    X(gradient, Gradient, binary)                         \
+    X(gradient_from_output, GradientFromOutput, binary)   \
+    X(nth_derivative, NthDerivative, ordered)
+
+// X(name, bytes of an element, NumPy's name of the type). ml_dtypes registers bfloat16 at run time, under no
+// fixed number.
+#define SOFTSIGN_TYPES(X)                              \
+    X(float16, 2, NPY_HALF)                            \
+    X(bfloat16, 2, NPY_NOTYPE)                         \
+    X(float32, 4, NPY_FLOAT)                           \
+    X(float64, 8, NPY_DOUBLE)                          \
+    X(longdouble, sizeof(long double), NPY_LONGDOUBLE) \
+    X(complex64, 8, NPY_CFLOAT)                        \
+    X(complex128, 16, NPY_CDOUBLE)
+
+#define X(name, ...) name,
+enum class Function { SOFTSIGN_FUNCTIONS(X) count };
+enum class Type { SOFTSIGN_TYPES(X) count };
+#undef X
+
+constexpr int max_order = 170;  // of nth_derivative: 171! exceeds float64
+
+constexpr Signature signature_of(Function f) {
+#define X(name, Op, signature) Signature::signature,
+    constexpr Signature signatures[] = {SOFTSIGN_FUNCTIONS(X)};
+#undef X
+    return signatures[static_cast<int>(f)];
+}
+constexpr int inputs_of(Signature signature) { return signature == Signature::unary ? 1 : 2; }
+
+// How a kernel goes about memory: `cached` for arrays that fit the caches. Beyond them it fetches its inputs
+// ahead (`prefetched`), and in addition writes past the cache (`streamed`) where the output's lines are not
+// read as inputs.
+enum class Access { cached, prefetched, streamed };
+
+// out[i] = f(a[i]) or f(a[i], b[i]) for contiguous arrays; b is unused by unary functions. `out` may be `a`
+// or `b` itself, or lie behind them in memory.
+using Kernel = void (*)(const void *a, const void *b, void *out, std::size_t n, Access access);
+
+struct Kernels {
+    const char *name;
+    Kernel kernel[static_cast<int>(Function::count)]
+                 [static_cast<int>(Type::count)];  // null: no such function
+
+    Kernel find(Function f, Type t) const { return kernel[static_cast<int>(f)][static_cast<int>(t)]; }
+};
+
+// One for each instruction set, defined by kernels.cpp.
+extern const Kernels sse2_kernels, avx2_kernels, avx512_kernels, portable_kernels;
+
+}  // namespace softsign
