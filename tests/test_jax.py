@@ -392,9 +392,3 @@ def test_refuses_what_jax_refuses(name: str, case: str) -> None:
 def test_refuses_complex_numbers_where_they_mean_nothing(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name} takes real numbers, not dtype complex64"):
         function(name)(1j)
-
-
-def test_names_the_extra_that_is_missing() -> None:
-    done = run_python("import sys; sys.modules['jax'] = None; import softsign.jax")
-    assert done.returncode == 1
-    assert done.stderr.endswith("ImportError: softsign.jax needs JAX: pip install 'softsign[jax]'\n")

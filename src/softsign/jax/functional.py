@@ -14,15 +14,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, get_args
 
-import numpy as np
-
-try:
-    import jax
-except ModuleNotFoundError as error:
-    if error.name != "jax":
-        raise
-    raise ImportError("softsign.jax needs JAX: pip install 'softsign[jax]'", name="jax") from error
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 __all__ = ["derivative", "inverse", "log_jacobian", "softsign"]

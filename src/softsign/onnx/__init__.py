@@ -8,6 +8,15 @@ of standard operators; `softsign.onnx.functions` has them.
 Importing this module registers the operators of feed-forward networks in `softsign.operator`.
 """
 
+try:
+    import onnx as _onnx  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "onnx":
+        raise
+    raise ModuleNotFoundError(
+        "softsign.onnx needs ONNX: pip install 'softsign[onnx]'", name="onnx"
+    ) from error
+
 from softsign.onnx.backend import Backend, Softsign, run
 from softsign.onnx.fix import count_softsign, fix_softsign
 from softsign.onnx.gradient import apply_sgd, gradients

@@ -8,17 +8,21 @@ write one Softsign node.
 Examples
 --------
 >>> import torch
->>> from softsign.torch import nn
+>>> from softsign.torch import init, nn
 >>> nn.Softsign()(torch.tensor([3.0, float("-inf")], dtype=torch.bfloat16))
 tensor([ 0.7500, -1.0000], dtype=torch.bfloat16)
 """
 
 try:
     import torch as _torch  # noqa: F401
-except ImportError as error:
-    raise ImportError("softsign.torch needs PyTorch: pip install 'softsign[torch]'") from error
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        "softsign.torch needs PyTorch: pip install 'softsign[torch]'", name="torch"
+    ) from error
 
-from softsign.torch import nn
+from softsign.torch import init, nn
 from softsign.torch.distributions import SoftsignTransform
 from softsign.torch.functional import antiderivative, inverse, log_jacobian, nth_derivative, softsign
 from softsign.torch.nn import swap
@@ -27,6 +31,7 @@ from softsign.torch.onnx import onnx_translation_table
 __all__ = [
     "SoftsignTransform",
     "antiderivative",
+    "init",
     "inverse",
     "log_jacobian",
     "nn",
