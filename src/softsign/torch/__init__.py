@@ -1,9 +1,10 @@
-"""Softsign for PyTorch: exact at every argument and in every dtype, in place, differentiable to any order. Needs PyTorch.
+"""Softsign for PyTorch: exact at every argument and in every dtype, in place, differentiable to any order.
 
-`softsign` and `nn.Softsign` take the place of PyTorch's, and `swap` puts them into a model. `inverse`, `antiderivative`,
-`log_jacobian` and `nth_derivative` are differentiable functions, `SoftsignTransform` a bijector for
-`torch.distributions`, `nn.ParametricSoftsign` has slope and range to learn. `onnx_translation_table` has `torch.onnx.export`
-write one Softsign node.
+`softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a model.
+`derivative`, `gradient`, `nth_derivative`, `inverse`, `antiderivative`, `second_antiderivative` and `log_jacobian`
+are the functions of `softsign`, differentiable. `SoftsignTransform` is a bijector for `torch.distributions`,
+`nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table` `torch.onnx.export` writes one
+Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
 --------
@@ -24,19 +25,31 @@ except ModuleNotFoundError as error:
 
 from softsign.torch import init, nn
 from softsign.torch.distributions import SoftsignTransform
-from softsign.torch.functional import antiderivative, inverse, log_jacobian, nth_derivative, softsign
+from softsign.torch.functional import (
+    antiderivative,
+    derivative,
+    gradient,
+    inverse,
+    log_jacobian,
+    nth_derivative,
+    second_antiderivative,
+    softsign,
+)
 from softsign.torch.nn import swap
 from softsign.torch.onnx import onnx_translation_table
 
 __all__ = [
     "SoftsignTransform",
     "antiderivative",
+    "derivative",
+    "gradient",
     "init",
     "inverse",
     "log_jacobian",
     "nn",
     "nth_derivative",
     "onnx_translation_table",
+    "second_antiderivative",
     "softsign",
     "swap",
 ]
