@@ -25,6 +25,25 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("softsign.jax needs JAX: pip install 'softsign[jax]'", name="jax") from error
 
 from softsign.jax import initializers
-from softsign.jax.functional import derivative, inverse, log_jacobian, softsign
+from softsign.jax.functional import (
+    antiderivative,
+    derivative,
+    gradient,
+    inverse,
+    log_jacobian,
+    nth_derivative,
+    second_antiderivative,
+    softsign,
+)
 
-__all__ = ["derivative", "initializers", "inverse", "log_jacobian", "softsign"]
+__all__ = [
+    "antiderivative",
+    "derivative",
+    "gradient",
+    "initializers",
+    "inverse",
+    "log_jacobian",
+    "nth_derivative",
+    "second_antiderivative",
+    "softsign",
+]

@@ -82,11 +82,17 @@ def nth_derivative(n: int, x: torch.Tensor) -> torch.Tensor:
     """Return the derivative of order n: (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1), for even n 0 at 0."""
     if n == 0:
         return softsign(x)
-    r = 1 / (1 + x.abs())
-    value = r if n % 2 else -x.sgn() * r
-    for k in range(1, n + 1):
-        value = value * (k * r)
-    return value
+    a = x.abs()
+    t = 1 + a
+    # What t has gained by rounding counts n + 1 times. At inf, where that is nan, and far out, it is nothing.
+    excess = torch.where(a < 1e18, (t - a.clamp(min=1)) - a.clamp(max=1), 0)
+    value = (1 / t) * (1 + (n + 1) * (excess / t))
+    if n % 2 == 0:
+        value = torch.where(x == 0, x, torch.copysign(value, -x))
+    # Pairs of factors, k / t and (n + 1 - k) / t: the product falls, then rises, and is within range wherever the result is.
+    for k in range(1, n // 2 + 1):
+        value = value * (k * (n + 1 - k) / t / t)
+    return value * ((n + 1) // 2 / t) if n % 2 else value
 
 
 @_in_float32

@@ -200,7 +200,7 @@ def gradient(x: Tensor, dy: Tensor) -> Tensor:
                 f"gradient: the arguments must be dense tensors of real dtypes, got {kind}"
             )
     _offer_sharding()
-    dtype = torch.result_type(x, dy)
+    dtype = torch.promote_types(x.dtype, dy.dtype)
     if not dtype.is_floating_point:
         dtype = torch.get_default_dtype()
     return ops.gradient(*torch.broadcast_tensors(x.to(dtype), dy.to(dtype)))
