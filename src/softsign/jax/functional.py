@@ -11,6 +11,7 @@ they are 0, the mean of the one-sided limits.
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any, SupportsIndex, get_args
@@ -430,9 +431,9 @@ def _power(s: int, m: int, x: Any) -> Any:
     """Return (-s)**m (m - 1)! sgn(x)**m / (1 + s abs(x))**m, of which the derivative is the same with m + 1.
 
     With h, the upper half of the quotient 1/t, t = fl(1 + s|x|), and d = 1 - h (1 + s|x|), abs(d) < 2^-10.9, the power
-    is h^m (1 - d)^-m = h^m (1 + m d + m (m + 1)/2 d^2 + ...). Each product in d is exact or small beside 1, so it does
-    not matter whether the compiler rounds it or contracts it into an fma; h^2 is exact. For m = 2 that leaves one
-    rounding.
+    is h^m (1 - d)^-m = h^m (1 + m d + m (m + 1)/2 d^2 + ...), up to terms below 2^-27. Each product in d is exact or
+    small beside 1, so it does not matter whether the compiler rounds it or contracts it into an fma; h^2 is exact. For
+    m = 2 that leaves one rounding.
     """
     x = _widened(x)
     a = jnp.abs(x)
@@ -450,7 +451,13 @@ def _power(s: int, m: int, x: Any) -> Any:
         leading = leading * (k * (m - k) * (h * h))
     if m % 2 == 0:
         leading = leading * (m // 2 * h)
-    value = leading + leading * (d * (m + d * (m * (m + 1) / 2)))
+    terms = 2
+    while math.comb(m + terms, terms + 1) * 2 ** (-10.9 * (terms + 1)) > 2**-27:
+        terms += 1
+    series: Any = math.comb(m + terms - 1, terms)
+    for k in range(terms - 1, 0, -1):
+        series = math.comb(m + k - 1, k) + d * series
+    value = leading + leading * (d * series)
     if m > 2:  # h and h^2 do not overflow
         value = jnp.where(leading == jnp.inf, leading, value)
     if s > 0:
