@@ -169,7 +169,7 @@ FUNCTIONS: dict[str, Function] = {
         "even",
         None,
         "algebraic",
-        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5)},
+        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5), "torch_compile": (0.51, 0.51, 4, 4)},
     ),
     "nth_derivative": Function(
         ("n", "x"),
