@@ -27,9 +27,6 @@ from tests.helpers import (
     ulps,
 )
 
-# What PyTorch warns of in modules of its own, imported when first needed.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
 DTYPES = {torch.float16: "e", torch.bfloat16: BFLOAT16, torch.float32: "f", torch.float64: "d"}
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 #: The public functions of x alone; a ufunc of the same name says what each is.
