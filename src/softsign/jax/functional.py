@@ -196,8 +196,8 @@ def antiderivative(x: jax.typing.ArrayLike) -> jax.Array:
 
     Examples
     --------
-    >>> antiderivative(jnp.array([-1.0, 0.0, 3.0]))
-    Array([0.30685282, 0.        , 1.6137056 ], dtype=float32)
+    >>> print(antiderivative(jnp.array([-1.0, 0.0, 3.0])).round(2))
+    [0.31 0.   1.61]
     """
     return _applied(_antiderivative, _real("antiderivative", x))
 
@@ -225,8 +225,8 @@ def second_antiderivative(x: jax.typing.ArrayLike) -> jax.Array:
 
     Examples
     --------
-    >>> second_antiderivative(jnp.array([-1.0, 0.0, 3.0]))
-    Array([-0.11370564,  0.        ,  1.9548225 ], dtype=float32)
+    >>> print(second_antiderivative(jnp.array([-1.0, 0.0, 3.0])).round(2))
+    [-0.11  0.    1.95]
     """
     return _applied(_second_antiderivative, _real("second_antiderivative", x))
 
