@@ -232,17 +232,20 @@ def test_without_bias_chaos_sets_in_with_the_square_of_the_gain(epsilon: float) 
 def simulated(
     seed: int, depth: int, sigma_w: float, sigma_b: float, first: float, width: int = 300
 ) -> tuple[Array, Array]:
-    """Variance of the pre-activations and of the gradient, over 64 normal inputs, in one random network."""
+    """Variance of the pre-activations and of the gradient, over 16 normal inputs, in one random network."""
     rng = np.random.default_rng(seed)
-    deviations = np.full(depth, sigma_w)
-    deviations[0] = first
-    weights = [rng.normal(0, deviation / math.sqrt(width), (width, width)) for deviation in deviations]
-    x = rng.normal(size=(64, width))
+
+    def normal(deviation: float, *shape: int) -> Array:
+        return np.float32(deviation) * rng.standard_normal(shape, np.float32)
+
+    deviations = [first, *(depth - 1) * [sigma_w]]
+    weights = [normal(deviation / math.sqrt(width), width, width) for deviation in deviations]
+    x = normal(1, 16, width)
     states = []
     for weight in weights:
-        states.append(x @ weight + rng.normal(0, sigma_b, width))
+        states.append(x @ weight + normal(sigma_b, width))
         x = softsign.softsign(states[-1])
-    gradients = [rng.normal(size=(64, width))]
+    gradients = [normal(1, 16, width)]
     for state, weight in zip(states[-2::-1], weights[:0:-1], strict=True):
         gradients.append(softsign.gradient(state, gradients[-1] @ weight.T))
     variance = np.array([(state**2).mean() for state in states])
@@ -300,7 +303,7 @@ def test_inputs_become_alike_as_the_curvature_says(q: float) -> None:
         one, two = np.linalg.qr(rng.normal(size=(width, 2)))[0].T * (q * width) ** 0.5
         h = np.stack([one, 0.5 * one + 0.75**0.5 * two])
         for layer in range(depth):
-            weights = rng.normal(0, sigma_w / width**0.5, (width, width))
+            weights = sigma_w / width**0.5 * rng.standard_normal((width, width), np.float32)
             h = softsign.softsign(h) @ weights + rng.normal(0, sigma_b, width)
             apart[layer] += (1 - h[0] @ h[1] / np.linalg.norm(h[0]) / np.linalg.norm(h[1])) / 10
     for layers in (10, 20, 30):

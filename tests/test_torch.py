@@ -15,7 +15,7 @@ from torch import Tensor
 
 import softsign as core
 import softsign.torch as sst
-from softsign.torch import ops
+from softsign.torch import _private, ops
 from tests.helpers import (
     BFLOAT16,
     Array,
@@ -27,13 +27,10 @@ from tests.helpers import (
     ulps,
 )
 
-# What PyTorch warns of in modules of its own, imported when first needed.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
 DTYPES = {torch.float16: "e", torch.bfloat16: BFLOAT16, torch.float32: "f", torch.float64: "d"}
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
-#: Each public function with the ufunc that says what it is, and the derivative that autograd must find.
-UNARY = ("softsign", "inverse", "antiderivative", "log_jacobian")
+#: The public functions of x alone; a ufunc of the same name says what each is.
+UNARY = ("softsign", "derivative", "inverse", "antiderivative", "second_antiderivative", "log_jacobian")
 
 
 def tensor(array: Array) -> Tensor:
@@ -75,6 +72,44 @@ def test_derivatives_are_the_ufunc_s(n: int, dtype: torch.dtype) -> None:
     x = values(dtype)
     with np.errstate(all="ignore"):
         assert_same_bits(array(sst.nth_derivative(n, tensor(x))), core.nth_derivative(n, x))
+
+
+@by_dtype
+def test_gradient_function_is_the_ufunc(dtype: torch.dtype) -> None:
+    x, dy = values(dtype), values(dtype)[::-1].copy()
+    with np.errstate(all="ignore"):
+        assert_same_bits(array(sst.gradient(tensor(x), tensor(dy))), core.gradient(x, dy))
+
+
+def test_gradient_function_broadcasts_and_promotes() -> None:
+    x, dy = torch.linspace(-2, 2, 3)[:, None], torch.tensor([1, -2])
+    dx = sst.gradient(x, dy)
+    assert_same_bits(array(dx), core.gradient(x.numpy(), dy.float().numpy()))
+    assert sst.gradient(x.bfloat16(), dy.double()).dtype == torch.float64
+    assert sst.gradient(torch.tensor(1), dy).dtype == torch.float32
+
+
+def test_gradient_function_is_differentiable_in_both() -> None:
+    x = torch.tensor([[-3.0], [0.5]], dtype=torch.float64, requires_grad=True)
+    dy = torch.tensor([2.0, 3.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(sst.gradient, (x, dy), check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(sst.gradient, (x, dy))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((torch.ones(2), 1.0), TypeError),
+        ((torch.tensor([1j]), torch.ones(1)), NotImplementedError),
+        ((torch.ones(1), torch.tensor([1j])), NotImplementedError),
+        ((torch.eye(2).to_sparse(), torch.eye(2)), NotImplementedError),
+        ((torch.ones(2), torch.ones(3)), RuntimeError),
+    ],
+    ids=["number", "complex", "complex dy", "sparse", "shapes"],
+)
+def test_gradient_function_refuses(arguments: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"gradient: the argument|must match the size"):
+        sst.gradient(*arguments)
 
 
 @by_dtype
@@ -561,9 +596,53 @@ def test_tensors_that_do_not_go_together(other: Tensor) -> None:
         ops.gradient(torch.ones(3), other)
 
 
-def test_missing_pytorch_is_named() -> None:
-    done = run_python("import sys; sys.modules['torch'] = None; import softsign.torch")
-    assert "ImportError: softsign.torch needs PyTorch: pip install 'softsign[torch]'" in done.stderr
+# PyTorch's private names
+
+
+def test_no_private_name_is_missing() -> None:
+    """A new PyTorch that lacks one of these is slower at small tensors or not supported: _private.py says which."""
+    assert _private.missing((*_private.FAST, *_private.NEEDED)) == []
+
+
+def test_a_missing_private_name_is_found() -> None:
+    names = ("torch._C._nothing", "torch.Tensor._nothing", "torch._nothing._more", "torch.Tensor._base")
+    assert _private.missing(names) == list(names[:3])
+
+
+WITHOUT = """
+import warnings
+warnings.simplefilter("ignore")  # what PyTorch warns of in modules of its own
+import torch
+{removal}
+import softsign.torch as s
+from softsign.torch import _private
+x = torch.tensor([-3.0, 0.0, 1.0, float("inf")], requires_grad=True)
+print(*_private.missing(_private.FAST), _private.is_ordinary(x))
+for inplace in (False, True):
+    y = s.softsign(x * 1, inplace)
+    (dx,) = torch.autograd.grad(y.sum(), x, create_graph=not inplace)
+    print(type(y.grad_fn).__name__, y.tolist(), dx.tolist())
+print(s.softsign(torch.ones(2), inplace=True).tolist(), s.log_jacobian(torch.zeros(1)).tolist())
+"""
+
+
+def test_the_dispatcher_serves_where_the_names_of_the_fast_path_are_gone() -> None:
+    for name in ("torch._C._dispatch_keys", "torch._C._get_tracing_state"):
+        done = run_python(WITHOUT.format(removal=f"del {name}"))
+        assert done.returncode == 0, done.stderr
+        missing, forward, in_place, rest = done.stdout.splitlines()
+        assert missing == f"{name} False"
+        assert forward.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
+        assert in_place.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
+        assert rest == "[0.5, 0.5] [-0.0]"
+        assert "Eager" not in forward + in_place
+
+
+def test_a_missing_needed_name_is_named() -> None:
+    done = run_python("import torch; del torch._C._AutoDispatchBelowAutograd; import softsign.torch")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: softsign.torch does not know PyTorch {torch.__version__}: it lacks")
+    assert last.endswith(" torch._C._AutoDispatchBelowAutograd")
 
 
 # Modules

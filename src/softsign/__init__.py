@@ -14,13 +14,19 @@ The functions are::
     gradient_from_output(y, dy)  the same from y = f(x)
 
 They take float16, bfloat16 (of ml_dtypes), float32, float64 and longdouble; bool and integers promote as in
-`numpy.exp`. Up to float64 the error is bounded, and the first three are correctly rounded: each docstring says
-how far. Infinities, nan, signed zeros and subnormal numbers are provided for, and the bits of a result do not
-depend on the instruction set, the number of threads or the memory layout.
+`numpy.exp`. Up to float64 the error is bounded, and the first three are correctly rounded: each docstring
+says how far. Infinities, nan, signed zeros and subnormal numbers are provided for, and the bits of a result
+do not depend on the instruction set, the number of threads or the memory layout.
 
-Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that the
-CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_KERNELS, read on import,
-set both.
+The rest stands in rooms of the package, each imported when it is first used (``softsign.init.critical``), and
+each with a docstring of its own::
+
+    init, accuracy, reference, functions, stream, operator, data    need NumPy alone
+    torch, jax, onnx, study, learn, cli                             need the extras of these names
+
+Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that
+the CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_KERNELS, read
+on import, set both.
 
 Examples
 --------
@@ -31,21 +37,31 @@ Examples
 [0.0625 1.     0.25   0.    ]
 """
 
-from softsign._core import (
-    antiderivative,
-    cpu_features,
-    derivative,
-    get_num_threads,
-    gradient,
-    gradient_from_output,
-    inverse,
-    log_jacobian,
-    nth_derivative,
-    second_antiderivative,
-    second_derivative,
-    set_num_threads,
-    softsign,
-)
+import typing as _typing
+
+try:
+    from softsign._core import (
+        antiderivative,
+        cpu_features,
+        derivative,
+        get_num_threads,
+        gradient,
+        gradient_from_output,
+        inverse,
+        log_jacobian,
+        nth_derivative,
+        second_antiderivative,
+        second_derivative,
+        set_num_threads,
+        softsign,
+    )
+except ModuleNotFoundError as _error:
+    if _error.name == "softsign._core":
+        _error.add_note(
+            f"This copy of softsign is not compiled: {__path__[0]} has no _core. In the source tree, where "
+            "pyproject.toml is, `pip install .` compiles and installs it, `pip install -e .` does it in place."
+        )
+    raise
 
 __version__ = "0.1.0"
 
@@ -64,3 +80,28 @@ __all__ = [
     "set_num_threads",
     "softsign",
 ]
+
+
+if not _typing.TYPE_CHECKING:  # type checkers would take every name for one that is there
+
+    def __getattr__(name: str) -> object:
+        """Import a room of the package when it is first asked for."""
+        from importlib import import_module
+
+        room = f"{__name__}.{name}"
+        if not name.startswith("_"):
+            try:
+                return import_module(room)
+            except ModuleNotFoundError as error:
+                if (
+                    error.name != room
+                ):  # an AttributeError, as hasattr, help and tab completion go on after it
+                    raise AttributeError(str(error)) from error
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """List the names and the rooms, opened or not."""
+        from pkgutil import iter_modules
+
+        rooms = {module.name for module in iter_modules(__path__) if not module.name.startswith("_")}
+        return sorted(rooms.union(globals()))

@@ -79,6 +79,7 @@ FUNCTIONS: dict[str, Function] = {
         {
             "numpy": (0.5, 0.5, 0.5, 0.5001),
             "onnx": (0.51, 0.51, 3, 3),
+            "torch_compile": (0.51, 0.51, 4, 4),
             "jax": (0.51, 0.51, 0.52, 0.52),
         },
     ),
@@ -92,6 +93,7 @@ FUNCTIONS: dict[str, Function] = {
         {
             "numpy": (0.5, 0.5, 0.5, 0.5001),
             "onnx": (0.51, 0.51, 1.5, 1.5),
+            "torch_compile": (0.51, 0.51, 1.5, 1.5),
             "jax": (0.51, 0.51, 1.5, 1.5),
         },
     ),
@@ -111,7 +113,12 @@ FUNCTIONS: dict[str, Function] = {
         "even",
         "rising",
         "logarithmic",
-        {"numpy": (1, 1, 1, 2), "onnx": (0.51, 0.51, 5.5, 5.5)},
+        {
+            "numpy": (1, 1, 1, 2),
+            "onnx": (0.51, 0.51, 5.5, 5.5),
+            "torch_compile": (0.51, 0.51, 3.5, 3.5),
+            "jax": (0.51, 0.51, 4, 4),
+        },
     ),
     "second_antiderivative": Function(
         ("x",),
@@ -120,7 +127,12 @@ FUNCTIONS: dict[str, Function] = {
         "odd",
         "rising",
         "logarithmic",
-        {"numpy": (1, 1, 1, 4), "onnx": (0.51, 0.51, 6, 6)},
+        {
+            "numpy": (1, 1, 1, 4),
+            "onnx": (0.51, 0.51, 6, 6),
+            "torch_compile": (0.51, 0.51, 6, 6),
+            "jax": (0.51, 0.51, 6, 6),
+        },
     ),
     "log_jacobian": Function(
         ("x",),
@@ -129,7 +141,12 @@ FUNCTIONS: dict[str, Function] = {
         "even",
         "falling",
         "logarithmic",
-        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 4, 4), "jax": (0.51, 0.51, 3, 3)},
+        {
+            "numpy": (2, 2, 2, 2),
+            "onnx": (0.51, 0.51, 4, 4),
+            "torch_compile": (0.51, 0.51, 2, 2),
+            "jax": (0.51, 0.51, 3, 3),
+        },
     ),
     "gradient": Function(
         ("x", "dy"),
@@ -141,7 +158,8 @@ FUNCTIONS: dict[str, Function] = {
         {
             "numpy": (1, 1, 1, 1),
             "onnx": (0.51, 0.51, 3.5, 3.5),
-            "torch_compile": (0.51, 0.51, 3.5, 3.5),
+            "torch_compile": (0.51, 0.51, 5, 5),
+            "jax": (0.51, 0.51, 1.6, 1.6),
         },
     ),
     "gradient_from_output": Function(
@@ -151,7 +169,7 @@ FUNCTIONS: dict[str, Function] = {
         "even",
         None,
         "algebraic",
-        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5)},
+        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5), "torch_compile": (0.51, 0.51, 4, 4)},
     ),
     "nth_derivative": Function(
         ("n", "x"),
@@ -160,7 +178,12 @@ FUNCTIONS: dict[str, Function] = {
         None,
         None,
         "algebraic",
-        {"numpy": (4, 4, 4, 4), "onnx": (0.51, 0.51, 13, 13)},
+        {
+            "numpy": (4, 4, 4, 4),
+            "onnx": (0.51, 0.51, 13, 13),
+            "torch_compile": (0.51, 0.51, 18, 18),
+            "jax": (0.51, 0.51, 8, 8),
+        },
     ),
 }
 

@@ -17,8 +17,33 @@ Array([-1, -0.75, 0, 0.5], dtype=bfloat16)
 Array(9.99998e-13, dtype=float32)
 """
 
-from softsign.jax.functional import derivative, inverse, log_jacobian, softsign
+try:
+    import jax as _jax  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "jax":
+        raise
+    raise ModuleNotFoundError("softsign.jax needs JAX: pip install 'softsign[jax]'", name="jax") from error
 
-from softsign.jax import initializers  # isort: skip  (needs JAX too, which the line above tells if it is missing)
+from softsign.jax import initializers
+from softsign.jax.functional import (
+    antiderivative,
+    derivative,
+    gradient,
+    inverse,
+    log_jacobian,
+    nth_derivative,
+    second_antiderivative,
+    softsign,
+)
 
-__all__ = ["derivative", "initializers", "inverse", "log_jacobian", "softsign"]
+__all__ = [
+    "antiderivative",
+    "derivative",
+    "gradient",
+    "initializers",
+    "inverse",
+    "log_jacobian",
+    "nth_derivative",
+    "second_antiderivative",
+    "softsign",
+]

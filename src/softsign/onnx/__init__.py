@@ -9,6 +9,15 @@ has them.
 Importing this module registers the operators of feed-forward networks in `softsign.operator`.
 """
 
+try:
+    import onnx as _onnx  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "onnx":
+        raise
+    raise ModuleNotFoundError(
+        "softsign.onnx needs ONNX: pip install 'softsign[onnx]'", name="onnx"
+    ) from error
+
 from softsign.onnx import operators  # noqa: F401  (registers its operators)
 from softsign.onnx.backend import Backend, ReferenceSoftsign, run
 from softsign.onnx.check import ModelError, check_model, load_model

@@ -1,37 +1,55 @@
-"""Softsign for PyTorch: exact at every argument and in every dtype, in place, differentiable to any order. Needs PyTorch.
+"""Softsign for PyTorch: exact at every argument and in every dtype, in place, differentiable to any order.
 
-`softsign` and `nn.Softsign` take the place of PyTorch's, and `swap` puts them into a model. `inverse`, `antiderivative`,
-`log_jacobian` and `nth_derivative` are differentiable functions, `SoftsignTransform` a bijector for
-`torch.distributions`, `nn.ParametricSoftsign` has slope and range to learn. `onnx_translation_table` has `torch.onnx.export`
-write one Softsign node.
+`softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a model.
+`derivative`, `gradient`, `nth_derivative`, `inverse`, `antiderivative`, `second_antiderivative` and `log_jacobian`
+are the functions of `softsign`, differentiable. `SoftsignTransform` is a bijector for `torch.distributions`,
+`nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table` `torch.onnx.export` writes one
+Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
 --------
 >>> import torch
->>> from softsign.torch import nn
+>>> from softsign.torch import init, nn
 >>> nn.Softsign()(torch.tensor([3.0, float("-inf")], dtype=torch.bfloat16))
 tensor([ 0.7500, -1.0000], dtype=torch.bfloat16)
 """
 
 try:
     import torch as _torch  # noqa: F401
-except ImportError as error:
-    raise ImportError("softsign.torch needs PyTorch: pip install 'softsign[torch]'") from error
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        "softsign.torch needs PyTorch: pip install 'softsign[torch]'", name="torch"
+    ) from error
 
-from softsign.torch import nn
+from softsign.torch import init, nn
 from softsign.torch.distributions import SoftsignTransform
-from softsign.torch.functional import antiderivative, inverse, log_jacobian, nth_derivative, softsign
+from softsign.torch.functional import (
+    antiderivative,
+    derivative,
+    gradient,
+    inverse,
+    log_jacobian,
+    nth_derivative,
+    second_antiderivative,
+    softsign,
+)
 from softsign.torch.nn import swap
 from softsign.torch.onnx import onnx_translation_table
 
 __all__ = [
     "SoftsignTransform",
     "antiderivative",
+    "derivative",
+    "gradient",
+    "init",
     "inverse",
     "log_jacobian",
     "nn",
     "nth_derivative",
     "onnx_translation_table",
+    "second_antiderivative",
     "softsign",
     "swap",
 ]

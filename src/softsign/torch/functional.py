@@ -3,44 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from softsign.torch import ops
-
-# A call through the dispatcher to a kernel in Python takes 10 us and more. Most calls are for an ordinary tensor, with no
-# transformation at work; these go to the kernel directly.
-
-_ORDINARY_TYPES = (Tensor, torch.nn.Parameter)
-_dispatch_keys = torch._C._dispatch_keys
-
-
-def _keys_of_ordinary_tensors() -> Iterator[int]:
-    key, keys = torch._C.DispatchKey, torch._C.DispatchKeySet
-    for device in ("CPU", "CUDA"):
-        inference = keys(getattr(key, device)) | keys(getattr(key, f"Autocast{device}"))
-        yield inference.raw_repr()
-        yield (inference | keys(key.ADInplaceOrView) | keys(getattr(key, f"Autograd{device}"))).raw_repr()
-
-
-#: Of strided tensors in memory: not of fake, sparse, quantized, nested or lazily negated ones, nor of those of torch.func.
-_ORDINARY_KEYS = frozenset(_keys_of_ordinary_tensors())
-
-
-def _is_ordinary(x: Any) -> bool:
-    return (
-        type(x) in _ORDINARY_TYPES
-        and _dispatch_keys(x).raw_repr() in _ORDINARY_KEYS
-        and not torch._C._len_torch_dispatch_stack()
-        and not torch._C._len_torch_function_stack()
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
-        and torch._C._get_tracing_state() is None
-    )
+from softsign.torch._private import apply_untransformed, is_ordinary, may_be_overwritten
 
 
 class _Eager(torch.autograd.Function):
@@ -54,7 +23,7 @@ class _Eager(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        if torch.is_grad_enabled() or not (_is_ordinary(x) and _is_ordinary(dy)):
+        if torch.is_grad_enabled() or not (is_ordinary(x) and is_ordinary(dy)):
             return ops.softsign_slope(x, dy)
         return ops.direct_gradient(x, dy)
 
@@ -72,14 +41,13 @@ class _EagerInPlace(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        if torch.is_grad_enabled() or not (_is_ordinary(y) and _is_ordinary(dy)):
+        if torch.is_grad_enabled() or not (is_ordinary(y) and is_ordinary(dy)):
             return ops.gradient_from_output(y, dy)
         return ops.direct_gradient_from_output(y, dy)
 
 
-# What Function.apply does, less its search for transformations, of which there are none: 2 us.
-_eager = super(torch.autograd.Function, _Eager).apply
-_eager_in_place = super(torch.autograd.Function, _EagerInPlace).apply
+_eager = apply_untransformed(_Eager)
+_eager_in_place = apply_untransformed(_EagerInPlace)
 
 
 def softsign(input: Tensor, inplace: bool = False) -> Tensor:
@@ -87,17 +55,18 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
 
     Parameters
     ----------
-    input
-        Tensor of any shape and memory layout. float16, bfloat16, float32, float64, complex64 and complex128 keep their dtype;
-        integers and bool are converted to the default dtype first.
-    inplace
-        Write the result over `input`. For the gradient the result y is kept then, which makes it dy (1 - abs(y))**2: its
-        relative error grows with abs(x), to all of it where y rounds to ±1.
+    input : torch.Tensor
+        Any shape and memory layout. float16, bfloat16, float32, float64, complex64 and complex128 keep their
+        dtype; integers and bool are converted to the default dtype first.
+    inplace : bool
+        Write the result over `input`. For the gradient the result y is kept then, which makes it
+        dy (1 - abs(y))**2: its relative error grows with abs(x), to all of it where y rounds to ±1.
 
     Returns
     -------
-    Tensor
-        Of the shape and device of `input`; `input` itself if `inplace`. In (-1, 1) before rounding, ±1 at ±inf, nan at nan.
+    torch.Tensor
+        Shape, dtype and device of `input`; `input` itself if `inplace`. In (-1, 1) before rounding, ±1 at ±inf,
+        nan at nan.
 
     Raises
     ------
@@ -110,8 +79,9 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
 
     Notes
     -----
-    On a CPU the value is correctly rounded and the gradient, dy / (1 + abs(x))**2, within 1 ulp, as in `softsign.softsign`
-    and `softsign.gradient`. Backward keeps `input` and nothing else. The second derivative is 0 at 0, where it jumps.
+    On a CPU the value is correctly rounded and the gradient, dy / (1 + abs(x))**2, within 1 ulp, as in
+    `softsign.softsign` and `softsign.gradient`. Backward keeps `input` and nothing else. The second derivative is
+    0 at 0, where it jumps.
 
     Examples
     --------
@@ -125,7 +95,7 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
     >>> x.grad
     tensor([0.0625, 1.0000, 0.2500, 0.0000])
     """
-    if torch.compiler.is_compiling() or not _is_ordinary(input) or not input.is_floating_point():
+    if torch.compiler.is_compiling() or not is_ordinary(input) or not input.is_floating_point():
         return _softsign(input, inplace)
     tracked = input.requires_grad and torch.is_grad_enabled()
     if inplace:
@@ -134,11 +104,7 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _softsign_in_place(x: Tensor, tracked: bool) -> Tensor:
-    if (
-        (tracked and (x.is_leaf or x._is_view()))
-        or (x._is_view() and x._base.requires_grad)
-        or (x.is_inference() and not torch.is_inference_mode_enabled())
-    ):
+    if not may_be_overwritten(x, tracked):
         return _softsign(x, inplace=True)  # which leaves it to PyTorch whether this is allowed
     if tracked:
         return _eager_in_place(x)
@@ -163,18 +129,132 @@ def _softsign(x: Tensor, inplace: bool) -> Tensor:
     return x.copy_(ops.softsign(x.clone()) if x.is_complex() else ops.softsign_saving_output(x))
 
 
+def derivative(x: Tensor) -> Tensor:
+    """Return 1 / (1 + abs(x))**2, softsign's derivative.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape, dtype and device of `x`; 0 at ±inf. Differentiable to any order.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not a tensor.
+    NotImplementedError
+        If `x` is sparse, quantized or of another dtype.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softsign.torch import derivative
+    >>> derivative(torch.tensor([-3.0, 0.0, 1.0]))
+    tensor([0.0625, 1.0000, 0.2500])
+    """
+    return _apply("derivative", ops.derivative, x)
+
+
+def gradient(x: Tensor, dy: Tensor) -> Tensor:
+    """Return dy / (1 + abs(x))**2, the gradient of softsign at x for the gradient dy of its result.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Where; any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
+    dy : torch.Tensor
+        Gradient with respect to softsign(x), of the same dtypes; broadcast with `x`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape of `x` and `dy` broadcast, dtype promoted from theirs. Differentiable to any order in both.
+
+    Raises
+    ------
+    TypeError
+        If `x` or `dy` is not a tensor.
+    NotImplementedError
+        If `x` or `dy` is sparse, quantized, nested or of another dtype.
+    RuntimeError
+        If the shapes do not broadcast, or the devices differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softsign.torch import gradient
+    >>> gradient(torch.tensor([-3.0, 0.0, 1.0]), torch.tensor(8.0))
+    tensor([0.5000, 8.0000, 2.0000])
+    """
+    for given in (x, dy):
+        _check(given, "gradient")
+        if given.is_complex() or given.is_nested:
+            kind = "a nested tensor" if given.is_nested else given.dtype
+            raise NotImplementedError(
+                f"gradient: the arguments must be dense tensors of real dtypes, got {kind}"
+            )
+    _offer_sharding()
+    dtype = torch.promote_types(x.dtype, dy.dtype)
+    if not dtype.is_floating_point:
+        dtype = torch.get_default_dtype()
+    return ops.gradient(*torch.broadcast_tensors(x.to(dtype), dy.to(dtype)))
+
+
+def nth_derivative(n: int, x: Tensor) -> Tensor:
+    """Return the derivative of order n: (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1).
+
+    Parameters
+    ----------
+    n : int
+        Order, from 0 to 170.
+    x : torch.Tensor
+        Any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape, dtype and device of `x`. At 0, where the derivatives of even order jump, those are 0. Differentiable
+        to any order.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not a tensor.
+    ValueError
+        If `n` is out of its range.
+    NotImplementedError
+        If `x` is sparse, quantized or of another dtype.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softsign.torch import nth_derivative
+    >>> nth_derivative(2, torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([ 0.2500,  0.0000, -0.2500])
+    """
+    return _apply("nth_derivative", ops.nth_derivative, n, x)
+
+
 def inverse(y: Tensor) -> Tensor:
     """Return y / (1 - abs(y)), the x whose softsign is y.
 
     Parameters
     ----------
-    y
-        Real tensor of any shape; integers and bool are converted to the default dtype.
+    y : torch.Tensor
+        Any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
 
     Returns
     -------
-    Tensor
-        Of the shape of `y`: ±inf at ±1, nan beyond. Differentiable to any order.
+    torch.Tensor
+        Shape, dtype and device of `y`: ±inf at ±1, nan beyond. Differentiable to any order.
 
     Raises
     ------
@@ -198,13 +278,14 @@ def antiderivative(x: Tensor) -> Tensor:
 
     Parameters
     ----------
-    x
-        Real tensor of any shape; integers and bool are converted to the default dtype.
+    x : torch.Tensor
+        Any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
 
     Returns
     -------
-    Tensor
-        Of the shape of `x`. Differentiable to any order.
+    torch.Tensor
+        Shape, dtype and device of `x`. Differentiable to any order.
 
     Raises
     ------
@@ -223,18 +304,52 @@ def antiderivative(x: Tensor) -> Tensor:
     return _apply("antiderivative", ops.antiderivative, x)
 
 
+def second_antiderivative(x: Tensor) -> Tensor:
+    """Return the antiderivative of `antiderivative` that is 0 at 0.
+
+    It is sgn(x) (x**2 / 2 + abs(x) - (1 + abs(x)) log(1 + abs(x))).
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape, dtype and device of `x`. Differentiable to any order.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not a tensor.
+    NotImplementedError
+        If `x` is sparse, quantized or of another dtype.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softsign.torch import second_antiderivative
+    >>> second_antiderivative(torch.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.1137,  0.0000,  1.9548])
+    """
+    return _apply("second_antiderivative", ops.second_antiderivative, x)
+
+
 def log_jacobian(x: Tensor) -> Tensor:
     """Return -2 log(1 + abs(x)), the logarithm of softsign's derivative.
 
     Parameters
     ----------
-    x
-        Real tensor of any shape; integers and bool are converted to the default dtype.
+    x : torch.Tensor
+        Any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
+        default dtype.
 
     Returns
     -------
-    Tensor
-        Of the shape of `x`. Differentiable to any order.
+    torch.Tensor
+        Shape, dtype and device of `x`. Differentiable to any order.
 
     Raises
     ------
@@ -253,40 +368,6 @@ def log_jacobian(x: Tensor) -> Tensor:
     return _apply("log_jacobian", ops.log_jacobian, x)
 
 
-def nth_derivative(n: int, x: Tensor) -> Tensor:
-    """Return the derivative of order n: (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1).
-
-    Parameters
-    ----------
-    n
-        Order, from 0 to 170.
-    x
-        Real tensor of any shape; integers and bool are converted to the default dtype.
-
-    Returns
-    -------
-    Tensor
-        Of the shape of `x`. At 0, where the derivatives of even order jump, those are 0. Differentiable to any order.
-
-    Raises
-    ------
-    TypeError
-        If `x` is not a tensor.
-    ValueError
-        If `n` is out of its range.
-    NotImplementedError
-        If `x` is sparse, quantized or of another dtype.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from softsign.torch import nth_derivative
-    >>> nth_derivative(2, torch.tensor([-1.0, 0.0, 1.0]))
-    tensor([ 0.2500,  0.0000, -0.2500])
-    """
-    return _apply("nth_derivative", ops.nth_derivative, x, n)
-
-
 def _check(x: Any, name: str) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: the argument must be a Tensor, got {type(x).__name__}")
@@ -295,12 +376,17 @@ def _check(x: Any, name: str) -> None:
         raise NotImplementedError(f"{name}: the argument must be a dense tensor, got {kind}")
 
 
-def _apply(name: str, op: Any, x: Tensor, *n: int) -> Tensor:
+def _apply(name: str, op: Any, *args: Any) -> Tensor:
+    *n, x = args
     _check(x, name)
-    if not torch.compiler.is_compiling() and "torch.distributed.tensor" in sys.modules:
-        ops.offer_sharding()
+    _offer_sharding()
     if x.is_nested and x.layout is torch.strided:
-        return torch.nested.as_nested_tensor([_apply(name, op, part, *n) for part in x.unbind()])
+        return torch.nested.as_nested_tensor([_apply(name, op, *n, part) for part in x.unbind()])
     if not (x.is_floating_point() or x.is_complex()):
         x = x.to(torch.get_default_dtype())
-    return op(x, *n)
+    return op(*n, x)
+
+
+def _offer_sharding() -> None:
+    if not torch.compiler.is_compiling() and "torch.distributed.tensor" in sys.modules:
+        ops.offer_sharding()

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import array
 import contextlib
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd.forward_ad import _set_fwd_grad_enabled
 
 from softsign import _core
-from softsign.torch import formulas
+from softsign.functions import MAX_ORDER
+from softsign.torch import _private, formulas
 
 Kernel = Callable[..., Tensor]
 
 _SCHEMAS = (
     "softsign(Tensor x) -> Tensor",
     "softsign_saving_output(Tensor x) -> Tensor",  # the same, but its gradient comes from y: x may be overwritten
+    "derivative(Tensor x) -> Tensor",
     "gradient(Tensor x, Tensor dy) -> Tensor",
     "gradient_from_output(Tensor y, Tensor dy) -> Tensor",
-    "nth_derivative(Tensor x, int n) -> Tensor",
+    "nth_derivative(int n, Tensor x) -> Tensor",
     "inverse(Tensor y) -> Tensor",
     "antiderivative(Tensor x) -> Tensor",
+    "second_antiderivative(Tensor x) -> Tensor",
     "log_jacobian(Tensor x) -> Tensor",
 )
 NAMES = tuple(schema.partition("(")[0] for schema in _SCHEMAS)
@@ -41,11 +41,13 @@ for _schema in _SCHEMAS:
 
 softsign = torch.ops.softsign.softsign.default
 softsign_saving_output = torch.ops.softsign.softsign_saving_output.default
+derivative = torch.ops.softsign.derivative.default
 gradient = torch.ops.softsign.gradient.default
 gradient_from_output = torch.ops.softsign.gradient_from_output.default
 nth_derivative = torch.ops.softsign.nth_derivative.default
 inverse = torch.ops.softsign.inverse.default
 antiderivative = torch.ops.softsign.antiderivative.default
+second_antiderivative = torch.ops.softsign.second_antiderivative.default
 log_jacobian = torch.ops.softsign.log_jacobian.default
 
 
@@ -61,8 +63,7 @@ def _formula(name: str) -> Kernel:
 # On the CPU: the core's kernels on the tensors' memory.
 
 _TYPES = {getattr(torch, name): index for index, name in enumerate(_core._types) if name != "longdouble"}
-_MAX_ORDER = 170
-_ORDERS = array.array("q", range(_MAX_ORDER + 1))
+_ORDERS = array.array("q", range(MAX_ORDER + 1))
 #: Below it the core uses one thread; asking PyTorch how many it may use takes 0.1 us.
 _THREADED = 2 * 65536
 
@@ -132,7 +133,7 @@ def _check_alike(name: str, x: Tensor, dy: Tensor) -> None:
             )
 
 
-def _nth_derivative_on_cpu(x: Tensor, n: int) -> Tensor:
+def _nth_derivative_on_cpu(n: int, x: Tensor) -> Tensor:
     _check_order(n)
     y = torch.empty_like(x)
     if not is_dense(x):
@@ -143,8 +144,8 @@ def _nth_derivative_on_cpu(x: Tensor, n: int) -> Tensor:
 
 
 def _check_order(n: int) -> None:
-    if not 0 <= n <= _MAX_ORDER:
-        raise ValueError(f"softsign::nth_derivative: n must be an integer from 0 to {_MAX_ORDER}, got {n}")
+    if not 0 <= n <= MAX_ORDER:
+        raise ValueError(f"softsign::nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n}")
 
 
 def _on_cpu(name: str) -> Kernel:
@@ -227,32 +228,21 @@ def overwrite_with_softsign(x: Tensor) -> None:
 
 
 def _on_meta(name: str) -> Kernel:
-    def kernel(x: Tensor, other: Tensor | int | None = None) -> Tensor:
-        offer_decompositions()
-        if isinstance(other, Tensor):
-            _check_alike(name, x, other)
-        return torch.empty_like(x)
+    def kernel(*args: Tensor | int) -> Tensor:
+        _private.offer_decompositions(_FORMULAS)
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        if len(tensors) == 2:
+            _check_alike(name, *tensors)
+        return torch.empty_like(tensors[0])
 
     return kernel
 
 
-def offer_decompositions() -> None:
-    """Tell Inductor, if it is about to compile, the formulas, which it fuses with their neighbors.
-
-    Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
-    """
-    if "torch._inductor" not in sys.modules:
-        return
-    from torch._inductor import decomposition
-
-    if softsign not in decomposition.decompositions:
-        for name in NAMES:
-            decomposition.register_decomposition([_overload(name)])(_formula(name))
-        decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if something was compiled before
+_FORMULAS = {_overload(name): _formula(name) for name in NAMES}
 
 
-# Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v) is v times the
-# derivative. So it is for complex softsign, whose df/dz is real.
+# Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v), for nth_derivative
+# slope(n, saved, v), is v times the derivative. So it is for complex softsign, whose df/dz is real.
 
 
 def softsign_slope(x: Tensor, v: Tensor) -> Tensor:
@@ -260,93 +250,87 @@ def softsign_slope(x: Tensor, v: Tensor) -> Tensor:
     return formulas.gradient(x, v) if x.is_complex() else gradient(x, v)
 
 
-def _nth_derivative_slope(x: Tensor, v: Tensor, n: int) -> Tensor:
-    return v * nth_derivative(x, n + 1)
+def _derivative_slope(x: Tensor, v: Tensor) -> Tensor:
+    return v * nth_derivative(2, x)
+
+
+def _nth_derivative_slope(n: int, x: Tensor, v: Tensor) -> Tensor:
+    return v * nth_derivative(n + 1, x)
 
 
 def _antiderivative_slope(x: Tensor, v: Tensor) -> Tensor:
     return v * softsign(x)
 
 
+def _second_antiderivative_slope(x: Tensor, v: Tensor) -> Tensor:
+    return v * antiderivative(x)
+
+
 _SLOPES: dict[str, Callable[..., Tensor]] = {
     "softsign": softsign_slope,
     "softsign_saving_output": gradient_from_output,
+    "derivative": _derivative_slope,
     "nth_derivative": _nth_derivative_slope,
     "inverse": formulas.inverse_gradient,
     "antiderivative": _antiderivative_slope,
+    "second_antiderivative": _second_antiderivative_slope,
     "log_jacobian": formulas.log_jacobian_gradient,
 }
 
 
 def _gradient_slope(x: Tensor, dy: Tensor, v: Tensor) -> Tensor:
-    return v * dy * nth_derivative(x, 2)
+    return v * dy * nth_derivative(2, x)
 
 
 def _gradient_from_output_slope(y: Tensor, dy: Tensor, v: Tensor) -> Tensor:
     return -2 * v * dy * y.sgn() * (1 - y.abs())
 
 
-@contextlib.contextmanager
-def _below_autograd() -> Iterator[None]:
-    """Dispatch to what comes below this level of autograd; the levels of torch.func below it still take part."""
-    with torch._C._AutoDispatchBelowAutograd(), torch.enable_grad(), _set_fwd_grad_enabled(True):
-        yield
-
-
 def _in_jvp() -> contextlib.AbstractContextManager[None]:
     """Compute a tangent under this: a level of torch.func hides the levels below it from forward mode otherwise."""
-    return _below_autograd() if torch._C._are_functorch_transforms_active() else contextlib.nullcontext()
+    return _private.below_autograd() if _private.transformed() else contextlib.nullcontext()
 
 
-class _Differentiable(torch.autograd.Function):
-    """An operator with its derivatives; made for each by `_unary` and `_binary`."""
-
-    @classmethod
-    def kernel(cls, *args: Any) -> Any:
-        """Apply, at one level of torch.func: the dispatcher sees to the others."""
-        with enable_single_level_autograd_function():
-            return super(torch.autograd.Function, cls).apply(*args)
-
-
-def _unary(name: str) -> type[_Differentiable]:
+def _unary(name: str) -> type[torch.autograd.Function]:
     op, slope = _overload(name), _SLOPES[name]
     from_output = name == "softsign_saving_output"
 
-    class Unary(_Differentiable):
+    class Unary(torch.autograd.Function):
         @staticmethod
-        def forward(x: Tensor, *n: int) -> Any:
-            with _below_autograd():
-                return op(x, *n)
+        def forward(*args: Any) -> Any:
+            with _private.below_autograd():
+                return op(*args)
 
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-            x, *ctx.n = inputs
+            *ctx.n, x = inputs
             saved = output if from_output else x
             ctx.save_for_backward(saved)
             ctx.save_for_forward(saved)
 
         @staticmethod
         def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-            return (slope(*ctx.saved_tensors, dy, *ctx.n), *(None for _ in ctx.n))
+            return (*(None for _ in ctx.n), slope(*ctx.n, *ctx.saved_tensors, dy))
 
         @staticmethod
-        def jvp(ctx: Any, t: Tensor, *_: None) -> Tensor:
+        def jvp(ctx: Any, *tangents: Any) -> Tensor:
+            t = tangents[-1]
             with _in_jvp():
                 if from_output:
                     t = t.clone()  # for it is overwritten with x, when the result is copied there
-                return slope(*ctx.saved_tensors, t, *ctx.n)
+                return slope(*ctx.n, *ctx.saved_tensors, t)
 
     return Unary
 
 
-def _binary(name: str) -> type[_Differentiable]:
+def _binary(name: str) -> type[torch.autograd.Function]:
     op = _overload(name)
     slope = _gradient_slope if name == "gradient" else _gradient_from_output_slope
 
-    class Binary(_Differentiable):
+    class Binary(torch.autograd.Function):
         @staticmethod
         def forward(x: Tensor, dy: Tensor) -> Any:
-            with _below_autograd():
+            with _private.below_autograd():
                 return op(x, dy)
 
         @staticmethod
@@ -377,8 +361,8 @@ def _binary(name: str) -> type[_Differentiable]:
 def _unary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
     op = _overload(name)
 
-    def rule(info: Any, in_dims: tuple[Any, ...], x: Tensor, *n: int) -> tuple[Tensor, int]:
-        return op(x, *n), in_dims[0]
+    def rule(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
+        return op(*args), in_dims[-1]
 
     return rule
 
@@ -403,7 +387,7 @@ for _name in NAMES:
     for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):
         _library.impl(_name, _formula(_name), _key)
     _library.impl(_name, _on_meta(_name), "Meta")
-    _library.impl(_name, (_binary if _is_binary else _unary)(_name).kernel, "Autograd")
+    _library.impl(_name, _private.at_one_level((_binary if _is_binary else _unary)(_name)), "Autograd")
     torch.library.register_vmap(
         f"softsign::{_name}", (_binary_vmap if _is_binary else _unary_vmap)(_name), lib=_library
     )
@@ -421,11 +405,9 @@ def offer_sharding() -> None:
     from torch.distributed.tensor import Replicate, Shard
     from torch.distributed.tensor.experimental import register_sharding
 
-    def placements(x: Any, *others: Any) -> list[Any]:
-        tensors = sum(1 for other in others if not isinstance(other, int)) + 1
-        rest = [None] * (len(others) + 1 - tensors)
-        axes = [Replicate(), *(Shard(axis) for axis in range(x.ndim))]
-        return [([axis], [axis] * tensors + rest) for axis in axes]
+    def placements(*args: Any) -> list[Any]:
+        axes = [Replicate(), *(Shard(axis) for axis in range(args[-1].ndim))]
+        return [([axis], [None if isinstance(arg, int) else axis for arg in args]) for axis in axes]
 
     for name in NAMES:
         register_sharding(_overload(name))(placements)
