@@ -11,13 +11,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, parser
 
 import softsign
 from softsign.learn import digits, digits_onnx
-from softsign.onnx import Backend, ModelError, from_model, gradients, run, sgd_step, to_model
-from softsign.onnx.dialect import add_functions
+from softsign.onnx import Backend, ModelError, from_model, gradients, run, to_model
 from softsign.operator import (
     GradientMaker,
     Net,
@@ -25,23 +23,18 @@ from softsign.operator import (
     OperatorDef,
     OperatorSchema,
     SchemaError,
-    Workspace,
     operators,
     register_cpu_operator,
     register_gradient,
     unregister_operator,
 )
 from softsign.operator.registry import gradient_maker
+from tests.helpers import Array
+from tests.onnx_helpers import by_engine, model_of, workspace_of
 
-Array = NDArray[Any]
 
-
-def model_of(body: str, inputs: str, output: str = "double L", opset: int = 18, more: str = "") -> ModelProto:
-    """Return a model from ONNX's text form."""
-    text = f'<ir_version: 10, opset_import: ["" : {opset}, "softsign" : 1]> test ({inputs}) => ({output}) {{ {body} }} {more}'
-    model = parser.parse_model(text)
-    add_functions(model, model.graph.node)
-    return model
+def loss_model(body: str, inputs: str, output: str = "double L") -> ModelProto:
+    return model_of(body, inputs, output)
 
 
 def declared(name: str, array: Array, known: str = "sizes") -> str:
@@ -159,13 +152,13 @@ few = settings(max_examples=4)
 @given(shape=st.tuples(sizes, sizes, sizes), seed=seeds)
 def test_makers_of_one_input(expression: str, known: str, shape: tuple[int, int, int], seed: int) -> None:
     x = away_from_zero(np.random.default_rng(seed), shape)
-    assert_gradients(model_of(loss_of(expression), declared("x", x, known)), {"x": x}, ["x"])
+    assert_gradients(loss_model(loss_of(expression), declared("x", x, known)), {"x": x}, ["x"])
 
 
 def test_squeeze() -> None:
     body = "s = Squeeze (x) p = Mul (s, s) L = ReduceSum <keepdims = 0> (p)"
     x = np.random.default_rng(0).standard_normal((1, 3, 1))
-    assert_gradients(model_of(body, "double[1,3,1] x"), {"x": x}, ["x"])
+    assert_gradients(loss_model(body, "double[1,3,1] x"), {"x": x}, ["x"])
 
 
 @st.composite
@@ -189,7 +182,7 @@ def test_makers_that_broadcast(
     rng = np.random.default_rng(seed)
     a, b = (away_from_zero(rng, shape) for shape in shapes)
     inputs = f"{declared('a', a, known)}, {declared('b', b, known)}"
-    assert_gradients(model_of(loss_of(expression), inputs), {"a": a, "b": b}, ["a", "b"])
+    assert_gradients(loss_model(loss_of(expression), inputs), {"a": a, "b": b}, ["a", "b"])
 
 
 SHAPES = [
@@ -209,7 +202,7 @@ def test_matmul(left: tuple[int, ...], right: tuple[int, ...], known: str) -> No
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(left), rng.standard_normal(right)
     inputs = f"{declared('a', a, known)}, {declared('b', b, known)}"
-    assert_gradients(model_of(loss_of("MatMul (a, b)"), inputs), {"a": a, "b": b}, ["a", "b"])
+    assert_gradients(loss_model(loss_of("MatMul (a, b)"), inputs), {"a": a, "b": b}, ["a", "b"])
 
 
 @pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -225,7 +218,7 @@ def test_gemm(transposed: tuple[int, int], bias: tuple[int, ...] | None, scale: 
         feeds["c"] = rng.standard_normal(bias)
     flags = f"<transA={transposed[0]}, transB={transposed[1]}, alpha={scale[0]}, beta={scale[1]}>"
     inputs = ", ".join(declared(name, value) for name, value in feeds.items())
-    model = model_of(loss_of(f"Gemm {flags} ({', '.join(feeds)})"), inputs)
+    model = loss_model(loss_of(f"Gemm {flags} ({', '.join(feeds)})"), inputs)
     assert_gradients(model, feeds, list(feeds))
 
 
@@ -257,7 +250,7 @@ def test_cross_entropy(
         body += " l2 = Mul (logs, logs) r = ReduceSum <keepdims = 0> (l2) L = Add (p, r)"
     else:
         body += " L = Add (p, s)"
-    assert_gradients(model_of(body, inputs), feeds, ["x"])
+    assert_gradients(loss_model(body, inputs), feeds, ["x"])
 
 
 def test_every_operator_with_a_gradient_is_tested() -> None:
@@ -301,7 +294,7 @@ def wide_network(dtype: str, seed: int = 0) -> digits.Network:
     return made
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "softsign"])
+@by_engine
 @pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-12), ("float32", 1e-5)])
 def test_gradients_of_the_digits_network_are_those_of_pytorch(engine: str, dtype: str, bound: float) -> None:
     network = wide_network(dtype)
@@ -323,7 +316,7 @@ def test_gradients_of_the_digits_network_are_those_of_pytorch(engine: str, dtype
 
 def test_gradients_of_gradients() -> None:
     """The derivative of order n of Softsign, from n reverse passes."""
-    model = model_of("L = softsign.Softsign (x)", "double x", "double L")
+    model = loss_model("L = softsign.Softsign (x)", "double x", "double L")
     output = "L"
     for order in range(1, 6):
         model = gradients(model, output, "x")
@@ -378,8 +371,8 @@ def test_a_tensor_used_more_than_once_and_shared_gradients() -> None:
     body = "s = Add (a, b) t = Mul (s, a) u = Add (t, a) L = ReduceSum <keepdims = 0> (u)"
     rng = np.random.default_rng(0)
     feeds = {"a": rng.standard_normal((2, 3)), "b": rng.standard_normal((2, 3))}
-    assert_gradients(model_of(body, "double[2,3] a, double[2,3] b"), feeds, ["a", "b"])
-    model = model_of("s = Add (a, b) L = ReduceSum <keepdims = 0> (s)", "double[2,3] a, double[2,3] b")
+    assert_gradients(loss_model(body, "double[2,3] a, double[2,3] b"), feeds, ["a", "b"])
+    model = loss_model("s = Add (a, b) L = ReduceSum <keepdims = 0> (s)", "double[2,3] a, double[2,3] b")
     found = run(gradients(model, "L", ["a", "b"]), feeds)
     for name in ("a_grad", "b_grad"):
         np.testing.assert_array_equal(found[name], np.ones((2, 3)))
@@ -416,10 +409,7 @@ def test_a_net_from_a_gradient_model_runs_in_a_workspace() -> None:
     rng = np.random.default_rng(3)
     feeds = {"x": rng.standard_normal((5, 64)), "label": rng.integers(10, size=5)}
     expected = run(model, feeds)
-    workspace = Workspace()
-    for name, value in feeds.items():
-        workspace.feed(name, value)
-    workspace.run(from_model(model))
+    workspace = workspace_of(from_model(model), feeds)
     for name, value in expected.items():
         np.testing.assert_allclose(workspace.fetch(name), value, rtol=1e-12, atol=1e-15)
 
@@ -431,7 +421,7 @@ def test_an_operator_of_the_user() -> None:
             self.emit("Mul", self.output_gradient(0), slope, output=self.input_gradient(0))
             return self.defs
 
-    model = model_of("y = Cos (x) L = ReduceSum <keepdims = 0> (y)", "double[4] x")
+    model = loss_model("y = Cos (x) L = ReduceSum <keepdims = 0> (y)", "double[4] x")
     with pytest.raises(
         ModelError, match=r"no gradient is registered for Cos\(x\) -> \(y\); .*register_gradient\('Cos'"
     ):
@@ -497,71 +487,14 @@ SCORES = "y = Tanh (x) L = SoftmaxCrossEntropyLoss (y, label)"
 )
 def test_refusals(body: str, loss: str, wrt: str | tuple[str, ...], words: str) -> None:
     with pytest.raises(ModelError, match=words):
-        gradients(model_of(body, NETWORK), loss, wrt)
+        gradients(loss_model(body, NETWORK), loss, wrt)
 
 
 def test_a_loss_of_integers_or_unknown_shape() -> None:
     with pytest.raises(ModelError, match="loss: 'L' is int64, and integers have no gradient"):
-        gradients(model_of("L = Size (x)", "double[3] x", "int64 L"), "L", "x")
+        gradients(loss_model("L = Size (x)", "double[3] x", "int64 L"), "L", "x")
     body = "n = NonZero (x) m = Cast <to = 11> (n) s = Squeeze (m) t = Tanh (s) L = ReduceSum (t)"
     with pytest.raises(
         ModelError, match="loss: the shape of 't' cannot be inferred, and it must be a scalar"
     ):
-        gradients(model_of(body, "double[3] x", "double[n] L"), "t", "x")
-
-
-# ---------------------------------------------------------------- the training step
-
-
-def test_sgd_is_the_step_that_its_docstring_says() -> None:
-    network = wide_network("float64")
-    rng = np.random.default_rng(0)
-    held = digits_onnx.parameters(network)
-    x, label = rng.standard_normal((7, 64)), rng.integers(10, size=7)
-    model = gradients(digits_onnx.network_model(network, loss=True), "loss", list(held))
-    slopes = run(model, {"x": x, "label": label})
-    velocity = {name: rng.standard_normal(value.shape) for name, value in held.items()}
-    rate = np.array(0.3)
-    feeds = {"x": x, "label": label, **held}
-
-    step = sgd_step(model)
-    assert [value.name for value in step.graph.output] == [
-        "scores",
-        "loss",
-        *(f"{name}_next" for name in held),
-    ]
-    assert not step.graph.initializer
-    found = run(step, {**feeds, "learning_rate": rate})
-    for name, value in held.items():
-        np.testing.assert_allclose(found[f"{name}_next"], value - 0.3 * slopes[f"{name}_grad"], rtol=1e-13)
-
-    step = sgd_step(model, momentum=0.9, weight_decay={"w1": 0.1}, learning_rate=0.3)
-    found = run(step, feeds | {f"{name}_velocity": v for name, v in velocity.items()})
-    for name, value in held.items():
-        slope = slopes[f"{name}_grad"] + (0.1 * value if name == "w1" else 0)
-        moved = 0.9 * velocity[name] - 0.3 * slope
-        np.testing.assert_allclose(found[f"{name}_velocity_next"], moved, rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(found[f"{name}_next"], value + moved, rtol=1e-12, atol=1e-15)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"momentum": 1.0}, "momentum is 1.0; it must be at least 0 and less than 1"),
-        ({"momentum": -0.1}, "momentum is -0.1"),
-        ({"momentum": float("nan")}, "momentum is nan"),
-        ({"weight_decay": -1.0}, "weight_decay of 'w1' is -1.0; it must be a finite number, 0 or more"),
-        ({"weight_decay": {"w9": 0.1}}, "weight_decay: 'w9' is not a parameter; those are w1, w2"),
-        ({"learning_rate": "x"}, "the model has a tensor 'x' already"),
-        ({"learning_rate": float("inf")}, "learning_rate is inf; it must be a finite number"),
-    ],
-)
-def test_sgd_refuses(options: dict[str, Any], words: str) -> None:
-    model = gradients(digits_onnx.network_model(wide_network("float32"), loss=True), "loss", ["w1", "w2"])
-    with pytest.raises(ModelError, match=words):
-        sgd_step(model, **options)
-
-
-def test_sgd_needs_gradients() -> None:
-    with pytest.raises(ModelError, match="the model has no gradients: "):
-        sgd_step(digits_onnx.network_model(wide_network("float32"), loss=True))
+        gradients(loss_model(body, "double[3] x", "double[n] L"), "t", "x")

@@ -9,6 +9,9 @@ from softsign import __version__
 
 __all__ = ["main"]
 
+#: Commands of old, and what they are called now.
+_RENAMED = {name: f"onnx {name}" for name in ("run", "gradients", "fix")}
+
 #: Extras that a package comes with, if it does not come with the command.
 _EXTRAS = {"torch": ["torch"], "distributed": ["torch", "scale"]}
 
@@ -36,9 +39,11 @@ def main() -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments[0] in _RENAMED:
+        return _complain(f"softsign {arguments[0]} is now softsign {_RENAMED[arguments[0]]}")
     import typer
 
-    from softsign.cli import apply, demo, fix, gradients, info, plot, run, study
+    from softsign.cli import apply, demo, info, onnx, plot, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -61,13 +66,11 @@ def _run(arguments: list[str]) -> int:
         study.study,
         apply.apply,
         plot.plot,
-        run.run,
-        gradients.gradients,
-        fix.fix,
         info.info,
     )
     for command in commands:
         app.command()(command)
+    app.add_typer(onnx.app)
     try:
         code: Any = app(arguments, prog_name="softsign", standalone_mode=False)
         sys.stdout.flush()
