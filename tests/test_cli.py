@@ -98,7 +98,7 @@ def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
     result = run(Path(), *arguments)
     assert result.returncode == 0
     assert result.stderr == ""
-    for command in ("demo", "apply", "plot", "run", "gradients", "fix", "info"):
+    for command in ("demo", "apply", "plot", "info", "onnx"):
         assert re.search(rf"\b{command}\b", result.stdout)
         assert run(Path(), command, "--help").returncode == 0
 

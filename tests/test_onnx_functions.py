@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from softsign import accuracy
+from softsign import accuracy, functions
 from softsign.accuracy import Exact, exact, sample, ulp_error
 from softsign.onnx import run
 from softsign.onnx.functions import (
@@ -183,7 +183,7 @@ def test_softsign_is_odd_and_monotone(engine: str, dtype: np.dtype[Any]) -> None
 
 
 def test_onnx_runtimes_own_softsign_is_not_right_at_infinity() -> None:
-    """The reason for the function; when this fails, ONNX Runtime has been mended."""
+    """The reason for the function; when this fails, ONNX Runtime has been corrected."""
     node = helper.make_node("Softsign", ["x"], ["y"])
     infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in "xy"]
     graph = helper.make_graph([node], "one", infos[:1], infos[1:])
@@ -335,6 +335,23 @@ def test_functions_come_once_and_after_those_they_call() -> None:
 def test_old_opsets_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^opset is 17, but the functions need 18 or newer$"):
         make_functions(["Softsign"], 17)
+
+
+@by_dtype
+@pytest.mark.parametrize("function", UFUNCS)
+def test_bounds_are_those_of_the_table(function: str, dtype: np.dtype[Any]) -> None:
+    assert bound(named(function, dtype)) == functions.bound(UFUNCS[function], dtype.name, "onnx")
+
+
+@by_dtype
+def test_the_table_has_the_largest_bound_of_the_orders(dtype: np.dtype[Any]) -> None:
+    bounds = [bound(named(f"SoftsignNthDerivative_{n}", dtype)) for n in functions.ORDERS]
+    assert max(bounds) == functions.bound("nth_derivative", dtype.name, "onnx")
+
+
+def test_every_function_of_the_table_is_one_here() -> None:
+    of_table = {name for name, facts in functions.FUNCTIONS.items() if "onnx" in facts.bounds}
+    assert of_table == {*UFUNCS.values(), "nth_derivative"}
 
 
 def test_a_sum_has_no_bound() -> None:
