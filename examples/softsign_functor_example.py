@@ -1,7 +1,7 @@
-"""The operator Softsign at work: the example that the crate caffe2op-softsign names `softsign_functor_example`.
+"""The operator Softsign at work, as in the example `softsign_functor_example` of the crate caffe2op-softsign.
 
-It feeds the array that Caffe2's documentation feeds, runs the operator, holds the result against the one printed there,
-and goes on to what Caffe2 cannot do: the gradient of Softsign in place.
+It feeds the array that Caffe2's documentation feeds, runs the operator, compares the result with the one
+printed there, and goes on to what Caffe2 cannot do: the gradient of Softsign in place.
 
     python examples/softsign_functor_example.py
 """
@@ -28,9 +28,9 @@ DOCUMENTED_Y = np.array(
     ],
     np.float32,
 )
-# Caffe2 computes x * (1 / (1 + |x|)). That rounds three times and was never more than 2 ulp away from the correctly
-# rounded value, which the operator here gives, in 12 million tries; printing to eight decimals moved X and Y by up to
-# 0.5e-8 each.
+# Caffe2 computes x * (1 / (1 + |x|)). That rounds three times; in 12 million tries it was never more than 2
+# ulp away from the correctly rounded value, which the operator here gives. Printing to eight decimals moved X
+# and Y by up to 0.5e-8 each.
 TOLERANCE = 2 * np.spacing(np.abs(DOCUMENTED_Y)) + 1e-8
 
 workspace = Workspace()

@@ -208,9 +208,11 @@ def test_bad_number_of_threads(n: Any, error: type[Exception]) -> None:
     assert softsign.get_num_threads() == before
 
 
-def test_number_of_threads_from_the_environment() -> None:
-    done = run_python("import softsign; print(softsign.get_num_threads())", SOFTSIGN_NUM_THREADS="3")
-    assert done.stdout.strip() == "3", done.stderr
+@pytest.mark.parametrize(("own", "openmp", "n"), [("3", "5", "3"), ("", "5", "5")])
+def test_number_of_threads_from_the_environment(own: str, openmp: str, n: str) -> None:
+    code = "import softsign; print(softsign.get_num_threads())"
+    done = run_python(code, SOFTSIGN_NUM_THREADS=own, OMP_NUM_THREADS=openmp)
+    assert done.stdout.strip() == n, done.stderr
 
 
 @pytest.mark.parametrize("n", ["0", "-2", "two", "1.5", "3 4", "99999999999999999999"])

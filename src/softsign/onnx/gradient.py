@@ -16,7 +16,7 @@ from softsign.onnx.dialect import (
     value_info,
 )
 from softsign.operator import SchemaError, TensorType
-from softsign.operator.net import gradient_operators, infer_types
+from softsign.operator.walks import gradient_operators, infer_types
 
 __all__ = ["gradients"]
 

@@ -21,7 +21,7 @@ from softsign.onnx.dialect import (
 )
 from softsign.operator import Net, OperatorDef, SchemaError, TensorType
 from softsign.operator.definitions import Names
-from softsign.operator.net import infer_types
+from softsign.operator.walks import infer_types
 
 __all__ = ["from_model", "to_model"]
 

@@ -1,9 +1,9 @@
 """Softsign as an operator in the manner of Caffe2: schema, registry, gradient makers, workspace and nets.
 
-An operator has a schema (`schema`), a kernel (`register_cpu_operator`) and a gradient maker (`register_gradient`), which
-says which operators compute its gradient. A `Net` is a list of operators; `Net.add_gradients` differentiates it, as often
-as one likes. A `Workspace` holds arrays by name and runs operators and nets. NumPy is all that is needed;
-`softsign.onnx` carries nets to ONNX and back.
+An operator has a schema (`schema`), a kernel (`register_cpu_operator`) and a gradient maker (`gradient_of`),
+which says which operators compute its gradient. A `Net` is a list of operators; `Net.add_gradients`
+differentiates it, as often as one likes. A `Workspace` holds arrays by name and runs operators and nets.
+NumPy is all that is needed; `softsign.onnx` carries nets to ONNX and back.
 
 Examples
 --------

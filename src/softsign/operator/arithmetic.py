@@ -1,5 +1,4 @@
-"""The operators that gradients are made of: NumPy's arithmetic under ONNX's names, differentiable to any order."""
-
+"""Arithmetic of which gradients are made: NumPy's, under ONNX's names, differentiable to any order."""
 
 import numpy as np
 
@@ -153,7 +152,7 @@ for _name, (_kernel, _schema) in _BACKWARD.items():
 
 
 def fit(maker: GradientMaker, i: int, gradient: str) -> None:
-    """Make a gradient in the shape of the output that of input `i`, which the operator has broadcast to that shape.
+    """Sum a gradient in the shape of the output to that of an input, which the operator has broadcast.
 
     Parameters
     ----------

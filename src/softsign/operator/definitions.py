@@ -1,4 +1,4 @@
-"""What an operator is: the types of tensors, one use of an operator, the schema that allows it, and names for blobs."""
+"""What an operator is: its schema, one use of it, the types of its tensors and the names of its blobs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,20 @@ class SchemaError(ValueError):
 class TensorType(NamedTuple):
     """What is known of a tensor before it exists.
 
-    Attributes
+    Parameters
     ----------
     dtype : numpy.dtype
+        Type of the elements.
     shape : tuple of (int or str), or None
-        A string is a size that has a name but no value yet, such as ``"batch"``; None: not even the rank is known.
+        Sizes. A string is a size that has a name but no value yet, such as ``"batch"``; None: not even the
+        rank is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.operator import TensorType
+    >>> TensorType(np.dtype("float32"), ("batch", 10))
+    TensorType(dtype=dtype('float32'), shape=('batch', 10))
     """
 
     dtype: np.dtype[Any]
@@ -38,7 +47,7 @@ Infer: TypeAlias = Callable[..., Sequence[TensorType]]
 class OperatorDef:
     """One use of an operator: its type and the blobs that it reads and writes.
 
-    Making one checks nothing; `create_operator` and `softsign.operator.Net.add` hold it against the schema.
+    Making one checks nothing; `create_operator` and `softsign.operator.Net.add` check it against the schema.
 
     Parameters
     ----------
@@ -46,9 +55,9 @@ class OperatorDef:
         Name under which the operator is registered.
     inputs, outputs : str or sequence of str
         Names of blobs. An empty name stands for an optional one that is left out.
-    name : str
-        What messages call this use; may be empty.
-    attributes : mapping
+    name : str, optional
+        Name used in error messages.
+    attributes : mapping of str to object, optional
         Keyword arguments of the kernel.
 
     Examples
@@ -68,13 +77,8 @@ class OperatorDef:
     def __post_init__(self) -> None:
         for side in ("inputs", "outputs"):
             given = getattr(self, side)
-            names = (
-                (given,)
-                if isinstance(given, str)
-                else tuple(given)
-                if isinstance(given, Iterable)
-                else (given,)
-            )
+            several = isinstance(given, Iterable) and not isinstance(given, str)
+            names = tuple(given) if several else (given,)
             if not all(isinstance(name, str) for name in names):
                 raise TypeError(
                     f"{side} of {self.type!r} must be a string or a sequence of strings, not {given!r}"
@@ -93,23 +97,24 @@ class OperatorSchema:
     Parameters
     ----------
     num_inputs, num_outputs : int or (int, int or None)
-        The number, or the least and the largest one (None: any).
-    allow_inplace : collection of (int, int)
+        Number of inputs and outputs, or the least and the largest one (None: any).
+    allow_inplace : iterable of (int, int), optional
         Pairs of an input and an output that may be the same blob. No others may.
-    identical_type_and_shape : bool
+    identical_type_and_shape : bool, optional
         Whether all inputs and outputs have one dtype and one shape.
     inherit_onnx_schema : str, optional
-        The ONNX operator (domain ``ai.onnx``) that this one is; see `softsign.onnx`.
-    inputs, outputs : sequence of (str, str)
+        Name of the ONNX operator (domain ``ai.onnx``) that this one is; see `softsign.onnx`.
+    inputs, outputs : sequence of (str, str), optional
         Name and description of each.
     attributes : sequence of str, optional
         Attributes that every use sets. None: the kernel decides.
     dtypes : sequence of str, optional
         Names of the dtypes that the inputs may have. None: the kernel decides.
     infer : callable, optional
-        ``infer(*types, **attributes)`` returns the `TensorType` of each output from those of the inputs, and raises
-        ValueError for inputs that do not fit. Not needed where `identical_type_and_shape` holds.
-    doc : str
+        ``infer(*types, **attributes)`` returns the `TensorType` of each output from those of the inputs, and
+        raises ValueError for inputs that do not fit. Not needed where `identical_type_and_shape` holds.
+    doc : str, optional
+        What the operator computes.
 
     Examples
     --------
@@ -140,15 +145,23 @@ class OperatorSchema:
     def check(self, op: OperatorDef) -> None:
         """Refuse an operator whose numbers of blobs, attributes or in-place use break the schema.
 
+        Parameters
+        ----------
+        op : OperatorDef
+            A use of the operator.
+
         Raises
         ------
         SchemaError
+            When a rule is broken; the message names the use and the rule.
         """
         if op.checked_by is not self:  # an operator that runs again has passed
-            self._check(op)
+            self._check_counts(op)
+            self._check_outputs(op)
+            self._check_attributes(op)
             object.__setattr__(op, "checked_by", self)
 
-    def _check(self, op: OperatorDef) -> None:
+    def _check_counts(self, op: OperatorDef) -> None:
         for side, names, allowed in (
             ("input", op.inputs, self.num_inputs),
             ("output", op.outputs, self.num_outputs),
@@ -158,6 +171,8 @@ class OperatorSchema:
                 raise SchemaError(f"{op} has {_number(len(names), side)}; {_allowed(op, least, most)}")
             if any(not name for name in names[:least]):
                 raise SchemaError(f"{op}: {side} {list(names).index('')} needs a name")
+
+    def _check_outputs(self, op: OperatorDef) -> None:
         for i, source in enumerate(op.inputs):
             for j, target in enumerate(op.outputs):
                 if source and source == target and (i, j) not in self.allow_inplace:
@@ -167,6 +182,8 @@ class OperatorSchema:
         for name in filter(None, op.outputs):
             if op.outputs.count(name) > 1:
                 raise SchemaError(f"{op} writes blob {name!r} twice")
+
+    def _check_attributes(self, op: OperatorDef) -> None:
         if self.attributes is not None and set(op.attributes) != set(self.attributes):
             wanted = ", ".join(self.attributes) or "none"
             raise SchemaError(
@@ -176,7 +193,20 @@ class OperatorSchema:
     def arguments(
         self, inputs: Sequence[Array | None], targets: Sequence[Array | None]
     ) -> list[Array | None]:
-        """Return the arguments of the kernel: None for each optional input or output that is left out."""
+        """Return the arguments of the kernel.
+
+        Parameters
+        ----------
+        inputs : sequence of (ndarray or None)
+            Array of each input.
+        targets : sequence of (ndarray or None)
+            Memory for each output; None: the kernel makes an array.
+
+        Returns
+        -------
+        list of (ndarray or None)
+            The inputs, then the targets, each followed by a None for every optional one that is left out.
+        """
         if (len(inputs), len(targets)) == self.most:
             return [*inputs, *targets]
         absent: list[None] = [None]
@@ -184,7 +214,18 @@ class OperatorSchema:
         return [*inputs, *absent * before, *targets, *absent * after]
 
     def uniform(self, inputs: Sequence[Array | None]) -> Array | None:
-        """Return the first input if all certainly fit a schema of one dtype and shape, told sooner than by `infer_types`."""
+        """Return the first input if all have the one dtype and shape, sooner than `infer_types` tells.
+
+        Parameters
+        ----------
+        inputs : sequence of (ndarray or None)
+            Array of each input.
+
+        Returns
+        -------
+        ndarray or None
+            None if only `infer_types` can tell.
+        """
         first = inputs[0] if self.identical_type_and_shape else None
         if first is None or first.dtype not in self._passed:
             return None
@@ -195,6 +236,18 @@ class OperatorSchema:
 
     def infer_types(self, op: OperatorDef, types: Sequence[TensorType | None]) -> Sequence[TensorType | None]:
         """Return the types of the outputs from those of the inputs, as far as they are known.
+
+        Parameters
+        ----------
+        op : OperatorDef
+            A use of the operator.
+        types : sequence of (TensorType or None)
+            Type of each input; None: not known.
+
+        Returns
+        -------
+        sequence of (TensorType or None)
+            Type of each output; None: not known.
 
         Raises
         ------
@@ -273,6 +326,7 @@ class Names:
 
     Examples
     --------
+    >>> from softsign.operator.definitions import Names
     >>> names = Names(["X", "X_grad"])
     >>> names.fresh("Y"), names.fresh("X_grad"), names.fresh("X_grad")
     ('Y', 'X_grad_1', 'X_grad_2')
@@ -305,7 +359,7 @@ class Names:
         Returns
         -------
         str
-            `name`, or `name` with the first number behind it that makes it a new one: ``X_1``, ``X_2``, ...
+            `name`, or `name` with the first number behind it that makes it a new one: ``X_1``, ``X_2``.
         """
         made, number = name, 0
         while made in self._taken:

@@ -1,9 +1,9 @@
 """Softsign and its relatives as operators: functors, schemas, gradient makers, and their registration.
 
-Names and schemas of Softsign and SoftsignGradient are Caffe2's (caffe2/operators/softsign_op.cc) and those of its Rust
-port, the crate caffe2op-softsign. Three things are different. Caffe2 refuses the gradient of Softsign in place; here it
-is computed from the output. There, SoftsignGradient has no gradient; here every operator has one. And the documentation
-there gives the derivative as sgn(x) / (1 + |x|)^2, where there is no sign.
+Names and schemas of Softsign and SoftsignGradient are those of Caffe2 (caffe2/operators/softsign_op.cc) and
+of its Rust port, the crate caffe2op-softsign. Three things differ. Caffe2 refuses the gradient of Softsign in
+place; here it is computed from the output. There, SoftsignGradient has no gradient; here every operator has
+one. And the documentation there gives the derivative as sgn(x) / (1 + |x|)^2, where there is no sign.
 """
 
 import re
@@ -49,9 +49,10 @@ class SoftsignFunctor:
 
         Parameters
         ----------
-        x : ndarray of float16, bfloat16, float32 or float64
+        x : ndarray
+            Array of any shape, of float16, bfloat16, float32 or float64.
         y : ndarray, optional
-            Where to write the result; may be `x`. Default: a new array.
+            Where to write the result, of the dtype and shape of `x`; may be `x`. Default: a new array.
 
         Returns
         -------
@@ -85,12 +86,12 @@ class SoftsignGradientFunctor:
 
         Parameters
         ----------
-        x : ndarray of float16, bfloat16, float32 or float64
-            The input of Softsign.
+        x : ndarray
+            Input of Softsign, of any shape, of float16, bfloat16, float32 or float64.
         dy : ndarray
             Gradient with respect to its output, of the dtype and shape of `x`.
         dx : ndarray, optional
-            Where to write the result; may be `dy`. Default: a new array.
+            Where to write the result, of the dtype and shape of `x`; may be `dy`. Default: a new array.
 
         Returns
         -------
@@ -104,8 +105,17 @@ class SoftsignGradientFunctor:
 class GetSoftsignGradient(GradientMaker):
     """Gradient maker of Softsign.
 
-    It asks for SoftsignGradient, which needs the input; where that has been overwritten, by Softsign in place or by an
-    operator after it, for SoftsignGradientFromOutput.
+    It asks for SoftsignGradient, which needs the input; where that has been overwritten, by Softsign in place
+    or by an operator after it, for SoftsignGradientFromOutput.
+
+    Parameters
+    ----------
+    op : OperatorDef
+        The operator to differentiate.
+    output_gradients : sequence of (str or None), optional
+        Blobs with the gradients of its outputs, as for `GradientMaker`.
+    scope : Scope, optional
+        The graph around it.
 
     Examples
     --------
@@ -168,7 +178,7 @@ _DX = ("dX", "gradient with respect to X")
 def _schema(
     doc: str, inputs: Sequence[tuple[str, str]], output: tuple[str, str], **more: Any
 ) -> OperatorSchema:
-    """Return a schema of the family: one dtype, one shape, the last input may be overwritten by the output."""
+    """Return a schema of the family: one dtype, one shape, and the output may overwrite the last input."""
     return OperatorSchema(
         num_inputs=len(inputs),
         allow_inplace={(len(inputs) - 1, 0)},
@@ -187,8 +197,8 @@ def _unary(doc: str, source: tuple[str, str] = _X, **more: Any) -> OperatorSchem
 
 _FORWARD = {
     "Softsign": _schema(
-        "Computes softsign, Y = X / (1 + |X|), of each element, correctly rounded. Y may be X: the operator then works "
-        "in place.",
+        "Computes softsign, Y = X / (1 + |X|), of each element, correctly rounded. Y may be X: the operator "
+        "then works in place.",
         [("input", "tensor of any shape")],
         ("output", "X / (1 + |X|), of the dtype and shape of the input"),
         inherit_onnx_schema="Softsign",
@@ -213,13 +223,14 @@ _BACKWARD = {
         _DX,
     ),
     "SoftsignGradientFromOutput": _schema(
-        "Computes the gradient of Softsign from its output, dX = dY (1 - |Y|)^2, where the input has been overwritten. "
-        "What rounding took from Y is lost: the relative error grows as |X|. dX may be dY.",
+        "Computes the gradient of Softsign from its output, dX = dY (1 - |Y|)^2, where the input has been "
+        "overwritten. What rounding took from Y is lost: the relative error grows as |X|. dX may be dY.",
         [_Y, ("dY", "gradient with respect to Y")],
         _DX,
     ),
     "SoftsignLogJacobianGradient": _schema(
-        "Computes the gradient of SoftsignLogJacobian, dX = -2 dY sgn(X) / (1 + |X|), of each element. dX may be dY.",
+        "Computes the gradient of SoftsignLogJacobian, dX = -2 dY sgn(X) / (1 + |X|), of each element. "
+        "dX may be dY.",
         [_X, ("dY", "gradient with respect to the output of SoftsignLogJacobian")],
         _DX,
     ),
@@ -234,7 +245,7 @@ _KERNELS: dict[str, Kernel] = {
 
 
 def _kernel(operator: str) -> Kernel:
-    """Return the kernel of an operator, by default the ufunc of its name: softsign.inverse of SoftsignInverse."""
+    """Return the kernel of an operator, by default the ufunc of its name: inverse for SoftsignInverse."""
     if operator in _KERNELS:
         return _KERNELS[operator]
     words = re.findall("[A-Z][a-z]+", operator.removeprefix("Softsign"))

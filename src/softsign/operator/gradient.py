@@ -12,19 +12,74 @@ class Scope(Protocol):
     """What a gradient maker may ask about the graph around its operator."""
 
     def fresh(self, name: str) -> str:
-        """Return `name`, or `name` with a number behind it if there is such a blob."""
+        """Return a blob that nothing else uses.
+
+        Parameters
+        ----------
+        name : str
+            The name wished for.
+
+        Returns
+        -------
+        str
+            `name`, or `name` with a number behind it.
+        """
 
     def wants(self, i: int) -> bool:
-        """Whether the gradient of input `i` is of use to anybody."""
+        """Tell whether the gradient of an input is of use.
+
+        Parameters
+        ----------
+        i : int
+            Index of the input.
+
+        Returns
+        -------
+        bool
+            Whether anything asks for it.
+        """
 
     def lost_input(self, i: int) -> str | None:
-        """Return what has overwritten input `i` since the operator read it, or None."""
+        """Return what has overwritten an input since the operator read it.
+
+        Parameters
+        ----------
+        i : int
+            Index of the input.
+
+        Returns
+        -------
+        str or None
+            The operator, as messages name it; None: the input is still there.
+        """
 
     def lost_output(self, i: int) -> str | None:
-        """Return what has overwritten output `i` since the operator wrote it, or None."""
+        """Return what has overwritten an output since the operator wrote it.
+
+        Parameters
+        ----------
+        i : int
+            Index of the output.
+
+        Returns
+        -------
+        str or None
+            The operator, as messages name it; None: the output is still there.
+        """
 
     def type_of(self, name: str) -> TensorType | None:
-        """Return what is known of a blob."""
+        """Return the type of a blob that the operator reads or writes.
+
+        Parameters
+        ----------
+        name : str
+            Name of the blob.
+
+        Returns
+        -------
+        TensorType or None
+            None if nothing is known.
+        """
 
 
 class _Alone:
@@ -53,16 +108,17 @@ class _Alone:
 class GradientMaker:
     """Says which operators compute the gradients of an operator's inputs.
 
-    `gradient_of` makes a maker of a function; a subclass implements `get_gradient_defs`, which may collect in `defs`
-    what it returns. Gradients of gradients come by themselves where the operators named have gradient makers too.
+    `gradient_of` makes a maker of a function; a subclass implements `get_gradient_defs`, which may collect in
+    `defs` what it returns. Gradients of gradients come by themselves where the operators named have gradient
+    makers too.
 
     Parameters
     ----------
     op : OperatorDef
         The operator to differentiate.
     output_gradients : sequence of (str or None), optional
-        Blobs with the gradients of its outputs; None where the result does not depend on one. Default: the names of the
-        outputs followed by ``_grad``.
+        Blobs with the gradients of its outputs; None where the result does not depend on one. Default: the
+        names of the outputs followed by ``_grad``.
     scope : Scope, optional
         The graph around it, which `Net.add_gradients` hands over. Default: there is no other operator.
 
@@ -217,7 +273,7 @@ class GradientMaker:
         return self.input_gradients[i]
 
     def set_input_gradient(self, i: int, name: str) -> None:
-        """Say that the gradient of an input is in a blob that exists already, such as the gradient of the output.
+        """Say that the gradient of an input is in a blob that exists, such as the gradient of the output.
 
         Parameters
         ----------
@@ -284,6 +340,15 @@ class GradientMaker:
 
 class NoGradient(GradientMaker):
     """Gradient maker of operators that are constant almost everywhere: no gradient passes.
+
+    Parameters
+    ----------
+    op : OperatorDef
+        The operator to differentiate.
+    output_gradients : sequence of (str or None), optional
+        Blobs with the gradients of its outputs, as for `GradientMaker`.
+    scope : Scope, optional
+        The graph around it.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """The registry: which operators exist, with their schemas, kernels and gradient makers."""
 
 import difflib
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -48,10 +48,11 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
     name : str
         Name of the operator, its type in `OperatorDef`.
     kernel : callable
-        Called as ``kernel(*inputs, *outputs, **attributes)`` with arrays, as many as the schema allows at most; an
-        optional one that is left out is None. Each of `outputs` is an array of the right dtype and shape to write to,
-        in place the input itself, or None: then the kernel makes one. It may always return an array of its own. Returns
-        the output, or a tuple of them, in which those of optional outputs that are left out may be.
+        Called as ``kernel(*inputs, *outputs, **attributes)`` with arrays, as many as the schema allows at
+        most; an optional one that is left out is None. Each of `outputs` is an array of the right dtype and
+        shape to write to, in place the input itself, or None: then the kernel makes one. It may always return
+        an array of its own. Returns the output, or a tuple of them, which may hold optional outputs that are
+        left out.
     schema : OperatorSchema
         What the operator promises and demands.
 
@@ -67,7 +68,8 @@ def register_cpu_operator(name: str, kernel: Kernel, schema: OperatorSchema) -> 
     >>> import numpy as np
     >>> from softsign.operator import OperatorSchema, Workspace, create_operator
     >>> from softsign.operator import register_cpu_operator, unregister_operator
-    >>> register_cpu_operator("Halve", lambda x, y=None: np.multiply(x, 0.5, out=y), OperatorSchema(num_inputs=1))
+    >>> one = OperatorSchema(num_inputs=1)
+    >>> register_cpu_operator("Halve", lambda x, y=None: np.multiply(x, 0.5, out=y), one)
     >>> workspace = Workspace()
     >>> workspace.feed("X", np.array([1.0, 3.0]))
     >>> workspace.run(create_operator("Halve", "X", "Y"))
@@ -155,8 +157,8 @@ def gradient_of(*names: str) -> Callable[[GradientRule], GradientRule]:
     Returns
     -------
     callable
-        A decorator for a function ``rule(maker)``, which emits to the `GradientMaker` that it gets the operators that
-        compute the gradients. It returns the function.
+        A decorator for a function ``rule(maker)``, which emits the operators that compute the gradients to
+        the `GradientMaker` that it gets. It returns the function.
 
     Raises
     ------
@@ -168,8 +170,10 @@ def gradient_of(*names: str) -> Callable[[GradientRule], GradientRule]:
     Examples
     --------
     >>> import numpy as np
-    >>> from softsign.operator import Net, OperatorSchema, gradient_of, register_cpu_operator, unregister_operator
-    >>> register_cpu_operator("Square", lambda x, y=None: np.multiply(x, x, out=y), OperatorSchema(num_inputs=1))
+    >>> from softsign.operator import Net, OperatorSchema, gradient_of
+    >>> from softsign.operator import register_cpu_operator, unregister_operator
+    >>> one = OperatorSchema(num_inputs=1)
+    >>> register_cpu_operator("Square", lambda x, y=None: np.multiply(x, x, out=y), one)
     >>> @gradient_of("Square")
     ... def square(maker):
     ...     half = maker.emit("Mul", maker.output_gradient(0), maker.input(0))
@@ -329,25 +333,32 @@ def create_operator(
     >>> create_operator("SoftsignGradient", ["X", "dY"], ["X"])
     Traceback (most recent call last):
         ...
-    softsign.operator.definitions.SchemaError: SoftsignGradient(X, dY) -> (X): output 0 may not overwrite input 0, \
-blob 'X'; SoftsignGradient allows output 0 over input 1
+    softsign.operator.definitions.SchemaError: SoftsignGradient(X, dY) -> (X): output 0 may not overwrite \
+input 0, blob 'X'; SoftsignGradient allows output 0 over input 1
     """
     op = OperatorDef(type, inputs, outputs, name, attributes)
     schema(type).check(op)
     return op
 
 
-def unused(name: str, taken: Container[str | None]) -> str:
-    """Return `name`, or `name` with the first number behind it that makes it one that is not taken."""
-    made, number = name, 0
-    while made in taken:
-        number += 1
-        made = f"{name}_{number}"
-    return made
-
-
 def find(name: str) -> _Operator:
-    """Return what is registered under a name, or raise a SchemaError that names a similar one."""
+    """Return what is registered under a name.
+
+    Parameters
+    ----------
+    name : str
+        A registered operator.
+
+    Returns
+    -------
+    _Operator
+        Its schema, kernel and gradient maker.
+
+    Raises
+    ------
+    SchemaError
+        When there is none of that name; the message names a similar one.
+    """
     try:
         return _OPERATORS[name]
     except KeyError:

@@ -15,9 +15,9 @@ __all__ = ["Workspace"]
 class Workspace:
     """Named arrays ("blobs") and the means to run operators on them.
 
-    What is fed and fetched is copied, so an operator in place never writes to memory of the caller. Outputs reuse the
-    memory of the blob that they replace where dtype and shape allow it: a net that runs again allocates nothing for
-    operators of one dtype and shape, and Softsign in place never does.
+    What is fed and fetched is copied, so an operator in place never writes to memory of the caller. Outputs
+    reuse the memory of the blob that they replace where dtype and shape allow it: a net that runs again
+    allocates nothing for operators of one dtype and shape, and Softsign in place never does.
 
     A workspace serves one thread at a time.
 
@@ -47,8 +47,9 @@ class Workspace:
         Parameters
         ----------
         name : str
+            Name of the blob, new or not.
         value : array_like
-            Of any dtype but Python objects.
+            Array of any shape, and of any dtype but Python objects.
 
         Raises
         ------
@@ -77,10 +78,12 @@ class Workspace:
         Parameters
         ----------
         name : str
+            Name of the blob.
 
         Returns
         -------
         ndarray
+            Array of the dtype and shape of the blob.
 
         Raises
         ------
@@ -101,12 +104,14 @@ class Workspace:
         Parameters
         ----------
         what : OperatorDef or Net
+            One use of an operator, or a net.
 
         Raises
         ------
         SchemaError
-            When an operator is unknown, misused, reads a blob that does not exist, or the blobs' dtypes or shapes do not
-            fit. Of a net everything that can be told in advance is checked before its first operator runs.
+            When an operator is unknown, misused, reads a blob that does not exist, or the dtypes or shapes of
+            the blobs do not fit. Before the first operator of a net runs, all that can be told in advance is
+            checked.
         TypeError
             When `what` is neither, or a kernel does not take what it is given.
         """
