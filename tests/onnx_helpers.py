@@ -10,6 +10,7 @@ from softsign.onnx.dialect import add_functions
 from softsign.onnx.functions import DOMAIN, is_function_name
 from softsign.operator import Net, Workspace
 from tests.helpers import Array
+from tests.operator_helpers import workspace_of
 
 by_engine = pytest.mark.parametrize("engine", ["onnxruntime", "softsign"])
 
@@ -42,10 +43,8 @@ def model_of(
     return model
 
 
-def workspace_of(net: Net, feeds: Mapping[str, Array]) -> Workspace:
+def ran(net: Net, feeds: Mapping[str, Array]) -> Workspace:
     """Return a workspace in which a net has run."""
-    workspace = Workspace()
-    for name, value in feeds.items():
-        workspace.feed(name, value)
+    workspace = workspace_of(**feeds)
     workspace.run(net)
     return workspace

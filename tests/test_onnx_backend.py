@@ -1,4 +1,4 @@
-"""The backend: ONNX's own tests of it, our kernels in it; and `run`, which computes models on either engine."""
+"""The backend: ONNX's own tests of it, our kernels in it; and `run`, which computes on either engine."""
 
 import importlib
 import re
@@ -20,7 +20,7 @@ import softsign
 from softsign.onnx import Backend, ModelError, ReferenceSoftsign, run, to_model
 from softsign.operator import Net, operators, schema
 from tests.helpers import BFLOAT16, FLOATS, Array, assert_same_bits, is_nan, random_values, special_values
-from tests.onnx_helpers import IF, MINE, by_engine, model_of, workspace_of
+from tests.onnx_helpers import IF, MINE, by_engine, model_of, ran
 
 by_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
@@ -109,7 +109,7 @@ def test_functions_are_the_kernels(name: str, dtype: np.dtype[Any]) -> None:
     rng = np.random.default_rng(0)
     feeds = {blob: rng.uniform(-0.9, 0.9, 1000).astype(dtype) for blob in inputs}
     model = to_model(net, feeds)
-    assert_same_bits(Backend.run_model(model, feeds)[0], workspace_of(net, feeds).fetch("Y"))
+    assert_same_bits(Backend.run_model(model, feeds)[0], ran(net, feeds).fetch("Y"))
 
 
 FUNCTION = '<domain: "mine", opset_import: ["" : 18, "softsign" : 1]> D (a) => (b) {{ b = {} (a) }}'

@@ -106,24 +106,40 @@ def in_branch(node: str) -> ModelProto:
     return model_of(f"[choice] {IF.replace('a = Neg (x)', node)}", inputs="bool c, float[n] x")
 
 
+NEWEST_OPSET = onnx.defs.onnx_opset_version()
 REFUSED: dict[str, tuple[ModelProto, str]] = {
     "opset of the future": (
         model_of("y = Softsign (x)", opset=99),
-        f"PATH needs opset 99; the installed onnx {onnx.__version__} knows 1 to {onnx.defs.onnx_opset_version()}",
+        f"PATH needs opset 99; the installed onnx {onnx.__version__} knows 1 to {NEWEST_OPSET}",
     ),
     "IR of the future": (model_of("y = Softsign (x)", ir=99), "ir_version 99 is higher"),
-    "no opset": (model_of("[act] y = Softsign (x)", opset='"other" : 1'), "node 'act' (Softsign) is of a domain"),
+    "no opset": (
+        model_of("[act] y = Softsign (x)", opset='"other" : 1'),
+        "node 'act' (Softsign) is of a domain",
+    ),
     "domain not imported": (
         model_of("[act] y = other.Bar (x)"),
         "node 'act' (other::Bar) is of a domain that the model does not import",
     ),
     "domain unknown": (
         model_of("[act] y = other.Bar (x)", opset='"" : 18, "other" : 1'),
-        "node 'act' (other::Bar) is of an operator that neither ONNX nor the model defines at version 1 of the domain",
+        (
+            "node 'act' (other::Bar) is of an operator that neither ONNX nor the model defines "
+            "at version 1 of the domain"
+        ),
     ),
-    "operator unknown": (model_of("[act] y = Softsing (x)"), "node 'act' (Softsing) is of an operator that neither"),
-    "operator too new": (model_of("[act] y = Gelu (x)"), "node 'act' (Gelu) is of an operator that neither ONNX nor"),
-    "operator unknown in a branch": (in_branch("[inner] a = Nog (x)"), "node 'inner' (Nog) is of an operator that"),
+    "operator unknown": (
+        model_of("[act] y = Softsing (x)"),
+        "node 'act' (Softsing) is of an operator that neither",
+    ),
+    "operator too new": (
+        model_of("[act] y = Gelu (x)"),
+        "node 'act' (Gelu) is of an operator that neither ONNX nor",
+    ),
+    "operator unknown in a branch": (
+        in_branch("[inner] a = Nog (x)"),
+        "node 'inner' (Nog) is of an operator that",
+    ),
     "operator unknown in a function": (
         model_of("y = mine.D (x)", opset=MINE, more=FUNCTION.format("Nog (b)")),
         "node 'inner' (Nog)",
@@ -143,10 +159,22 @@ REFUSED: dict[str, tuple[ModelProto, str]] = {
     "written twice": (model_of("[first] y = Neg (x) [second] y = Abs (x)"), "node 'second' (Abs)"),
     "input written": (model_of("[act] x = Neg (x) y = Neg (x)"), "node 'act' (Neg)"),
     "output not written": (model_of("z = Neg (x)"), "PATH: nothing writes the output 'y'"),
-    "too few inputs": (model_of("[act] y = Add (x)"), "Node(act) with schema(::Add:14) has input size 1 not in range"),
-    "too many inputs": (model_of("[act] y = Softsign (x, x)"), "Node(act) with schema(::Softsign:1) has input size 2"),
-    "too many outputs": (model_of("[act] y, z = Softsign (x)"), "Node(act) with schema(::Softsign:1) has output size 2"),
-    "unknown attribute": (model_of("[act] y = Softsign <k = 1> (x)"), "Unrecognized attribute: k for operator Softsign"),
+    "too few inputs": (
+        model_of("[act] y = Add (x)"),
+        "Node(act) with schema(::Add:14) has input size 1 not in range",
+    ),
+    "too many inputs": (
+        model_of("[act] y = Softsign (x, x)"),
+        "Node(act) with schema(::Softsign:1) has input size 2",
+    ),
+    "too many outputs": (
+        model_of("[act] y, z = Softsign (x)"),
+        "Node(act) with schema(::Softsign:1) has output size 2",
+    ),
+    "unknown attribute": (
+        model_of("[act] y = Softsign <k = 1> (x)"),
+        "Unrecognized attribute: k for operator Softsign",
+    ),
     "wrong dtype": (
         model_of("[act] y = Softsign (x)", inputs="int64[n] x", outputs="int64[n] y"),
         "node name: act): input typestr: T, has unsupported type: tensor(int64)",
@@ -167,7 +195,7 @@ REFUSED: dict[str, tuple[ModelProto, str]] = {
         ),
         "mine::D",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("model", "words"), REFUSED.values(), ids=REFUSED)
@@ -220,7 +248,7 @@ def test_both_names_of_onnxs_own_domain(path: Path, engine: str) -> None:
 
 
 def external(place: str, **facts: object) -> ModelProto:
-    """Return a model whose tensor w is in a file of its own: an initializer, or in a node, a branch or a function."""
+    """Return a model whose tensor w is in a file of its own: initializer, node, branch or function."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL)
     for key, value in facts.items():
         tensor.external_data.add(key=key, value=str(value))
@@ -306,7 +334,7 @@ def test_external_data(beside: Path, place: str, facts: dict[str, object]) -> No
         ({"location": "w.bin\0"}, "'w.bin"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_external_data_that_are_refused(
     beside: Path, place: str, facts: dict[str, object], words: str
 ) -> None:

@@ -17,7 +17,7 @@ from softsign.onnx import (
     run,
 )
 from tests.helpers import assert_same_bits
-from tests.onnx_helpers import MINE, by_engine, model_of, workspace_of
+from tests.onnx_helpers import MINE, by_engine, model_of, ran
 
 THREE = "float[2,3,4] x"
 # Body, the shape of y, and the last opset that has the form.
@@ -31,8 +31,9 @@ OLDER: dict[str, tuple[str, str, int]] = {
     "Softmax of the rest": ("y = Softmax <axis = 1> (x)", "a,b,c", 12),
     "network": (
         (
-            "f = Flatten (x) t = Transpose (f) p = MatMul (f, t) g = Gemm <alpha = 0.5, transB = 1> (p, p, p) s = Softsign (g) "
-            "u = Tanh (s) v = Sigmoid (u) w = Relu (v) a = Add (w, p) b = Mul (a, p) c = Sub (b, s) d = Neg (c) y = Div (d, g)"
+            "f = Flatten (x) t = Transpose (f) p = MatMul (f, t) "
+            "g = Gemm <alpha = 0.5, transB = 1> (p, p, p) s = Softsign (g) u = Tanh (s) v = Sigmoid (u) w = Relu (v) a = Add (w, p) b = Mul (a, p) "
+            "c = Sub (b, s) d = Neg (c) y = Div (d, g)"
         ),
         "a,b",
         17,
@@ -58,9 +59,7 @@ def test_older_opsets_are_raised_and_values_stay(form: str, opset: int) -> None:
     feeds = {"x": np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)}
     wanted = run(model, feeds)["y"]
     np.testing.assert_allclose(run(made, feeds)["y"], wanted, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(
-        workspace_of(from_model(model), feeds).fetch("y"), wanted, rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(ran(from_model(model), feeds).fetch("y"), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_newer_opsets_stay() -> None:
@@ -89,7 +88,7 @@ def test_functions_of_the_model_are_inlined_and_those_of_softsign_kept(body: str
     feeds = {"x": np.array([-2, 0.5, 3], np.float32)}
     wanted = run(model, feeds)["y"]
     assert_same_bits(run(made, feeds)["y"], wanted)
-    np.testing.assert_allclose(workspace_of(from_model(model), feeds).fetch("y"), wanted, rtol=1e-6)
+    np.testing.assert_allclose(ran(from_model(model), feeds).fetch("y"), wanted, rtol=1e-6)
 
 
 @by_engine
@@ -104,11 +103,12 @@ def test_somebody_elses_functions_in_softsigns_domain(tmp_path: Path, engine: st
         assert run(made, {"x": x}, engine=engine)["y"].tolist() == [1, -3]
         assert count_softsign(made) == 0
     assert run(gradients(model, "l", "x"), {"x": x}, engine=engine)["x_grad"].tolist() == [-1, -1]
-    assert workspace_of(from_model(model), {"x": x}).fetch("y").tolist() == [1, -3]
+    assert ran(from_model(model), {"x": x}).fetch("y").tolist() == [1, -3]
 
 
 def test_functions_of_an_older_opset() -> None:
-    more = '<domain: "mine", opset_import: ["" : 13]> D (a) => (b) { b = ReduceMean <axes = [0], keepdims = 1> (a) }'
+    mean = "b = ReduceMean <axes = [0], keepdims = 1> (a)"
+    more = f'<domain: "mine", opset_import: ["" : 13]> D (a) => (b) {{ {mean} }}'
     model = model_of("y = mine.D (x)", opset='"" : 13, "mine" : 1', more=more)
     made = normalize_model(model)
     feeds = {"x": np.array([-2, 0.5, 3], np.float32)}

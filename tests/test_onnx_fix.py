@@ -70,6 +70,7 @@ def types(model: ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
+OF_P = "a = Abs (x) t = Add (a, p) y = Div (x, t)"
 FORMS = {
     "1 + |x|": "a = Abs (x) t = Add (one, a) y = Div (x, t)",
     "|x| + 1": "a = Abs (x) t = Add (a, one) y = Div (x, t)",
@@ -78,10 +79,12 @@ FORMS = {
     "Constant": "o = Constant <value = float {1}> () a = Abs (x) t = Add (a, o) y = Div (x, t)",
     "value_float": "o = Constant <value_float = 1.0> () a = Abs (x) t = Add (a, o) y = Div (x, t)",
     "value_floats": "o = Constant <value_floats = [1.0]> () a = Abs (x) t = Add (a, o) y = Div (x, t)",
-    "CastLike": "o = Constant <value_int = 1> () p = CastLike (o, x) a = Abs (x) t = Add (a, p) y = Div (x, t)",
-    "Cast": "o = Constant <value = double {1}> () p = Cast <to = 1> (o) a = Abs (x) t = Add (a, p) y = Div (x, t)",
-    "value_ints": "o = Constant <value_ints = [1]> () p = Cast <to = 1> (o) a = Abs (x) t = Add (a, p) y = Div (x, t)",
-    "Identity": "i = Identity (x) a = Abs (i) b = Identity (a) o = Identity (one) t = Add (b, o) y = Div (x, t)",
+    "CastLike": f"o = Constant <value_int = 1> () p = CastLike (o, x) {OF_P}",
+    "Cast": f"o = Constant <value = double {{1}}> () p = Cast <to = 1> (o) {OF_P}",
+    "value_ints": f"o = Constant <value_ints = [1]> () p = Cast <to = 1> (o) {OF_P}",
+    "Identity": (
+        "i = Identity (x) a = Abs (i) b = Identity (a) p = Identity (one) t = Add (b, p) y = Div (x, t)"
+    ),
 }
 
 
@@ -369,7 +372,8 @@ def test_softsign_of_unknown_dtype_calls_no_function() -> None:
 
 def test_constants_that_a_functions_caller_gives_are_left_alone() -> None:
     more = """<domain: "mine", opset_import: ["" : 18]> Activation <to, c> (v) => (w) {
-        n = Constant <value_int = 1> () o = Cast <to : int = @to> (n) a = Abs (v) t = Add (a, o) u = Div (v, t)
+        n = Constant <value_int = 1> () o = Cast <to : int = @to> (n)
+        a = Abs (v) t = Add (a, o) u = Div (v, t)
         p = Constant <value_float : float = @c> () b = Abs (u) s = Add (b, p) w = Div (u, s) }"""
     model = split("y = mine.Activation <to = 1, c = 2.0> (x)", more=more)
     assert fixed(model) == model
@@ -393,7 +397,8 @@ def test_a_wrong_model_is_refused() -> None:
 
 
 def test_what_a_body_is_fed_hides_a_constant_outside() -> None:
-    body = """n = Constant <value_int = 2> () go = Constant <value = bool {1}> () y, z = Loop (n, go, x, two) <
+    body = """n = Constant <value_int = 2> () go = Constant <value = bool {1}> ()
+        y, z = Loop (n, go, x, two) <
         body = step (int64 i, bool on, float[2,3] h, float one) => (bool more, float[2,3] next, float same)
         { more = Identity (on) same = Identity (one) a = Abs (h) t = Add (a, one) next = Div (h, t) }>"""
     model = split(body, initializers="float one = {1}, float two = {2}", outputs="float[2,3] y, float z")
@@ -403,7 +408,8 @@ def test_what_a_body_is_fed_hides_a_constant_outside() -> None:
 def test_only_what_was_used_is_removed_outside() -> None:
     """The branch's own one goes; the one outside, which nothing used before either, stays."""
     body = """y = If (c) <then_branch = yes () => (float[2,3] p) <float one = {1}> {
-            a = Abs (x) t = Add (a, one) p = Div (x, t) }, else_branch = no () => (float[2,3] q) { q = Exp (x) }>"""
+            a = Abs (x) t = Add (a, one) p = Div (x, t) },
+        else_branch = no () => (float[2,3] q) { q = Exp (x) }>"""
     made = fixed(split(body, inputs=", bool c"))
     assert count_softsign(made) == 1
     assert [tensor.name for tensor in made.graph.initializer] == ["one"]
@@ -529,7 +535,10 @@ PIECES = st.one_of(
         st.booleans(),  # whether the denominator is an output too
     ),
 )
-CONSTANTS = "double one = {1}, double[1] one1 = {1}, double[1,1,1] one3 = {1}, double near = {1.0000001}, double two = {2}"
+CONSTANTS = (
+    "double one = {1}, double[1] one1 = {1}, double[1,1,1] one3 = {1}, "
+    "double near = {1.0000001}, double two = {2}"
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,4 @@
-"""The family as ONNX functions, on ONNX Runtime as it comes and onnx's reference implementation, against exact values."""
+"""The family as ONNX functions, on ONNX Runtime and onnx's reference implementation, against exact values."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -104,7 +104,7 @@ def call(engine: str, function: str, *arguments: Array, opset: int = 22) -> Arra
 
 @cache
 def arguments_and_truth(function: str, dtype: np.dtype[Any]) -> tuple[tuple[Array, ...], Exact | Array]:
-    """All numbers of 16 bits, and of 32 and 64 bits a sample; special ones, in all pairs for two arguments."""
+    """All numbers of 16 bits, a sample of 32 and 64 bits; special ones, in all pairs for two arguments."""
     type, attributes = operator_of(function)
     rng = np.random.default_rng(5)
     if dtype.itemsize == 2:
@@ -123,12 +123,11 @@ def arguments_and_truth(function: str, dtype: np.dtype[Any]) -> tuple[tuple[Arra
 
 
 def truth(type: str, attributes: dict[str, int], x: Array, dy: Array | None = None) -> Exact | Array:
-    """Exact values; those of the operators that are no ufuncs are sums and quotients of `softsign.accuracy`."""
+    """Exact values; for operators that are no ufuncs, sums and quotients of `softsign.accuracy`."""
     if type == "SoftsignGradient":
         assert dy is not None
-        x = np.where(
-            np.isinf(dy) & np.isfinite(x), 0, x
-        )  # (1 + |x|)^2 would be infinite in float64, inf / inf is nan
+        # (1 + |x|)^2 would be infinite in float64, and inf / inf is nan.
+        x = np.where(np.isinf(dy) & np.isfinite(x), 0, x)
         return exact("gradient", x, dy)
     if type in UFUNCS:
         return exact(UFUNCS[type], x) if dy is None else exact(UFUNCS[type], x, dy)

@@ -1,4 +1,4 @@
-"""Gradient graphs: each maker against finite differences, whole networks against PyTorch, on ONNX Runtime and the backend."""
+"""Gradient graphs on both engines: each maker against finite differences, whole networks against PyTorch."""
 
 import dataclasses
 import re
@@ -30,7 +30,7 @@ from softsign.operator import (
 )
 from softsign.operator.registry import gradient_maker
 from tests.helpers import Array
-from tests.onnx_helpers import by_engine, model_of, workspace_of
+from tests.onnx_helpers import by_engine, model_of, ran
 
 
 def loss_model(body: str, inputs: str, output: str = "double L") -> ModelProto:
@@ -41,7 +41,8 @@ def declared(name: str, array: Array, known: str = "sizes") -> str:
     """Return the declaration of an input of which the sizes, or the rank alone, are known."""
     if array.ndim == 0:
         return f"double {name}"
-    return f"double[{','.join(str(n) if known == 'sizes' else f'{name}{i}' for i, n in enumerate(array.shape))}] {name}"
+    dims = (str(n) if known == "sizes" else f"{name}{i}" for i, n in enumerate(array.shape))
+    return f"double[{','.join(dims)}] {name}"
 
 
 def differences(model: ModelProto, feeds: Mapping[str, Array], name: str, step: float = 1e-6) -> Array:
@@ -72,7 +73,7 @@ def assert_gradients(model: ModelProto, feeds: Mapping[str, Array], wrt: list[st
 
 
 def away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Normal numbers, none within 0.1 of 0, where Relu has a corner and Softsign's second derivative jumps."""
+    """Normal numbers, none within 0.1 of 0: Relu has a corner there, Softsign's second derivative jumps."""
     x = rng.standard_normal(shape)
     made: Array = np.where(x < 0, x - 0.1, x + 0.1)
     return made
@@ -87,7 +88,7 @@ PARTS = {
     "last": "last = Constant <value_ints = [-1]> ()",
     "t": "half = Constant <value = double {0.5}> () t0 = Tanh (x) t = Mul (t0, half)",
     "row": "first = Constant <value_ints = [0]> () row = ReduceSum <keepdims = 0> (x, first)",
-    "two": "front = Constant <value_ints = [0]> () one = Unsqueeze (x, front) two = Concat <axis = 0> (one, one)",
+    "two": "f = Constant <value_ints = [0]> () one = Unsqueeze (x, f) two = Concat <axis = 0> (one, one)",
 }
 UNARY = {
     "Softsign": "softsign.Softsign (x)",
@@ -270,7 +271,7 @@ def test_every_operator_with_a_gradient_is_tested() -> None:
 
 
 def torch_gradients(network: digits.Network, x: Array, label: Array) -> tuple[float, dict[str, Array]]:
-    """Return loss and gradients of the digits network by PyTorch, of which Softsign is written so that it is exact enough."""
+    """Return loss and gradients of the digits network by PyTorch."""
     parameters = {
         name: torch.tensor(value, requires_grad=True)
         for name, value in digits_onnx.parameters(network).items()
@@ -409,7 +410,7 @@ def test_a_net_from_a_gradient_model_runs_in_a_workspace() -> None:
     rng = np.random.default_rng(3)
     feeds = {"x": rng.standard_normal((5, 64)), "label": rng.integers(10, size=5)}
     expected = run(model, feeds)
-    workspace = workspace_of(from_model(model), feeds)
+    workspace = ran(from_model(model), feeds)
     for name, value in expected.items():
         np.testing.assert_allclose(workspace.fetch(name), value, rtol=1e-12, atol=1e-15)
 
@@ -469,7 +470,10 @@ SCORES = "y = Tanh (x) L = SoftmaxCrossEntropyLoss (y, label)"
             "y = Ceil (x) L = SoftmaxCrossEntropyLoss (y, label)",
             "L",
             "x",
-            r"no gradient is registered for Ceil\(x\) -> \(y\); softsign.operator.register_gradient\('Ceil', maker\)",
+            (
+                r"no gradient is registered for Ceil\(x\) -> \(y\); "
+                r"softsign.operator.register_gradient\('Ceil', maker\)"
+            ),
         ),
         (
             "y = Sign (x) L = SoftmaxCrossEntropyLoss (y, label)",

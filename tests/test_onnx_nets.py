@@ -22,7 +22,7 @@ from softsign.operator import (
     unregister_operator,
 )
 from tests.helpers import FLOATS, assert_same_bits, exact, ulps
-from tests.onnx_helpers import IF, model_of, workspace_of
+from tests.onnx_helpers import IF, model_of, ran
 
 SHAPE = (2, 3)
 WEIGHT = np.linspace(-1, 1, 9).reshape(3, 3)
@@ -42,7 +42,7 @@ BINARY = ("Add", "Sub", "Sum", "SoftsignGradient")
 
 @st.composite
 def nets(draw: st.DrawFn, dtype: str = "float64", *, overwrite: bool = True) -> Net:
-    """Draw a net of the input X and the constants C and W: branches, in-place operators, blobs written over."""
+    """Draw a net of the input X and the constants C and W: branches, operators in place, blobs overwritten."""
     made = Net("drawn", {"C": np.linspace(-2, 2, 6, dtype=dtype).reshape(SHAPE), "W": WEIGHT.astype(dtype)})
     made.types = {"X": TensorType(np.dtype(dtype), SHAPE)}
     blobs = ["X", "C"]
@@ -79,7 +79,7 @@ def test_a_net_there_and_back_gives_the_same_bits(net: Net) -> None:
     model = to_model(net)
     assert_single_assignment(model)
     back = from_model(model)
-    before, after = workspace_of(net, {"X": X}), workspace_of(back, {"X": X})
+    before, after = ran(net, {"X": X}), ran(back, {"X": X})
     assert len(back.outputs) == len(net.outputs)
     for old, new in zip(net.outputs, back.outputs, strict=True):
         assert_same_bits(after.fetch(new), before.fetch(old))
@@ -91,7 +91,7 @@ def test_a_net_there_and_back_gives_the_same_bits(net: Net) -> None:
 def test_onnx_runtime_gives_what_the_net_gives(dtype: str, data: st.DataObject) -> None:
     net = data.draw(nets(dtype))
     feeds = {name: X.astype(dtype) for name in net.inputs}
-    before = workspace_of(net, feeds)
+    before = ran(net, feeds)
     results = run(to_model(net), feeds)
     tolerance = (
         1e4 * float(np.finfo(dtype).eps) * max(float(np.abs(before.fetch(name)).max()) for name in before)
@@ -151,8 +151,8 @@ def test_a_differentiated_net() -> None:
     outputs = ["Y", first["X"], first["b"], second["X"], second["W"]]
     for types in ({"X": X}, {"X": ("float64", ("batch", 3))}, {"X": ("float64", ("batch", "features"))}):
         model = to_model(net, types, outputs=outputs)
-        before = workspace_of(net, {"X": X})
-        after = workspace_of(from_model(model), {"X": X})
+        before = ran(net, {"X": X})
+        after = ran(from_model(model), {"X": X})
         results = run(model, {"X": X})
         assert list(results) == outputs
         for name in outputs:
@@ -198,7 +198,7 @@ def test_the_family(name: str, dtype: np.dtype[Any]) -> None:
     model = to_model(net, feeds)
     back = from_model(model)
     assert back.operators == net.operators
-    assert_same_bits(workspace_of(back, feeds).fetch("Y"), workspace_of(net, feeds).fetch("Y"))
+    assert_same_bits(ran(back, feeds).fetch("Y"), ran(net, feeds).fetch("Y"))
     assert run(model, feeds)["Y"].dtype == dtype
     if name != "Softsign":
         assert [(node.domain, node.op_type.split("_")[0]) for node in model.graph.node] == [
@@ -241,8 +241,8 @@ def test_optional_inputs_and_outputs_and_attributes_of_every_kind() -> None:
     model = to_model(net, feeds)
     assert from_model(model).operators == net.operators
     before, after, results = (
-        workspace_of(net, feeds),
-        workspace_of(from_model(model), feeds),
+        ran(net, feeds),
+        ran(from_model(model), feeds),
         run(model, feeds),
     )
     np.testing.assert_allclose(before.fetch("R0"), 0.5 * (x @ x.T).sum(), rtol=1e-6)
@@ -254,7 +254,8 @@ def test_optional_inputs_and_outputs_and_attributes_of_every_kind() -> None:
 
 def test_constant_nodes_become_constants() -> None:
     body = """number = Constant <value = float {2.0}> () list = Constant <value_floats = [1.0, 2.0]> ()
-        whole = Constant <value_ints = [0]> () p = Mul (x, number) q = Add (p, list) y = ReduceSum (q, whole)"""
+        whole = Constant <value_ints = [0]> () p = Mul (x, number) q = Add (p, list)
+        y = ReduceSum (q, whole)"""
     net = from_model(model_of(body, inputs="float[2] x", outputs="float[1] y"))
     assert [op.type for op in net.operators] == ["Mul", "Add", "ReduceSum"]
     assert {name: (value.dtype.name, value.tolist()) for name, value in net.constants.items()} == {
@@ -263,7 +264,7 @@ def test_constant_nodes_become_constants() -> None:
         "whole": ("int64", [0]),
     }
     x = np.array([1, -3], np.float32)
-    assert workspace_of(net, {"x": x}).fetch("y") == [-1]
+    assert ran(net, {"x": x}).fetch("y") == [-1]
 
 
 def test_an_initializer_that_may_be_fed() -> None:
@@ -273,8 +274,8 @@ def test_an_initializer_that_may_be_fed() -> None:
     assert net.inputs == ["x"]
     assert set(net.types) == {"x"}
     x = np.zeros(2, np.float32)
-    assert workspace_of(net, {"x": x}).fetch("y").tolist() == [1, 1]
-    assert workspace_of(net, {"x": x, "w": np.array([5], np.float32)}).fetch("y").tolist() == [5, 5]
+    assert ran(net, {"x": x}).fetch("y").tolist() == [1, 1]
+    assert ran(net, {"x": x, "w": np.array([5], np.float32)}).fetch("y").tolist() == [5, 5]
 
 
 def net_of(*operators: tuple[str, str | list[str], str]) -> Net:
@@ -294,17 +295,37 @@ F32 = np.dtype(np.float32)
     [
         (ONE, {"types": {"X": X, "Q": X}}, ModelError, "types: the net 'mine' has no input 'Q'; it has X"),
         (ONE, {}, ModelError, "types: the input 'X' of net 'mine' needs a dtype and a shape of known rank"),
-        (ONE, {"types": {"X": TensorType(F32, None)}}, ModelError, "'X' of net 'mine' needs a dtype and a shape"),
+        (
+            ONE,
+            {"types": {"X": TensorType(F32, None)}},
+            ModelError,
+            "'X' of net 'mine' needs a dtype and a shape",
+        ),
         (ONE, {"types": {"X": (F32, (-2,))}}, ModelError, "'X'"),
-        (ONE, {"types": {"X": X}, "outputs": ["Q"]}, ModelError, "outputs: the net 'mine' does not write a blob 'Q'"),
-        (ONE, {"types": {"X": X}, "outputs": ["X"]}, ModelError, "outputs: the net 'mine' does not write a blob 'X'"),
+        (
+            ONE,
+            {"types": {"X": X}, "outputs": ["Q"]},
+            ModelError,
+            "outputs: the net 'mine' does not write a blob 'Q'",
+        ),
+        (
+            ONE,
+            {"types": {"X": X}, "outputs": ["X"]},
+            ModelError,
+            "outputs: the net 'mine' does not write a blob 'X'",
+        ),
         (ONE, {"types": {"X": X}, "outputs": []}, ModelError, "the net 'mine' has no output"),
         (Net("mine"), {}, ModelError, "the net 'mine' has no output"),
         (ONE, {"types": {"X": ("int64", (2,))}}, SchemaError, "Softsign(X) -> (Y): blob 'X' holds int64"),
-        (TWO, {"types": {"X": X, "dY": X.T}}, SchemaError, "'X' (float64, shape (2, 3)) and 'dY' (float64, shape (3, 2))"),
+        (
+            TWO,
+            {"types": {"X": X, "dY": X.T}},
+            SchemaError,
+            "'X' (float64, shape (2, 3)) and 'dY' (float64, shape (3, 2))",
+        ),
         (TWO, {"types": {"X": X, "dY": X.astype(F32)}}, SchemaError, "must have the same dtype and shape"),
     ],
-)  # fmt: skip
+)
 def test_to_model_refuses(net: Net, options: dict[str, Any], error: type, words: str) -> None:
     with pytest.raises(error, match=re.escape(words)):
         to_model(net, **options)

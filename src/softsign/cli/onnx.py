@@ -49,8 +49,8 @@ def run(
 ) -> None:
     """Run an ONNX model on arrays from .npy files.
 
-    Each output of the model becomes a file OUTPUT.npy in the directory; characters of its name that do not suit a file
-    name become underscores. The files appear together when all are complete, or none does.
+    Each output of the model becomes a file OUTPUT.npy in the directory; characters of its name that do not
+    suit a file name become underscores. The files appear together when all are complete, or none does.
     """
     from softsign.onnx import load_model, run
     from softsign.onnx.backend import ENGINES
@@ -90,8 +90,8 @@ def gradients(
 ) -> None:
     """Add the gradients of a loss to an ONNX model.
 
-    The result is the same model with one more output, NAME_grad, for each --wrt. Its nodes are ONNX's own and functions
-    made of them, so any ONNX engine runs it.
+    The result is the same model with one more output, NAME_grad, for each --wrt. Its nodes are ONNX's own and
+    functions made of them, so any ONNX engine runs it.
     """
     from softsign.onnx import gradients, load_model
 
