@@ -31,9 +31,9 @@ OLDER: dict[str, tuple[str, str, int]] = {
     "Softmax of the rest": ("y = Softmax <axis = 1> (x)", "a,b,c", 12),
     "network": (
         (
-            "f = Flatten (x) t = Transpose (f) p = MatMul (f, t) "
-            "g = Gemm <alpha = 0.5, transB = 1> (p, p, p) s = Softsign (g) u = Tanh (s) v = Sigmoid (u) w = Relu (v) a = Add (w, p) b = Mul (a, p) "
-            "c = Sub (b, s) d = Neg (c) y = Div (d, g)"
+            "f = Flatten (x) t = Transpose (f) p = MatMul (f, t) g = Gemm <alpha = 0.5, transB = 1> (p, p, p)"
+            " s = Softsign (g) u = Tanh (s) v = Sigmoid (u) w = Relu (v) a = Add (w, p) b = Mul (a, p)"
+            " c = Sub (b, s) d = Neg (c) y = Div (d, g)"
         ),
         "a,b",
         17,
@@ -60,6 +60,15 @@ def test_older_opsets_are_raised_and_values_stay(form: str, opset: int) -> None:
     wanted = run(model, feeds)["y"]
     np.testing.assert_allclose(run(made, feeds)["y"], wanted, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(ran(from_model(model), feeds).fetch("y"), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("ir", "inputs"), [(3, ["x"]), (4, ["x", "w"])])
+def test_initializers_that_are_inputs(ir: int, inputs: list[str]) -> None:
+    """Before IR version 4 they had to be; since then it lets the caller replace them."""
+    model = model_of(
+        "y = Add (x, w)", "float[1] x, float[1] w", initializers="float[1] w = {1}", opset=8, ir=ir
+    )
+    assert [value.name for value in normalize_model(model).graph.input] == inputs
 
 
 def test_newer_opsets_stay() -> None:

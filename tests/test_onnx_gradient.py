@@ -100,7 +100,8 @@ UNARY = {
     "Transpose": "Transpose (x)",
     "Transpose perm": "Transpose <perm = [1, 2, 0]> (x)",
     "Flatten": "Flatten <axis = 2> (x)",
-    "Softmax": "Softmax <axis = 1> (x)",
+    "Softmax": "Softmax (x)",
+    "Softmax axis": "Softmax <axis = 1> (x)",
     "Cast": "Cast <to = 11> (x)",
     "CastLike": "CastLike (x, x)",
     "SoftsignInverse": "softsign.SoftsignInverse (t)",
@@ -154,6 +155,13 @@ few = settings(max_examples=4)
 def test_makers_of_one_input(expression: str, known: str, shape: tuple[int, int, int], seed: int) -> None:
     x = away_from_zero(np.random.default_rng(seed), shape)
     assert_gradients(loss_model(loss_of(expression), declared("x", x, known)), {"x": x}, ["x"])
+
+
+def test_truth_values_pass_no_gradient() -> None:
+    """A mask made of comparisons, which have no gradient makers."""
+    body = "z = Sub (x, x) g = Greater (x, z) m = Cast <to = 11> (g) y = Mul (x, m) L = ReduceSum <keepdims = 0> (y)"
+    model = gradients(loss_model(body, "double[3] x"), "L", "x")
+    assert run(model, {"x": np.array([-1.0, 0.5, 2.0])})["x_grad"].tolist() == [0, 1, 1]
 
 
 def test_squeeze() -> None:

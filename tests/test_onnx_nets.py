@@ -42,7 +42,7 @@ BINARY = ("Add", "Sub", "Sum", "SoftsignGradient")
 
 @st.composite
 def nets(draw: st.DrawFn, dtype: str = "float64", *, overwrite: bool = True) -> Net:
-    """Draw a net of the input X and the constants C and W: branches, operators in place, blobs overwritten."""
+    """Draw a net of the input X, the constants C and W: branches, operators in place, blobs overwritten."""
     made = Net("drawn", {"C": np.linspace(-2, 2, 6, dtype=dtype).reshape(SHAPE), "W": WEIGHT.astype(dtype)})
     made.types = {"X": TensorType(np.dtype(dtype), SHAPE)}
     blobs = ["X", "C"]
