@@ -118,10 +118,12 @@ UNARY = {
     "ReduceSum": "ReduceSum <keepdims = 0> (x)",
     "ReduceSum keepdims": "ReduceSum <keepdims = 1> (x)",
     "ReduceSum axes": "ReduceSum <keepdims = 0> (x, axes)",
+    "ReduceSum default": "ReduceSum (x, axes)",
     "ReduceSum axes keepdims": "ReduceSum <keepdims = 1> (x, axes)",
     "ReduceSum of nothing": "ReduceSum <noop_with_empty_axes = 1> (x)",
     "ReduceMean": "ReduceMean <keepdims = 0> (x)",
     "ReduceMean axes": "ReduceMean <keepdims = 0> (x, axes)",
+    "ReduceMean default": "ReduceMean (x, axes)",
     "ReduceMean axes keepdims": "ReduceMean <keepdims = 1> (x, axes)",
     "Reshape": "Reshape (x, last)",
     "Unsqueeze": "Unsqueeze (x, axes)",
@@ -212,6 +214,15 @@ def test_matmul(left: tuple[int, ...], right: tuple[int, ...], known: str) -> No
     a, b = rng.standard_normal(left), rng.standard_normal(right)
     inputs = f"{declared('a', a, known)}, {declared('b', b, known)}"
     assert_gradients(loss_model(loss_of("MatMul (a, b)"), inputs), {"a": a, "b": b}, ["a", "b"])
+
+
+def test_matmul_of_what_a_node_computes() -> None:
+    """The gradient needs the ranks, which shape inference tells."""
+    rng = np.random.default_rng(0)
+    feeds = {"a": rng.standard_normal((2, 3)), "b": rng.standard_normal((3, 4))}
+    inputs = ", ".join(declared(name, value) for name, value in feeds.items())
+    body = f"c = Tanh (a) {loss_of('MatMul (c, b)')}"
+    assert_gradients(loss_model(body, inputs), feeds, ["a", "b"])
 
 
 @pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -396,6 +407,13 @@ def test_the_rest_of_the_model_is_as_it_was() -> None:
     assert list(made.graph.input) == list(model.graph.input)
     assert list(made.graph.initializer) == list(model.graph.initializer)
     assert list(made.graph.node[: len(model.graph.node)]) == list(model.graph.node)
+
+
+def test_names_of_the_model_are_not_used_again() -> None:
+    """The names that gradients would get, had the model not tensors of these names."""
+    body = "y = Tanh (x) y_Mul = Neg (y) L_grad = Mul (y_Mul, y) L = ReduceSum <keepdims = 0> (L_grad)"
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    assert_gradients(loss_model(body, "double[2,3] x"), {"x": x}, ["x"])
 
 
 def test_only_what_is_asked_for_is_computed() -> None:

@@ -278,6 +278,13 @@ def test_an_initializer_that_may_be_fed() -> None:
     assert ran(net, {"x": x, "w": np.array([5], np.float32)}).fetch("y").tolist() == [5, 5]
 
 
+def test_an_input_without_elements() -> None:
+    net = Net("one")
+    net.add("Softsign", "X", "Y")
+    x = np.ones((0, 3), np.float32)
+    assert_same_bits(run(to_model(net, {"X": x}), {"X": x})["Y"], x)
+
+
 def net_of(*operators: tuple[str, str | list[str], str]) -> Net:
     net = Net("mine")
     for op_type, inputs, output in operators:
