@@ -30,7 +30,8 @@ def sharpness(network: torch.nn.Module, x: torch.Tensor, labels: torch.Tensor) -
     def product(vector: np.ndarray) -> np.ndarray:
         direction = torch.from_numpy(vector.astype(np.float32).ravel())
         rows = torch.autograd.grad(flat @ direction, parameters, retain_graph=True)
-        return parameters_to_vector(rows).numpy()
+        result: np.ndarray = parameters_to_vector(rows).numpy()
+        return result
 
     hessian = LinearOperator((len(flat), len(flat)), product, dtype=np.float32)
     start = np.random.default_rng(0).standard_normal(len(flat)).astype(np.float32)

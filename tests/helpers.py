@@ -1,12 +1,15 @@
 """The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from math import factorial
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -84,7 +87,7 @@ def is_nan(a: Array) -> Array:
 
 
 def assert_same_bits(actual: Array, expected: Array) -> None:
-    """Equal to the last bit, signs of zero included; which nan it is, sign and payload, is left open as IEEE 754 does."""
+    """Equal to the last bit, signs of zero included; IEEE 754 leaves open which nan it is."""
     assert actual.dtype.newbyteorder("=") == expected.dtype.newbyteorder("=")
     assert actual.shape == expected.shape
     differ = (bits(actual) != bits(expected)).any(axis=1) & ~(is_nan(actual) & is_nan(expected)).ravel()
@@ -133,6 +136,43 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
         env=os.environ | environment,
         check=False,
     )
+
+
+@contextmanager
+def started(
+    *command: str | Path, largest_file: int = 1 << 28, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """A process with the default signals, in a session of its own, of which nothing is left at the end.
+
+    A suite that nohup, a background job or some CI runs ignores SIGINT, and its children would inherit that.
+    """
+
+    limits = ("env", "--default-signal=INT,TERM", "prlimit", f"--fsize={largest_file}")
+    with subprocess.Popen([*limits, *command], text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def in_session(leader: int) -> list[int]:
+    """The processes of a session that still run; zombies do not."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait for what will happen sooner or later, later on a busy machine."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
 
 
 def exact(name: str, x: Fraction, other: Fraction | int = 1) -> Fraction:

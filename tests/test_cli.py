@@ -1,5 +1,7 @@
-"""The command `softsign`, run as a user runs it."""
+"""The command `softsign`: by its own process where that matters, otherwise by its function `main`."""
 
+import contextlib
+import io
 import json
 import os
 import pty
@@ -8,16 +10,19 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import onnx
 import pytest
 
 import softsign
-from tests.helpers import UNARY, assert_same_bits, run_python
+from softsign import cli
+from tests.helpers import UNARY, assert_same_bits, run_python, started, wait_until
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "softsign")
 
@@ -40,6 +45,7 @@ print(json.dumps(report), file=sys.stderr)
 
 
 def run(folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, as a user does."""
     return subprocess.run(
         [*before, COMMAND, *arguments],
         cwd=folder,
@@ -51,10 +57,28 @@ def run(folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> subproce
     )
 
 
+def call(folder: Path, *arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, which saves the time that a new one takes to import everything."""
+    output, errors = io.StringIO(), io.StringIO()
+    on_terminate = signal.getsignal(signal.SIGTERM)
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+        mock.patch.dict(os.environ, ENVIRONMENT | {"COLUMNS": str(columns)}, clear=True),
+        mock.patch.object(sys, "argv", ["softsign", *arguments]),
+        pytest.raises(SystemExit) as end,
+    ):
+        cli.main()
+    signal.signal(signal.SIGTERM, on_terminate)
+    assert isinstance(end.value.code, int)
+    return subprocess.CompletedProcess(arguments, end.value.code, output.getvalue(), errors.getvalue())
+
+
 def refused(folder: Path, *arguments: str, before: tuple[str, ...] = ()) -> str:
     """Return the one line with which the command refuses, having seen that it changed no file."""
     was = contents(folder)
-    result = run(folder, *arguments, before=before)
+    result = run(folder, *arguments, before=before) if before else call(folder, *arguments)
     assert result.returncode == 2, result
     assert result.stdout == ""
     assert re.fullmatch(r"softsign: .+\n", result.stderr), result.stderr
@@ -74,11 +98,11 @@ def measured(folder: Path, *arguments: str) -> tuple[str, dict[str, float]]:
     return result.stdout, usage
 
 
-def sparse(path: Path, size: int) -> None:
-    """Make a file of that many bytes of float32 zeros that takes no space on the disk."""
+def sparse(path: Path, size: int, promised: int = 0) -> None:
+    """Make a file of that many bytes of float32 zeros, whatever its header promises, without disk space."""
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(
-            file, {"shape": (size // 4,), "fortran_order": False, "descr": "<f4"}
+            file, {"shape": ((promised or size) // 4,), "fortran_order": False, "descr": "<f4"}
         )
         file.truncate(file.tell() + size)
 
@@ -98,9 +122,57 @@ def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
     result = run(Path(), *arguments)
     assert result.returncode == 0
     assert result.stderr == ""
-    for command in ("demo", "apply", "plot", "info", "onnx"):
-        assert re.search(rf"\b{command}\b", result.stdout)
-        assert run(Path(), command, "--help").returncode == 0
+    words = " ".join(result.stdout.split())
+    for (*group, name), command in COMMANDS.items():
+        if not group:
+            assert f" {name} {command.help.partition('.')[0]}." in words
+
+
+def tree(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command under one, as Typer made them, with the words that call it."""
+    for name, subcommand in getattr(command, "commands", {}).items():
+        yield (*path, name), subcommand
+        yield from tree(subcommand, *path, name)
+
+
+COMMANDS = dict(tree(cli._command()))
+
+
+def test_commands_are_found() -> None:
+    assert {("demo",), ("study",), ("apply",), ("plot",), ("info",)} < set(COMMANDS)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help(path: tuple[str, ...], columns: int) -> None:
+    """No name is cut, every default is told, no line is too long."""
+    result = call(Path(), *path, "--help", columns=columns)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert max(map(len, result.stdout.splitlines())) <= columns
+    lists = re.split(r"^(?:Arguments|Options):$", result.stdout, maxsplit=1, flags=re.MULTILINE)[1]
+    entries = re.split(r"^  (?=\S)", lists, flags=re.MULTILINE)
+    for parameter in COMMANDS[path].params:
+        for name in (*parameter.opts, *parameter.secondary_opts):
+            shown = name if name.startswith("-") else parameter.metavar
+            (entry,) = (entry for entry in entries if shown in re.split(r"[\s,]+", entry.partition("  ")[0]))
+            words = " ".join(entry.split())
+            assert parameter.required == ("required]" in words)
+            if isinstance(parameter.show_default, str):
+                assert f"[default: ({parameter.show_default})" in words
+            elif parameter.default is not None and not parameter.is_flag:
+                assert "[default: " in words
+
+
+@pytest.mark.parametrize("old", cli._RENAMED)
+def test_a_renamed_command_or_option_is_told(old: str, tmp_path: Path) -> None:
+    new = cli._RENAMED[old]
+    _, *path = old.split()
+    assert refused(tmp_path, *path, "1").endswith(f"{path[-1]} is now {new}\n")
+    if new.startswith("-"):
+        assert refused(tmp_path, *path[:-1], f"{path[-1]}=1") == f"softsign: {path[-1]} is now {new}\n"
+        assert new in [name for parameter in COMMANDS[tuple(path[:-1])].params for name in parameter.opts]
+    else:
+        assert tuple(new.split()[1:]) in COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -111,17 +183,17 @@ def test_help_names_every_subcommand(arguments: tuple[str, ...]) -> None:
         (("apply", "x.npy"), "OUT.npy"),
         (
             ("apply", "x.npy", "y.npy", "--function", "gradient"),
-            "'gradient' is not one of antiderivative, deriv",
+            "'gradient' is not one of softsign, deriv",
         ),
         (("apply", "x.npy", "y.npy", "--scale", "two"), "'--scale': Input should be a valid number"),
         (("apply", "x.npy", "y.npy", "--scale", "nan"), "nan is not a finite number"),
         (("plot", "-o", "x.gif"), "'x.gif' does not end in .png, .svg, .pdf"),
-        (("plot", "-o", "no/x.png"), "there is no directory 'no'"),
+        (("plot", "-o", "no/x.png"), "no: no such directory"),
         (("plot", "--range", "1", "1"), "the range must be two finite numbers, the smaller first, not 1 1"),
         (("plot", "--range", "2", "3", "--functions", "inverse"), "between -1 and 1"),
         (("plot", "--functions", "softsign,"), "'' is not one of"),
         (("demo", "-o", "x.txt"), "does not end in"),
-        (("demo", "--engine", "torch"), "'torch' is not one of numpy, onnxruntime"),
+        (("demo", "--trainer", "torch"), "'torch' is not one of numpy, onnxruntime"),
         (("demo", "--seed", "-1"), "'--seed': Input should be greater than or equal to 0"),
     ],
 )
@@ -129,11 +201,21 @@ def test_wrong_arguments(x: Path, arguments: tuple[str, ...], words: str) -> Non
     assert words in refused(x.parent, *arguments)
 
 
-@pytest.mark.parametrize("module", ["typer", "rich", "matplotlib"])
-def test_says_what_to_install(tmp_path: Path, module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "command", "extras"),
+    [
+        ("typer", "plot", "cli"),
+        ("rich", "plot", "cli"),
+        ("matplotlib", "plot", "cli"),
+        ("sklearn", "demo", "cli"),
+        ("torch", "study", "cli,study"),
+        ("plotly", "study", "cli,study"),
+    ],
+)
+def test_says_what_to_install(tmp_path: Path, module: str, command: str, extras: str) -> None:
     code = f"import sys; sys.modules[{module!r}] = None; from softsign.cli import main; main()"
     result = subprocess.run(
-        [sys.executable, "-c", code, "plot"],
+        [sys.executable, "-c", code, command],
         cwd=tmp_path,
         env=ENVIRONMENT,
         capture_output=True,
@@ -142,13 +224,13 @@ def test_says_what_to_install(tmp_path: Path, module: str) -> None:
     )
     assert result.returncode == 2
     assert result.stderr == (
-        f'softsign: {module} is not installed; this installs it: pip install "softsign[cli]"\n'
+        f'softsign: {module} is not installed; this installs it: pip install "softsign[{extras}]"\n'
     )
 
 
 @pytest.mark.parametrize("name", UNARY)
 def test_apply(x: Path, name: str) -> None:
-    result = run(x.parent, "apply", "x.npy", "y.npy", "--function", name, "--scale", "-0.25")
+    result = call(x.parent, "apply", "x.npy", "y.npy", "--function", name, "--scale", "-0.25")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"y.npy: {name}, 1,001 x float32, ")
     assert result.stderr == ""
@@ -166,8 +248,31 @@ def test_apply_replaces_only_with_force(x: Path) -> None:
     y = x.with_name("y.npy")
     y.write_bytes(b"old")
     assert refused(x.parent, "apply", "x.npy", "y.npy") == "softsign: y.npy exists; --force replaces it\n"
-    assert run(x.parent, "apply", "x.npy", "y.npy", "--force").returncode == 0
+    assert call(x.parent, "apply", "x.npy", "y.npy", "--force").returncode == 0
     assert_same_bits(np.load(y), softsign.softsign(np.load(x)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("plot",), "softsign.png"),
+        (("plot", "-o", "mine.svg"), "mine.svg"),
+        (("demo",), "softsign-demo.png"),
+        (("demo",), "softsign-demo.onnx"),
+        (("demo", "-o", "mine.pdf"), "mine.onnx"),
+    ],
+)
+def test_pictures_and_networks_are_replaced_only_with_force(
+    tmp_path: Path, arguments: tuple[str, ...], name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"old")
+    assert refused(tmp_path, *arguments) == f"softsign: {name} exists; --force replaces it\n"
+
+
+def test_plot_replaces_with_force(tmp_path: Path) -> None:
+    (tmp_path / "x.svg").write_bytes(b"old")
+    assert call(tmp_path, "plot", "-o", "x.svg", "--force").returncode == 0
+    assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(
@@ -224,48 +329,55 @@ def test_standard_output_on_a_full_disk() -> None:
 @pytest.mark.parametrize(
     ("number", "code", "line"), [(signal.SIGINT, 130, "softsign: interrupted\n"), (signal.SIGTERM, 143, "")]
 )
-def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, number: int, code: int, line: str) -> None:
-    sparse(tmp_path / "x.npy", 1 << 36)
-    before = (tmp_path / "x.npy").stat()
-    with subprocess.Popen(
-        [COMMAND, "apply", "x.npy", "y.npy"], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while not any(part.stat().st_size > 1 << 22 for part in tmp_path.glob(".*.part")):
-            assert process.poll() is None
-            time.sleep(0.01)
+def test_a_signal_in_the_middle_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, code: int, line: str
+) -> None:
+    sparse(tmp_path / "start.npy", 1 << 22, promised=1 << 36)
+    arguments = (COMMAND, "apply", "/dev/stdin", "y.npy")
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stderr"), subprocess.PIPE)
+    with started(*arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
+        assert process.stdin is not None
+        start = (tmp_path / "start.npy").read_bytes()
+        assert os.write(process.stdin.fileno(), start) == len(start)
+        wait_until(lambda: any(part.stat().st_size > 1 << 21 for part in tmp_path.glob(".*.part")))
         process.send_signal(number)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
     assert stderr == line
-    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
-    assert (tmp_path / "x.npy").stat().st_mtime_ns == before.st_mtime_ns
+    assert [path.name for path in tmp_path.iterdir()] == ["start.npy"]
 
 
 def test_memory_does_not_grow_with_the_file(x: Path) -> None:
     _, small = measured(x.parent, "apply", "x.npy", "y.npy")
-    sparse(x, 1 << 30)
+    sparse(x, 1 << 28)
     _, large = measured(x.parent, "apply", "x.npy", "y.npy", "--force")
-    assert x.with_name("y.npy").stat().st_size > 1 << 30
+    assert x.with_name("y.npy").stat().st_size > 1 << 28
     x.with_name("y.npy").unlink()
     assert large["kilobytes"] - small["kilobytes"] < 10_000
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_plot(tmp_path: Path, suffix: str, magic: bytes) -> None:
-    result = run(tmp_path, "plot", "-o", f"picture.{suffix}", "--range", "-2", "2")
+    result = call(tmp_path, "plot", "-o", f"picture.{suffix}", "--range", "-2", "2")
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"picture.{suffix}\n"
     assert (tmp_path / f"picture.{suffix}").read_bytes().startswith(magic)
 
 
 def test_plot_draws_every_function(tmp_path: Path) -> None:
-    assert run(tmp_path, "plot", "--functions", ",".join(UNARY)).stdout == "softsign.png\n"
+    assert call(tmp_path, "plot", "--functions", ",".join(UNARY)).stdout == "softsign.png\n"
 
 
 def test_info() -> None:
-    lines = run(Path(), "info").stdout
-    for words in (softsign.__version__, softsign.cpu_features()["kernels"], np.__version__, "MiB", "typer"):
-        assert words in lines
+    shown = " ".join(call(Path(), "info", columns=200).stdout.split())
+    for words in (softsign.__version__, softsign.cpu_features()["kernels"], np.__version__, "MiB"):
+        assert words in shown
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    for extra, requirements in project["optional-dependencies"].items():
+        (line,) = re.findall(rf"extra {extra} │ (.*?) │", shown)
+        for requirement in requirements:
+            name, bracket, _ = re.split(r"(\[|[<>=])", requirement, maxsplit=1)
+            assert (f"extra {requirement[len(name) + 1 : -1]}" if bracket == "[" else name) in line
 
 
 def test_info_imports_nothing_it_lists() -> None:
@@ -309,24 +421,19 @@ def terminal() -> Iterator[tuple[int, int]]:
 def test_progress_shows_on_a_terminal_alone(x: Path, terminal: tuple[int, int]) -> None:
     sparse(x, 100_000_000)
     ours, theirs = terminal
-    process = subprocess.Popen(
-        [COMMAND, "apply", "x.npy", "y.npy"],
-        cwd=x.parent,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    )
-    os.close(theirs)
     shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:  # Linux's end of file on a terminal
-        pass
-    stdout, _ = process.communicate()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": theirs}
+    with started(COMMAND, "apply", "x.npy", "y.npy", cwd=x.parent, env=ENVIRONMENT, **pipes) as process:
+        os.close(theirs)
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        except OSError:  # Linux's end of file on a terminal
+            pass
+        stdout, _ = process.communicate()
     x.with_name("y.npy").unlink()
     assert process.returncode == 0
-    assert b"\x1b" not in stdout
+    assert "\x1b" not in stdout
     text = re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", shown.decode())
     assert "100%" in text
     assert "100.0/100.0 MB" in text

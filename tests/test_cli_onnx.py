@@ -1,7 +1,6 @@
-"""`softsign onnx run`, `gradients`, `fix`, and `softsign demo --engine onnxruntime`, as a user runs them."""
+"""`softsign onnx run`, `gradients`, `fix`, and `softsign demo --trainer onnxruntime`, as a user runs them."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,9 @@ import pytest
 from onnx import parser
 
 import softsign
-from softsign.cli import main
 from softsign.onnx import to_model
 from softsign.operator import Net
-from tests.test_cli import contents, run
-from tests.test_cli import refused as refused_in_process
+from tests.test_cli import call, refused, run
 
 EXPORTED = """<ir_version: 8, opset_import: ["" : 18]> exported (float[n] x) => (float[n] "out/y")
     <float one = {1}> { a = Abs (x) t = Add (a, one) "out/y" = Div (x, t) }"""
@@ -36,28 +33,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "cut.onnx").write_bytes((tmp_path / "net.onnx").read_bytes()[:-9])
     (tmp_path / "file").touch()
     return tmp_path
-
-
-@pytest.fixture
-def refused(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Run the command in the folder and return the one line with which it refuses, having changed no file."""
-
-    def refused(*arguments: str) -> str:
-        was = contents(folder)
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr("sys.argv", ["softsign", *arguments])
-        monkeypatch.setattr("signal.signal", lambda *_: None)
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capfd.readouterr()
-        assert (caught.value.code, out) == (2, "")
-        assert re.fullmatch(r"softsign: .+\n", err), err
-        assert contents(folder) == was
-        return err
-
-    return refused
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "softsign"])
@@ -127,8 +102,8 @@ RUN = ("onnx", "run", "net.onnx", "-o", "out")
         (("onnx", "run", "net.onnx", "-i", "x=x.npy", "-o", "file"), "file: "),
     ],
 )
-def test_refusals(folder: Path, refused: Callable[..., str], arguments: tuple[str, ...], words: str) -> None:
-    assert words in refused(*arguments)
+def test_refusals(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in refused(folder, *arguments)
     assert not (folder / "out").exists()
 
 
@@ -139,45 +114,43 @@ def test_refusals(folder: Path, refused: Callable[..., str], arguments: tuple[st
         ("onnx", "fix", "exported.onnx", "-o", "made.onnx"),
     ],
 )
-def test_models_are_replaced_only_with_force(
-    folder: Path, refused: Callable[..., str], arguments: tuple[str, ...]
-) -> None:
+def test_models_are_replaced_only_with_force(folder: Path, arguments: tuple[str, ...]) -> None:
     made = folder / "made.onnx"
     made.write_text("mine")
-    assert "made.onnx exists; --force replaces it" in refused(*arguments)
+    assert "made.onnx exists; --force replaces it" in refused(folder, *arguments)
     assert made.read_text() == "mine"
     assert run(folder, *arguments, "--force").returncode == 0
     onnx.checker.check_model(onnx.load(made))
 
 
 @pytest.mark.parametrize("name", ["run", "gradients", "fix"])
-def test_names_of_old_tell_the_new_ones(refused: Callable[..., str], name: str) -> None:
-    assert refused(name, "net.onnx") == f"softsign: softsign {name} is now softsign onnx {name}\n"
+def test_names_of_old_tell_the_new_ones(folder: Path, name: str) -> None:
+    assert refused(folder, name, "net.onnx") == f"softsign: softsign {name} is now softsign onnx {name}\n"
 
 
-def test_the_group_alone_shows_its_help(folder: Path, refused: Callable[..., str]) -> None:
-    result = run(folder, "onnx")
+def test_the_group_alone_shows_its_help(folder: Path) -> None:
+    result = call(folder, "onnx")
     assert (result.returncode, result.stderr) == (0, "")
     for name in ("run", "gradients", "fix"):
         assert f" {name} " in result.stdout
-    assert "No such command 'fux'" in refused("onnx", "fux")
+    assert "No such command 'fux'" in refused(folder, "onnx", "fux")
 
 
-def test_outputs_are_replaced_only_with_force(folder: Path, refused: Callable[..., str]) -> None:
+def test_outputs_are_replaced_only_with_force(folder: Path) -> None:
     assert run(folder, *RUN, "-i", "x=x.npy").returncode == 0
-    assert "out/y.npy exists; --force replaces it" in refused(*RUN, "-i", "x=x.npy")
+    assert "out/y.npy exists; --force replaces it" in refused(folder, *RUN, "-i", "x=x.npy")
     assert run(folder, *RUN, "-i", "x=x.npy", "--force").returncode == 0
 
 
 def test_full_disk_leaves_nothing(folder: Path) -> None:
     np.save(folder / "x.npy", np.zeros((100_000, 2), np.float32))
     limited = ("sh", "-c", 'ulimit -f 300; exec "$@"', "sh")  # no file may grow beyond 150 or 300 KiB
-    assert "File too large" in refused_in_process(folder, *RUN, "-i", "x=x.npy", before=limited)
+    assert "File too large" in refused(folder, *RUN, "-i", "x=x.npy", before=limited)
     assert not (folder / "out").exists()
 
 
 def test_demo_in_onnx_runtime(tmp_path: Path) -> None:
-    result = run(tmp_path, "demo", "--engine", "onnxruntime")
+    result = run(tmp_path, "demo", "--trainer", "onnxruntime")
     assert result.returncode == 0, result.stderr
     accuracy = re.search(r"softsign network, by onnxruntime .* ([\d.]+)%", result.stdout)
     assert accuracy is not None

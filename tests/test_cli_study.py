@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from softsign.learn.study import FILE
+from tests.helpers import in_session, started, wait_until
 from tests.test_cli import COMMAND, ENVIRONMENT, refused, run
-from tests.test_study import alive, read, wait_until
+from tests.test_study import read
 
 SMALL = (
     "--data",
@@ -133,21 +134,14 @@ def test_no_space_for_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_keeps_what_was_done(tmp_path: Path, number: signal.Signals, code: int) -> None:
     arguments = [*ONE[:-2], "--updates", "100000", "-o", "study"]
-    process = subprocess.Popen(
-        [COMMAND, "study", *arguments],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
     study = tmp_path / "study"
-    wait_until(lambda: any(read(file) > 0 for file in study.glob("*.progress")))
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(COMMAND, "study", *arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
+        wait_until(lambda: any(read(file) > 0 for file in study.glob("*.progress")))
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=120)
+        wait_until(lambda: not in_session(process.pid))  # multiprocessing's resource tracker ends last
     assert process.returncode == code
     assert output == ""
     assert errors == ("softsign: interrupted\n" if number == signal.SIGINT else "")
-    assert not alive(process.pid)
     assert {file.suffix for file in study.iterdir()} == {".json", ".checkpoint"}

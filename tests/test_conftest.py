@@ -1,4 +1,4 @@
-"""What tests/conftest.py promises to all tests."""
+"""What conftest.py promises to all tests."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_no_skip(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, variable: str, outcomes: dict[str, int]
 ) -> None:
     monkeypatch.setenv("SOFTSIGN_NO_SKIP", variable)
-    pytester.makeconftest((Path(__file__).with_name("conftest.py")).read_text())
+    pytester.makeconftest((Path(__file__).parents[1] / "conftest.py").read_text())
     pytester.makepyfile(test_one=SKIPPED, test_two="import pytest; pytest.importorskip('no_such_package')")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--continue-on-collection-errors")
     result.assert_outcomes(**outcomes)

@@ -1,4 +1,4 @@
-"""The examples on networks run, and print what their pages say they print; the operator's is in test_operator.py."""
+"""The examples on networks run, and print what their pages say; that of operators: test_operator_family.py."""
 
 import runpy
 import subprocess

@@ -1,6 +1,5 @@
 """Gradient makers and `Net.add_gradients`: values of any order, in place, and what is refused."""
 
-import contextlib
 import copy
 import doctest
 import itertools
@@ -201,6 +200,11 @@ def test_get_softsign_gradient_alone() -> None:
     assert taken == [OperatorDef("SoftsignGradient", ["X", "X_grad_grad"], "X_grad_1")]
 
 
+def test_gradient_maker_wants_no_input_that_is_left_out() -> None:
+    maker = GradientMaker(OperatorDef("Gemm", ["A", ""], "Y"))
+    assert [maker.wants(i) for i in range(4)] == [True, False, False, False]
+
+
 def test_add_gradients_makes_names_of_its_own() -> None:
     net = net_of(("Softsign", "X", "X_grad"), ("Mul", ["X_grad", "Y_grad"], "Y"))
     gradients = net.add_gradients({"Y": "X_grad_1"})
@@ -342,9 +346,8 @@ def test_add_gradients_does_not_trust_the_shape_of_a_constant() -> None:
     net.add("Add", ["A", "B"], "C")
     gradients = net.add_gradients(["C"])
     workspace = workspace_of(B=np.ones(3))
-    with contextlib.suppress(SchemaError):  # refused, or right
-        workspace.run(net)
-        assert workspace.fetch(gradients["B"]).shape == (3,)
+    workspace.run(net)
+    np.testing.assert_array_equal(workspace.fetch(gradients["B"]), [2, 2, 2])
 
 
 # Operators of one's own
@@ -355,7 +358,7 @@ def layers(registry: None) -> None:
     """Register the fully connected layer and the loss by the very code of docs/operator.md."""
     namespace: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL):
-        if "class Get" in block:
+        if "register_cpu_operator(" in block:
             examples = doctest.DocTestParser().get_doctest(block, namespace, DOC.name, None, None)
             doctest.DocTestRunner().run(examples, clear_globs=False)
             namespace = examples.globs
@@ -363,7 +366,7 @@ def layers(registry: None) -> None:
 
 
 def layered(rng: np.random.Generator, *widths: int) -> tuple[Net, list[str]]:
-    """Build a net of fully connected layers, softsign in place between them, and a loss; and its parameters."""
+    """Build a net of fully connected layers, softsign in place between them, and a loss; and its weights."""
     net, blob, count = Net("digits"), "X", len(widths) - 1
     for i in range(count):
         parameters = [f"W{i}", f"b{i}"]
@@ -412,7 +415,7 @@ def test_add_gradients_trains_a_net_to_read_digits() -> None:
     workspace.feed("X", x[test])
     workspace.feed("T", np.eye(10)[label[test]])
     workspace.run(net)
-    assert (workspace.fetch("H1").argmax(axis=1) == label[test]).mean() >= 0.95
+    assert (workspace.fetch("H1").argmax(axis=1) == label[test]).mean() >= 0.9  # six seeds: 0.94 to 0.97
 
 
 # What is refused

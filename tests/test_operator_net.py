@@ -70,6 +70,34 @@ def test_infer_types_tells_what_comes_out(name: str, dtype: np.dtype[Any]) -> No
         assert net.infer_types(known)["out"] == TensorType(out.dtype, out.shape)
 
 
+Shape = tuple[int | str, ...] | None
+
+
+@pytest.mark.parametrize(
+    ("x", "dy", "dx"),
+    [
+        (("batch", 3), ("batch", 3), ("batch", 3)),
+        (("batch", 3), (5, 3), ("batch", 3)),
+        (None, (5, 3), (5, 3)),
+        ((5, 3), None, (5, 3)),
+        (None, None, None),
+    ],
+)
+def test_infer_types_with_sizes_that_are_not_known(x: Shape, dy: Shape, dx: Shape) -> None:
+    net, dtype = net_of(("SoftsignGradient", ["X", "dY"], "dX")), np.dtype(np.float32)
+    known = {"X": TensorType(dtype, x), "dY": TensorType(dtype, dy)}
+    assert net.infer_types(known)["dX"] == TensorType(dtype, dx)
+
+
+@pytest.mark.parametrize(
+    ("x", "dy"), [((5, 3), (5, 4)), (("batch", 3), (5, 4)), ((3,), (3, 1)), (("batch",), ("batch", 3))]
+)
+def test_infer_types_refuses_shapes_that_cannot_be_the_same(x: Shape, dy: Shape) -> None:
+    net, dtype = net_of(("SoftsignGradient", ["X", "dY"], "dX")), np.dtype(np.float32)
+    with pytest.raises(SchemaError, match="must have the same dtype and shape"):
+        net.infer_types({"X": TensorType(dtype, x), "dY": TensorType(dtype, dy)})
+
+
 # Nets that cannot run
 
 

@@ -79,6 +79,7 @@ def test_run_with_other_shapes_and_dtypes() -> None:
     for x in (
         np.ones(3),
         np.ones((2, 2)),
+        np.ones((2, 2), np.float32),
         np.full((1, 1), 4, np.float32),
         np.ones((2, 2)),
         np.zeros(0),
@@ -134,21 +135,29 @@ def test_feed_of_any_layout(layout: Callable[[Array], Any]) -> None:
 
 @pytest.mark.usefixtures("registry")
 def test_run_with_optional_inputs_and_outputs() -> None:
-    def scale(x: Array, factor: Array | None, y: Array | None, negative: Array | None) -> tuple[Array, Array]:
-        scaled = x if factor is None else x * factor
+    def scale(
+        x: Array, factor: Array | None, shift: Array | None, y: Array | None, negative: Array | None
+    ) -> tuple[Array, Array]:
+        scaled = (x if factor is None else x * factor) + (0 if shift is None else shift)
         return scaled, -scaled
 
-    register_cpu_operator("Scale", scale, OperatorSchema(num_inputs=(1, 2), num_outputs=(1, 2)))
+    register_cpu_operator(
+        "Scale",
+        scale,
+        OperatorSchema(num_inputs=(1, 3), num_outputs=(1, 2), infer=lambda x, *others: [x, x]),
+    )
     for inputs, outputs, expected in [
         (["X"], ["Y"], {"Y": 2}),
         (["X", "F"], ["Y"], {"Y": 6}),
         (["X", "F"], ["Y", "N"], {"Y": 6, "N": -6}),
+        (["X", "F", "F"], ["Y", "N"], {"Y": 9, "N": -9}),
         (["X", ""], ["Y", "N"], {"Y": 2, "N": -2}),
-        (["X", ""], ["Y", ""], {"Y": 2}),
+        (["X", "", "F"], ["Y", ""], {"Y": 5}),
     ]:
         workspace = workspace_of(X=[2.0], F=[3.0])
-        workspace.run(net_of(("Scale", inputs, outputs)))
-        assert {name: workspace.fetch(name) for name in workspace} == {"X": 2, "F": 3} | expected
+        for _ in range(2):  # into new memory, and into that of the first result
+            workspace.run(net_of(("Scale", inputs, outputs)))
+            assert {name: workspace.fetch(name) for name in workspace} == {"X": 2, "F": 3} | expected
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from softsign import reference
 from softsign.learn import shapeset
 from softsign.learn.shapeset import CLASSES, Scenes, Shapes, Stream, draw, generate, paint, scaled
-from tests.helpers import run_python
+from tests.helpers import run_python, started
 from tests.test_import import foreign_imports
 
 N = 20_000
@@ -339,8 +339,8 @@ def test_stream_parameters(arguments: tuple[Any, ...], message: str) -> None:
 
 
 def gone(process: int) -> bool:
-    """Whether a process has ended, or does within 10 s. A zombie has."""
-    for _ in range(200):
+    """Whether a process has ended, or does within a minute. A zombie has."""
+    for _ in range(1200):
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
@@ -423,20 +423,15 @@ with Stream(10, 0, workers=2) as stream:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_the_consumer(how: signal.Signals) -> None:
-    consumer = subprocess.Popen(
-        [sys.executable, "-c", CONSUMER],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert consumer.stdout is not None
-    workers = [int(word) for word in consumer.stdout.readline().split()]
-    assert len(workers) == 2
-    os.killpg(consumer.pid, how)  # as a terminal does
-    _, errors = consumer.communicate(timeout=60)
-    assert consumer.returncode == -how
-    assert all(gone(worker) for worker in workers)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(sys.executable, "-c", CONSUMER, **pipes) as consumer:
+        assert consumer.stdout is not None
+        workers = [int(word) for word in consumer.stdout.readline().split()]
+        assert len(workers) == 2
+        os.killpg(consumer.pid, how)  # as a terminal does
+        _, errors = consumer.communicate(timeout=60)
+        assert consumer.returncode == -how
+        assert all(gone(worker) for worker in workers)
     # One traceback, the consumer's own; the workers say nothing.
     assert errors.count("Traceback") == (how == signal.SIGINT)
     assert errors.strip().endswith("KeyboardInterrupt" if how == signal.SIGINT else "")

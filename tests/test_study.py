@@ -4,9 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 
 from softsign.learn.study import FILE, PRESETS, Study, StudyError, dask_workers, grid, local_workers, preset
 from softsign.learn.training import Result, Run, checkpoint_path, train
+from tests.helpers import in_session, started, wait_until
 from tests.test_training import SMALL, small, without_time
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -141,15 +140,13 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
     study = Study(tmp_path / "a", runs(updates=5000))
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    process = subprocess.Popen([sys.executable, "-W", "ignore", script, study.folder], start_new_session=True)
-    wait_until(lambda: all(read(study.folder / f"{run.name}.progress") > 0 for run in study.runs))
-    process.kill()
-    process.wait()
-    checkpoints = [checkpoint_path(run, study.folder) for run in study.runs]
-    wait_until(
-        lambda: all(path.exists() for path in checkpoints) and not list(study.folder.glob("*.progress"))
-    )
-    wait_until(lambda: not alive(process.pid))
+    with started(sys.executable, "-W", "ignore", script, study.folder) as process:
+        wait_until(lambda: all(read(study.folder / f"{run.name}.progress") > 0 for run in study.runs))
+        process.kill()
+        process.wait()
+        wait_until(lambda: not in_session(process.pid))
+    assert all(checkpoint_path(run, study.folder).exists() for run in study.runs)
+    assert not list(study.folder.glob("*.progress"))
     again = Study(study.folder)
     with local_workers(2) as executor:
         again.run(executor)
@@ -159,25 +156,6 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
 
 def read(path: Path) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
-
-
-def alive(session: int) -> bool:
-    """Whether a process of the session is left that is not a zombie."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, number = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(number) == session and state != "Z":
-            return True
-    return False
-
-
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_an_error_in_a_run_stops_the_others(tmp_path: Path) -> None:
@@ -252,7 +230,7 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     """A disk that fills up while a run ends: the study in the file is whole, and the run is not lost."""
     study = Study(tmp_path, runs(1, updates=4000))
 
-    def full(path: Any) -> Any:
+    def full(path: Any, *, overwrite: bool) -> Any:
         raise OSError(28, "No space left on device", str(path))
 
     def interrupt(under_way: Mapping[str, int]) -> None:
@@ -261,7 +239,7 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
 
     with pytest.raises(InterruptError), local_workers(1) as executor:
         study.run(executor, interrupt)
-    monkeypatch.setattr("softsign.learn.study.written_beside", full)
+    monkeypatch.setattr("softsign.learn.study.written_whole", full)
     with pytest.raises(OSError, match="No space left"), local_workers(1) as executor:
         study.run(executor)
     assert checkpoint_path(study.runs[0], tmp_path).exists()

@@ -1,42 +1,41 @@
 """Ufuncs on arrays larger than memory: one ``.npy`` file in, one out, block by block.
 
-Both files go through one reused buffer each, with plain reads and writes. Memory maps would save a copy, but they
-turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills the process where a read or write raises.
+Both files go through one reused buffer each, with plain reads and writes. Memory maps would save a copy, but
+they turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills the process where a read or
+write raises.
 """
 
-import contextlib
-import errno
 import math
 import os
-import secrets
-import shutil
 import stat
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 
-__all__ = ["Header", "apply", "read_header", "written_beside"]
+from softsign._files import check_target, written_whole
 
-#: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for each
-#: block would cost more than it brings beside the reading and writing.
+__all__ = ["Header", "apply", "read_header"]
+
+#: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for
+#: each block would cost more than it brings beside the reading and writing.
 BLOCK = 1 << 16
 
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 class Header(NamedTuple):
-    """What a ``.npy`` file says of the array in it.
+    """Shape, memory order and dtype of the array in a ``.npy`` file, as its header states them.
 
     Attributes
     ----------
     shape : tuple of int
+        Length of each axis.
     fortran_order : bool
         Whether the first axis varies fastest in the file.
     dtype : numpy.dtype
-        With the byte order of the file.
+        Type of the elements, with the byte order of the file.
     """
 
     shape: tuple[int, ...]
@@ -60,13 +59,14 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
     Parameters
     ----------
     file : binary file
-        Open for reading, at its start. Pipes are allowed.
+        File to read, at its start. Pipes are allowed.
     name : path-like
-        What to call the file in messages.
+        Name of the file in error messages.
 
     Returns
     -------
     Header
+        Shape, memory order and dtype of the array.
 
     Raises
     ------
@@ -108,30 +108,31 @@ def apply(
 ) -> Header:
     """Write ``function(scale * x)`` for the array x in one ``.npy`` file to another, of any size.
 
-    Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the dtype are the ones
-    that ``function(scale * numpy.load(source))`` gives: integers promote, and the result has native byte order. The
-    result is written to a hidden file beside `target` that takes its name when complete; after an error or an
-    interrupt nothing is left of it.
+    Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the
+    dtype are the ones that ``function(scale * numpy.load(source))`` gives: integers promote, and the result
+    has native byte order. The result is written to a hidden file beside `target` that takes its name when
+    complete; after an error or an interrupt nothing is left of it.
 
     Parameters
     ----------
     function : numpy.ufunc
-        With one input and one output.
+        Function with one input and one output.
     source : path-like
         The ``.npy`` file to read. A pipe such as ``/dev/stdin`` is allowed.
     target : path-like
         The ``.npy`` file to write. Symbolic links are followed.
     scale : float, optional
-        Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no scaling.
+        Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no
+        scaling.
     overwrite : bool
-        Whether to replace an existing `target`, of which the permissions are kept.
+        Whether to replace `target` if it exists. Its permissions are kept.
     progress : callable, optional
         Called after each block as ``progress(done, total)``, in bytes of input.
 
     Returns
     -------
     Header
-        Of the file written.
+        Shape, memory order and dtype of the array written.
 
     Raises
     ------
@@ -142,8 +143,8 @@ def apply(
     FileExistsError
         When `target` exists and `overwrite` is false.
     OSError
-        When reading or writing fails, or `target` is something else than a regular file; ``filename`` tells which
-        file.
+        When reading or writing fails, or `target` is something else than a regular file; ``filename`` tells
+        which file.
 
     Examples
     --------
@@ -155,8 +156,9 @@ def apply(
     ...     print(header.dtype, numpy.load(f"{folder}/y.npy"))
     float64 [-0.5   0.    0.75]
     """
-    target = Path(target)
-    _check_target(source, target, overwrite)
+    if os.path.exists(target) and os.path.samefile(source, target):
+        raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
+    check_target(target, overwrite=overwrite)
     with open(source, "rb") as file:
         header = read_header(file, source)
         scaled, result = _dtypes(function, header.dtype, scale, source)
@@ -165,7 +167,7 @@ def apply(
         x = np.empty(block, header.dtype)
         scaled_x = x if scale is None else np.empty(block, scaled)
         y = np.empty(block, result)
-        with written_beside(target) as out:
+        with written_whole(target, overwrite=overwrite) as out:
             npy.write_array_header_1_0(
                 out, {"shape": made.shape, "fortran_order": made.fortran_order, "descr": made.dtype.str}
             )
@@ -181,56 +183,6 @@ def apply(
                 if progress is not None:
                     progress((start + n) * x.itemsize, header.nbytes)
     return made
-
-
-@contextlib.contextmanager
-def written_beside(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a hidden file beside `target` for writing that replaces it when the block ends without an exception.
-
-    After an exception, an interrupt included, the hidden file is removed and `target` is as it was.
-
-    Parameters
-    ----------
-    target : path-like
-        Symbolic links are followed. A file that is replaced hands on its permissions.
-
-    Yields
-    ------
-    binary file
-
-    Raises
-    ------
-    OSError
-        When `target` exists and is not a regular file, its directory does not exist, or the file cannot be written or
-        renamed; ``filename`` tells which.
-    """
-    place = Path(os.path.realpath(target))
-    if place.exists() and not place.is_file():
-        raise OSError(errno.EINVAL, "not a regular file, and no other is replaced", str(target))
-    if not place.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such directory", str(place.parent))
-    # A short name of its own: a suffix to the target's name could be too long for the file system.
-    part = place.parent / f".softsign-{secrets.token_hex(8)}.part"
-    try:
-        with open(part, "xb") as file:
-            if place.exists():
-                shutil.copymode(place, part)
-            yield file
-        os.replace(part, place)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(part)):
-            error.filename = str(target)  # a failed write() does not know its file
-        raise
-
-
-def _check_target(source: str | os.PathLike[str], target: Path, overwrite: bool) -> None:
-    if not target.exists():
-        return
-    if os.path.samefile(source, target):
-        raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
-    if target.is_file() and not overwrite:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
 def _dtypes(

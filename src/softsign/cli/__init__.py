@@ -9,18 +9,23 @@ from softsign import __version__
 
 __all__ = ["main"]
 
-#: Commands of old, and what they are called now.
-_RENAMED = {name: f"onnx {name}" for name in ("run", "gradients", "fix")}
+#: Extras that bring a package, by its import name, if the extra "cli" does not.
+_EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "scale"]}
 
-#: Extras that a package comes with, if it does not come with the command.
-_EXTRAS = {"torch": ["torch"], "distributed": ["torch", "scale"]}
+#: Commands and options of earlier versions, and what they are called now.
+_RENAMED = {
+    "softsign demo --engine": "--trainer",
+    "softsign run": "softsign onnx run",
+    "softsign gradients": "softsign onnx gradients",
+    "softsign fix": "softsign onnx fix",
+}
 
 
 def main() -> NoReturn:
     """Run the command and exit.
 
-    The exit code is 0, or 2 after an error, 130 after an interrupt and 143 after a request to terminate, each with one
-    line on standard error. An exception that reaches the caller is a defect of this package.
+    The exit code is 0, or 2 after an error, 130 after an interrupt and 143 after a request to terminate, each
+    with one line on standard error. An exception that reaches the caller is a defect of this package.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -39,11 +44,23 @@ def main() -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[0] in _RENAMED:
-        return _complain(f"softsign {arguments[0]} is now softsign {_RENAMED[arguments[0]]}")
     import typer
 
-    from softsign.cli import apply, demo, info, onnx, plot, study
+    try:
+        code: Any = _command()(arguments, prog_name="softsign", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return _complain(_renamed(arguments) or error.format_message())
+    except OSError as error:
+        return _complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    return code or 0
+
+
+def _command() -> Any:
+    """Return the command with all its subcommands, as Typer makes it."""
+    import typer
+
+    from softsign.cli import _help, apply, demo, info, onnx, plot, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -60,7 +77,10 @@ def _run(arguments: list[str]) -> int:
         New here? Run: softsign demo
         """
 
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, callback=root)
+    # Without rich's markup, in which what stands in brackets vanishes, and its tables, which cut long names.
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, callback=root
+    )
     commands = (
         demo.demo,
         study.study,
@@ -71,14 +91,18 @@ def _run(arguments: list[str]) -> int:
     for command in commands:
         app.command()(command)
     app.add_typer(onnx.app)
-    try:
-        code: Any = app(arguments, prog_name="softsign", standalone_mode=False)
-        sys.stdout.flush()
-    except typer.TyperException as error:
-        return _complain(error.format_message())
-    except OSError as error:
-        return _complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
-    return code or 0
+    group = typer.main.get_command(app)
+    _help.fit(group)
+    return group
+
+
+def _renamed(arguments: list[str]) -> str:
+    """Return the line that names what an argument is called now, if it was renamed."""
+    command = f"softsign {arguments[0]}"
+    for name in (command, *(f"{command} {argument.partition('=')[0]}" for argument in arguments[1:])):
+        if name in _RENAMED:
+            return f"{name.rpartition(' ')[2] if ' -' in name else name} is now {_RENAMED[name]}"
+    return ""
 
 
 def _complain(message: str) -> int:

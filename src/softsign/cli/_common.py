@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
 import softsign
-from softsign import stream
+from softsign._files import check_target, written_whole
+from softsign.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +27,7 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def unary_ufuncs() -> dict[str, np.ufunc]:
     """Return the ufuncs of one argument by name."""
-    functions = ((name, getattr(softsign, name)) for name in softsign.__all__)
-    return {name: value for name, value in functions if isinstance(value, np.ufunc) and value.nin == 1}
+    return {name: getattr(softsign, name) for name, facts in FUNCTIONS.items() if len(facts.arguments) == 1}
 
 
 def function_name(name: str) -> str:
@@ -38,26 +38,32 @@ def function_name(name: str) -> str:
 
 
 def picture_path(path: Path) -> Path:
-    """Return `path` if a picture can be written there, so that nothing is computed for one that cannot."""
+    """Return `path` if its suffix is that of a picture, and refuse it otherwise."""
     if path.suffix.lower() not in _PICTURES:
         raise typer.BadParameter(f"{str(path)!r} does not end in {', '.join(_PICTURES)}.")
-    if not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no directory {str(path.parent)!r}.")
     return path
 
 
-def save(figure: Figure, path: Path) -> None:
+def check_output(*paths: Path, force: bool) -> None:
+    """Refuse, before anything is computed, files that cannot be written or that only --force replaces."""
+    for path in paths:
+        try:
+            check_target(path, overwrite=force)
+        except FileExistsError as error:
+            raise typer.TyperException(f"{path} exists; --force replaces it") from error
+
+
+def save(figure: Figure, path: Path, *, force: bool) -> None:
     """Write a figure in the format of the suffix, whole or not at all."""
-    with stream.written_beside(path) as file:
+    with written_whole(path, overwrite=force) as file:
         figure.savefig(file, format=path.suffix.lower().removeprefix("."))
 
 
 def save_model(model: ModelProto, path: Path, *, force: bool) -> None:
     """Write an ONNX model, whole or not at all."""
-    if path.exists() and not force:
-        raise ValueError(f"{path} exists; --force replaces it")
+    check_output(path, force=force)
     data = model.SerializeToString()
-    with stream.written_beside(path) as file:
+    with written_whole(path, overwrite=force) as file:
         file.write(data)
 
 

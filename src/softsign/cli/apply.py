@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from softsign import stream
-from softsign.cli._common import function_name, progress_bar, unary_ufuncs
+from softsign.cli._common import function_name, progress_bar, refusals, unary_ufuncs
 
 
 def _finite(scale: float | None) -> float | None:
@@ -36,14 +36,19 @@ def apply(
     ] = "softsign",
     scale: Annotated[
         float | None,
-        typer.Option(metavar="S", callback=_finite, help="Compute NAME(S * x); integers become float64."),
+        typer.Option(
+            metavar="S",
+            callback=_finite,
+            show_default="no scaling",
+            help="Factor on the input: compute NAME(S * x); integers become float64.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT.npy if it exists.")] = False,
 ) -> None:
     """Apply a function to a NumPy array file of any size.
 
-    The file is worked on in small blocks, so it may be larger than memory. Integers become floating-point numbers as
-    in NumPy; the result is in native byte order. OUT.npy appears when it is complete, never in part.
+    The file is worked on in small blocks, so it may be larger than memory. Integers become floating-point
+    numbers as in NumPy; the result is in native byte order. OUT.npy appears whole or not at all.
     """
     start = perf_counter()
     invalid: set[str] = set()
@@ -56,6 +61,7 @@ def apply(
     )
     try:
         with (
+            refusals(),
             progress_bar(*columns) as bar,
             np.errstate(all="ignore", invalid="call", call=lambda kind, flag: invalid.add(kind)),
         ):
@@ -70,8 +76,6 @@ def apply(
             )
     except FileExistsError as error:
         raise typer.TyperException(f"{target} exists; --force replaces it") from error
-    except (TypeError, ValueError) as error:
-        raise typer.TyperException(str(error)) from error
     seconds = perf_counter() - start
     speed = f"{header.nbytes / 1e6:,.1f} MB in {seconds:.1f} s, {header.nbytes / 1e6 / seconds:,.0f} MB/s"
     typer.echo(f"{typer.format_filename(target)}: {function}, {header.size:,} x {header.dtype}, {speed}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +16,11 @@ from rich.table import Table
 
 import softsign
 from softsign import accuracy
-from softsign.cli._common import Array, picture_path, progress_bar, save, save_model
+from softsign.cli._common import Array, check_output, picture_path, progress_bar, save, save_model
+from softsign.functions import bound
 
 if TYPE_CHECKING:
-    from softsign.learn.digits import Network
+    from softsign.learn.digits import Digits, Epoch, Network
 
 _CHECKED = [
     (name, dtype) for name in ("softsign", "derivative", "inverse") for dtype in ("float32", "float64")
@@ -28,7 +29,7 @@ _CHECKED_INPUTS = 1 << 17
 _TIMED = [(1 << 16, 101), (1 << 24, 7)]  # elements, rounds
 
 
-def _engine(name: str) -> str:
+def _trainer(name: str) -> str:
     if name not in ("numpy", "onnxruntime"):
         raise typer.BadParameter(f"{name!r} is not one of numpy, onnxruntime.")
     return name
@@ -37,95 +38,115 @@ def _engine(name: str) -> str:
 def demo(
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", callback=picture_path, help="Picture to write: .png, .svg or .pdf."),
+        typer.Option(
+            "--output",
+            "-o",
+            callback=picture_path,
+            help="Picture to write: .png, .svg or .pdf. The network goes beside it, with the suffix .onnx.",
+        ),
     ] = Path("softsign-demo.png"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the network's start and of the checked numbers.")] = 0,
-    engine: Annotated[
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the initial weights and of the checked sample.")
+    ] = 0,
+    trainer: Annotated[
         str,
         typer.Option(
-            metavar="NAME", callback=_engine, help="What trains: numpy, or onnxruntime from a gradient graph."
+            metavar="NAME", callback=_trainer, help="Who trains: numpy, or onnxruntime from a gradient graph."
         ),
     ] = "numpy",
+    force: Annotated[bool, typer.Option("--force", help="Replace the two files if they exist.")] = False,
 ) -> None:
-    """Train a network on handwritten digits, check the results, measure the speed.
+    """Train on handwritten digits, check the results, measure the speed.
 
-    A network of softsign units learns to read the 1,797 scans of handwritten digits that scikit-learn ships, forward
-    and backward through this package and NumPy alone, or inside ONNX Runtime. It is written to an ONNX model beside the
-    picture, which ONNX Runtime reads again to make the same predictions. Then the functions are compared with exact arithmetic and timed
-    on this machine, and a picture shows the learning curve and the functions.
+    A network of softsign units learns to read the 1,797 scans of handwritten digits that scikit-learn ships,
+    forward and backward through this package and NumPy alone, or inside ONNX Runtime. It is written to an
+    ONNX model beside the picture, which ONNX Runtime reads again to make the same predictions. Then the
+    functions are compared with exact arithmetic and timed on this machine, and a picture shows the learning
+    curve and the functions.
     """
-    from softsign.learn import digits, digits_onnx, plots
+    from softsign.learn import digits, plots
 
+    model = output.with_suffix(".onnx")
+    check_output(output, model, force=force)
     columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
     with progress_bar(*columns) as bar:
+        data = digits.load()
         training = bar.add_task("training on handwritten digits", total=digits.EPOCHS)
         start = perf_counter()
-        data = digits.load()
-        rng = np.random.default_rng(seed)
-        network = digits.new_network(data, rng)
-        learner = (
-            digits_onnx.OnnxLearner(network) if engine == "onnxruntime" else digits.NumpyLearner(network)
-        )
-        epochs = digits.train(data, learner, rng)
+        network, epochs = _training(data, seed, trainer)
         history = list(bar.track(epochs, total=digits.EPOCHS, task_id=training))
         seconds = perf_counter() - start
-        generator = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         cases = bar.track(_CHECKED, description="checking against exact arithmetic")
-        checks = [_check(name, dtype, generator) for name, dtype in cases]
+        checks = [_check(name, dtype, rng) for name, dtype in cases]
         times = [_time(size, rounds) for size, rounds in bar.track(_TIMED, description="timing beside NumPy")]
     scans = len(data.test_label)
-    save(plots.demo_figure(history, scans), output)
-    exported = output.with_suffix(".onnx")
-    agree = _export(network, exported, data.test_x.reshape(scans, -1))
+    save(plots.demo_figure(history, scans), output, force=force)
+    agree = _export(network, model, data.test_x.reshape(scans, -1), force=force)
 
     right = round(history[-1].test_accuracy * scans)
+    trained = (
+        f"softsign network, by {trainer}",
+        f"{right / scans:.1%}",
+        f"{right} right, trained in {seconds:.1f} s",
+    )
+    exported = ("exported, in ONNX Runtime", f"{agree / scans:.1%}", f"{agree} predictions agree")
+    sections = [
+        [("handwritten digits", "accuracy", f"{scans} test scans"), trained, exported],
+        [(f"in {_CHECKED_INPUTS:,} inputs each", "wrong", "worst error (bound) in ulp"), *checks],
+    ]
+    for (size, _), rows in zip(_TIMED, times, strict=True):
+        sections.append([(f"{size:,} float32, one thread", "time", "beside np.copyto"), *rows])
+    _print(sections)
+    typer.echo(f"picture: {typer.format_filename(output)}")
+    typer.echo(f"network: {typer.format_filename(model)}")
+
+
+def _training(data: Digits, seed: int, trainer: str) -> tuple[Network, Iterator[Epoch]]:
+    """Return a new network and the epochs of its training, which are still to be run."""
+    from softsign.learn import digits, digits_onnx
+
+    rng = np.random.default_rng(seed)
+    network = digits.new_network(data, rng)
+    learner = digits_onnx.OnnxLearner(network) if trainer == "onnxruntime" else digits.NumpyLearner(network)
+    return network, digits.train(data, learner, rng)
+
+
+def _print(sections: list[list[tuple[str, str, str]]]) -> None:
+    """Print a table; the first row of each section is its heading."""
     kernels = softsign.cpu_features()["kernels"]
     table = Table(title=f"softsign {softsign.__version__}, kernels: {kernels}", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_column()
-    table.add_row("handwritten digits", "accuracy", f"{scans} test scans", style="bold")
-    table.add_row(
-        f"softsign network, by {engine}", f"{right / scans:.1%}", f"{right} right, trained in {seconds:.1f} s"
-    )
-    table.add_row("exported, in ONNX Runtime", f"{agree / scans:.1%}", f"{agree} predictions agree")
-    table.add_section()
-    table.add_row(
-        f"in {_CHECKED_INPUTS:,} inputs each", "wrong", "worst error (allowed) in ulp", style="bold"
-    )
-    for row in checks:
-        table.add_row(*row)
-    for (size, _), rows in zip(_TIMED, times, strict=True):
+    for heading, *rows in sections:
         table.add_section()
-        table.add_row(f"{size:,} float32, one thread", "time", "beside np.copyto", style="bold")
+        table.add_row(*heading, style="bold")
         for row in rows:
             table.add_row(*row)
     Console().print(table)
-    typer.echo(f"picture: {typer.format_filename(output)}")
-    typer.echo(f"network: {typer.format_filename(exported)}")
 
 
-def _export(network: Network, path: Path, x: Array) -> int:
-    """Write a network as an ONNX model and return how many predictions ONNX Runtime makes of it are the network's."""
+def _export(network: Network, path: Path, x: Array, *, force: bool) -> int:
+    """Write a network as an ONNX model and return how many predictions ONNX Runtime repeats from it."""
     from softsign.learn import digits_onnx
     from softsign.onnx import load_model, run
 
-    save_model(digits_onnx.network_model(network), path, force=True)
+    save_model(digits_onnx.network_model(network), path, force=force)
     scores = run(load_model(path), {"x": x})["scores"]
     return int(np.count_nonzero(scores.argmax(axis=1) == network.forward(x)[0][-1].argmax(axis=1)))
 
 
-def _check(name: str, dtype: str, generator: np.random.Generator) -> tuple[str, str, str]:
+def _check(name: str, dtype: str, rng: np.random.Generator) -> tuple[str, str, str]:
     """Return a table row: how many of a sample of results are outside the function's error bound."""
-    (x,) = accuracy.sample(name, dtype, _CHECKED_INPUTS, generator)
+    (x,) = accuracy.sample(name, dtype, _CHECKED_INPUTS, rng)
     with np.errstate(all="ignore"):
         found = accuracy.measure(name, getattr(softsign, name)(x), x)
-    bound = accuracy.CONTRACTS[name][dtype]
-    return f"{name}, {dtype}", str(found.wrong), f"{found.worst:.6f} ({bound})"
+    return f"{name}, {dtype}", str(found.wrong), f"{found.worst:.6f} ({bound(name, dtype)})"
 
 
 def _time(size: int, rounds: int) -> list[tuple[str, str, str]]:
-    """Return table rows: the median times of softsign and of what does the same or less, on one thread.
+    """Return table rows: median times of softsign and of what does the same or less, on one thread.
 
     The calls take turns, so that a change in the machine's speed meets all of them.
     """

@@ -1,6 +1,8 @@
 """``softsign info``: what is installed and in use."""
 
 import platform
+import re
+from collections.abc import Iterable
 from importlib import metadata
 
 from rich.console import Console
@@ -8,25 +10,8 @@ from rich.table import Table
 
 import softsign
 
-# Distribution names. Packages are looked up, never imported: some take seconds.
-_EXTRAS = {
-    "reference": ("mpmath",),
-    "onnx": ("onnx", "onnxruntime"),
-    "torch": ("torch",),
-    "jax": ("jax",),
-    "learn": ("matplotlib", "plotly", "scikit-learn"),
-    "scale": ("distributed",),
-    "cli": ("typer", "rich"),
-}
-_PEERS = (
-    "ml_dtypes",
-    "numexpr",
-    "numba",
-    "triton",
-    "tensorflow",
-    "tensorflow-cpu",
-    "openvino",
-)
+#: Distributions that no extra brings, and that softsign works with or is compared with.
+_PEERS = ("ml_dtypes", "numexpr", "numba", "triton", "tensorflow", "tensorflow-cpu", "openvino")
 
 
 def info() -> None:
@@ -44,18 +29,29 @@ def info() -> None:
     table.add_row("threads", str(softsign.get_num_threads()))
     table.add_row("last-level cache", f"{features['last_level_cache'] / 2**20:g} MiB")
     table.add_section()
-    for extra, names in _EXTRAS.items():
+    for extra, names in _extras().items():
         table.add_row(f"extra {extra}", _versions(names))
     table.add_row("used beside it", _versions(_PEERS))
     Console().print(table)
 
 
-def _versions(names: tuple[str, ...]) -> str:
+def _extras() -> dict[str, list[str]]:
+    """Return the distributions that each extra brings, as the metadata of the package lists them."""
+    brought: dict[str, list[str]] = {}
+    for requirement in metadata.requires("softsign") or []:
+        if found := re.fullmatch(r"([\w.-]+)(?:\[(\w+)\])?.*; extra == ['\"](\w+)['\"]", requirement):
+            name, extra_of_its_own, extra = found.groups()
+            brought.setdefault(extra, []).append(f"extra {extra_of_its_own}" if name == "softsign" else name)
+    return brought
+
+
+def _versions(names: Iterable[str]) -> str:
+    """Look distributions up; importing them would take seconds."""
     found = []
     missing = []
     for name in names:
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            found.append(name if name.startswith("extra ") else f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             missing.append(name)
     parts = [", ".join(found)] if found else []

@@ -11,6 +11,7 @@ import typer
 from numpy.lib import format as npy
 
 from softsign import stream
+from softsign._files import written_whole
 from softsign.cli._common import Array, refusals, save_model
 
 __all__ = ["app"]
@@ -66,7 +67,7 @@ def run(
         try:
             with contextlib.ExitStack() as stack:
                 for name, array in results.items():
-                    _save(stack.enter_context(stream.written_beside(files[name])), array)
+                    _save(stack.enter_context(written_whole(files[name], overwrite=force)), array)
         except BaseException:
             if made:
                 output_dir.rmdir()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from softsign.cli._common import function_name, picture_path, save, unary_ufuncs
+from softsign.cli._common import check_output, function_name, picture_path, refusals, save, unary_ufuncs
 
 
 def _function_names(names: str) -> str:
@@ -19,25 +19,25 @@ def plot(
         Path,
         typer.Option("--output", "-o", callback=picture_path, help="Picture to write: .png, .svg or .pdf."),
     ] = Path("softsign.png"),
-    bounds: Annotated[tuple[float, float], typer.Option("--range", metavar="A B", help="Range of x.")] = (
-        -10.0,
-        10.0,
+    limits: Annotated[tuple[float, float], typer.Option("--range", metavar="A B", help="Range of x.")] = (
+        -10,
+        10,
     ),
     functions: Annotated[
         str,
         typer.Option(
             metavar="NAME,...",
             callback=_function_names,
-            help=f"One panel for each name, of: {', '.join(unary_ufuncs())}.",
+            help=f"Functions to draw, a panel for each, of: {', '.join(unary_ufuncs())}.",
         ),
     ] = "softsign,derivative,second_derivative",
+    force: Annotated[bool, typer.Option("--force", help="Replace the picture if it exists.")] = False,
 ) -> None:
-    """Draw softsign, its derivative and its second derivative."""
+    """Draw softsign, its derivatives and its integrals."""
     from softsign.learn import plots
 
-    try:
-        figure = plots.function_figure(functions.split(","), *bounds)
-    except ValueError as error:
-        raise typer.TyperException(str(error)) from error
-    save(figure, output)
+    check_output(output, force=force)
+    with refusals():
+        figure = plots.function_figure(functions.split(","), *limits)
+    save(figure, output, force=force)
     typer.echo(typer.format_filename(output))

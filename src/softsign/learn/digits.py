@@ -219,7 +219,7 @@ def train(
     """
     # Imported here because it comes with scikit-learn. On matrices this small a second BLAS thread saves nothing, and
     # on a busy machine each product waits for it.
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
         yield from _train(digits, learner, rng, epochs)

@@ -16,10 +16,10 @@ from plotly.colors import sample_colorscale
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from softsign._files import written_whole
 from softsign.learn import shapeset
 from softsign.learn.study import Study
 from softsign.learn.training import INITIALIZATIONS, NUMBERED, Result, Run
-from softsign.stream import written_beside
 
 __all__ = ["PAPER", "Choice", "Table", "choices", "rate_table", "start_table", "table", "write"]
 
@@ -242,7 +242,7 @@ def write(study: Study, path: str | os.PathLike[str]) -> None:
     OSError
         If the file cannot be written.
     """
-    with written_beside(path) as file:
+    with written_whole(path, overwrite=True) as file:
         file.write(_page(study).encode())
 
 

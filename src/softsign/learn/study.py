@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from softsign import __version__
+from softsign._files import written_whole
 from softsign.learn.training import Result, Run, checkpoint_path, train
-from softsign.stream import written_beside
 
 __all__ = ["PRESETS", "Study", "StudyError", "dask_workers", "grid", "local_workers", "preset"]
 
@@ -339,7 +339,7 @@ class Study:
             "runs": [dataclasses.asdict(run) for run in self.runs],
             "results": self.results,
         }
-        with written_beside(self.folder / FILE) as file:
+        with written_whole(self.folder / FILE, overwrite=True) as file:
             file.write(json.dumps(content, separators=(",", ":"), allow_nan=False).encode())
             file.flush()
             os.fsync(file.fileno())

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from softsign._files import written_whole
 from softsign.learn import datasets, shapeset
-from softsign.stream import written_beside
 from softsign.torch import init
 from softsign.torch.nn import Softsign
 
@@ -599,7 +599,7 @@ def _save(
         buffer,
     )
     content = buffer.getbuffer()
-    with written_beside(path) as file:
+    with written_whole(path, overwrite=True) as file:
         file.write(_MAGIC + hashlib.sha256(content).digest())
         file.write(content)
         file.flush()

@@ -17,7 +17,7 @@ class SchemaError(ValueError):
     """An operator, or the way it is used, breaks a rule of its schema. Raised before anything has run."""
 
 
-class TensorType(NamedTuple):
+class TensorType(NamedTuple):  # numpydoc ignore=PR02
     """What is known of a tensor before it exists.
 
     Parameters
@@ -44,7 +44,7 @@ Infer: TypeAlias = Callable[..., Sequence[TensorType]]
 
 
 @dataclass(frozen=True)
-class OperatorDef:
+class OperatorDef:  # numpydoc ignore=PR02
     """One use of an operator: its type and the blobs that it reads and writes.
 
     Making one checks nothing; `create_operator` and `softsign.operator.Net.add` check it against the schema.
@@ -91,7 +91,7 @@ class OperatorDef:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OperatorSchema:
+class OperatorSchema:  # numpydoc ignore=PR02
     """What an operator promises and demands.
 
     Parameters

@@ -102,7 +102,7 @@ class SoftsignGradientFunctor:
         return result
 
 
-class GetSoftsignGradient(GradientMaker):
+class GetSoftsignGradient(GradientMaker):  # numpydoc ignore=PR02
     """Gradient maker of Softsign.
 
     It asks for SoftsignGradient, which needs the input; where that has been overwritten, by Softsign in place

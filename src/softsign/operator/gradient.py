@@ -338,7 +338,7 @@ class GradientMaker:
         return self.scope.type_of(name)
 
 
-class NoGradient(GradientMaker):
+class NoGradient(GradientMaker):  # numpydoc ignore=PR02
     """Gradient maker of operators that are constant almost everywhere: no gradient passes.
 
     Parameters

@@ -1,11 +1,14 @@
+"""What holds for all tests: those in tests/, and the examples in docstrings and pages."""
+
 import os
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from typing import TypeVar
 
-# One thread for what computes the small matrices of these tests, set before anything imports NumPy, and inherited by
-# processes that tests start. Two threads of OpenBLAS on two cores wait for each other as soon as another process
-# is busy: 3,000 products of 64 x 128 by 128 x 128 numbers took 30.9 s of time and 17.2 s of CPU, with one thread 3.1 s
-# and 1.5 s. PyTorch takes MKL_NUM_THREADS or OMP_NUM_THREADS for its own threads.
+# One thread for what computes the small matrices of these tests, set before anything imports NumPy, and
+# inherited by processes that tests start. Two threads of OpenBLAS on two cores wait for each other as soon as
+# another process is busy: 3,000 products of 64 x 128 by 128 x 128 numbers took 30.9 s of time and 17.2 s of
+# CPU, with one thread 3.1 s and 1.5 s. PyTorch takes MKL_NUM_THREADS or OMP_NUM_THREADS for its own threads.
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = "1"
 # Softsign's own threads, which would take OMP_NUM_THREADS, are under test: two on every machine.
@@ -24,23 +27,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in ("slow", "thread_unsafe"):  # NumPy's test_umath, which test_ufuncs.py imports, uses them
+    for marker in ("slow", "thread_unsafe"):  # those of NumPy's test_umath, which test_ufuncs.py imports
         config.addinivalue_line("markers", f"{marker}: set by NumPy's own tests")
 
 
-@pytest.fixture
-def registry() -> Iterator[None]:
-    """Unregister the operators that a test registers."""
-    from softsign.operator import operators, unregister_operator
-
-    before = set(operators())
-    yield
-    for name in set(operators()) - before:
-        unregister_operator(name)
-
-
 def skip_is_failure(report: Report) -> Report:
-    """With SOFTSIGN_NO_SKIP set, as in .ci/run, a test that lacks something fails instead of being skipped."""
+    """Let a test that lacks something fail instead of being skipped if SOFTSIGN_NO_SKIP is set, as in CI."""
     if os.environ.get("SOFTSIGN_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
@@ -56,3 +48,22 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return skip_is_failure((yield))
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Unregister the operators that a test registers."""
+    from softsign.operator import operators, unregister_operator
+
+    registered = set(operators())
+    yield
+    for name in set(operators()) - registered:
+        unregister_operator(name)
+
+
+@pytest.fixture(autouse=True)
+def operators_of_one_page(request: pytest.FixtureRequest) -> None:
+    """Unregister the operators that the examples of a page register: the next page may do so, too."""
+    if isinstance(request.node, pytest.DoctestItem):
+        import_module("softsign.onnx")  # registers operators of its own
+        request.getfixturevalue("registry")
