@@ -1,4 +1,4 @@
-"""`softsign run`, `gradients`, `fix` and `demo --trainer onnxruntime`, run as a user runs them."""
+"""`softsign onnx run`, `gradients`, `fix`, and `softsign demo --trainer onnxruntime`, as a user runs them."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from onnx import parser
 import softsign
 from softsign.onnx import to_model
 from softsign.operator import Net
-from tests.test_cli import refused, run
+from tests.test_cli import call, refused, run
 
 EXPORTED = """<ir_version: 8, opset_import: ["" : 18]> exported (float[n] x) => (float[n] "out/y")
     <float one = {1}> { a = Abs (x) t = Add (a, one) "out/y" = Div (x, t) }"""
@@ -19,7 +19,7 @@ EXPORTED = """<ir_version: 8, opset_import: ["" : 18]> exported (float[n] x) => 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model with a loss, its inputs, a model that an exporter has split up, and files that are no models."""
+    """A model with a loss, its inputs, a model that an exporter has split up, files that are no models."""
     net = Net("net", constants={"w": np.ones((2, 1), np.float32)})
     net.add("MatMul", ["x", "w"], "z", name="product")
     net.add("Softsign", "z", "y")
@@ -38,11 +38,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("engine", ["onnxruntime", "softsign"])
 def test_gradients_and_run(folder: Path, engine: str) -> None:
     result = run(
-        folder, "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "--wrt", "x", "-o", "g.onnx"
+        folder, "onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "--wrt", "x", "-o", "g.onnx"
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "g.onnx: y, loss, w_grad, x_grad\n"
-    result = run(folder, "run", "g.onnx", "--input", "x=x.npy", "--output-dir", "out", "--engine", engine)
+    result = run(
+        folder, "onnx", "run", "g.onnx", "--input", "x=x.npy", "--output-dir", "out", "--engine", engine
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert "out/x_grad.npy: x_grad, float32, shape (2, 2)\n" in result.stdout
     slopes = softsign.derivative(np.array([[3.0], [-1.0]]))
@@ -53,17 +55,17 @@ def test_gradients_and_run(folder: Path, engine: str) -> None:
 
 
 def test_fix(folder: Path) -> None:
-    result = run(folder, "fix", "exported.onnx", "-o", "fixed.onnx")
-    assert result.stdout == "fixed.onnx: 1 Softsign nodes, 1 of them restored\n"
+    result = run(folder, "onnx", "fix", "exported.onnx", "-o", "fixed.onnx")
+    assert result.stdout == "fixed.onnx: 1 Softsign nodes, 1 of them put back\n"
     assert [node.op_type for node in onnx.load(folder / "fixed.onnx").graph.node] == ["Softsign"]
-    assert run(folder, "fix", "exported.onnx", "-o", "exact.onnx", "--accurate").returncode == 0
-    result = run(folder, "run", "exact.onnx", "-i", "x=v.npy", "-o", "out")
+    assert run(folder, "onnx", "fix", "exported.onnx", "-o", "exact.onnx", "--accurate").returncode == 0
+    result = run(folder, "onnx", "run", "exact.onnx", "-i", "x=v.npy", "-o", "out")
     assert result.stdout == "out/out_y.npy: out/y, float32, shape (2,)\n"
     np.testing.assert_array_equal(np.load(folder / "out" / "out_y.npy"), np.array([0.5, -0.75], np.float32))
 
 
-GRADIENTS = ("gradients", "net.onnx", "-o", "g.onnx")
-RUN = ("run", "net.onnx", "-o", "out")
+GRADIENTS = ("onnx", "gradients", "net.onnx", "-o", "g.onnx")
+RUN = ("onnx", "run", "net.onnx", "-o", "out")
 
 
 @pytest.mark.parametrize(
@@ -77,16 +79,16 @@ RUN = ("run", "net.onnx", "-o", "out")
         ((*GRADIENTS, "--loss", "loss", "--wrt", "v"), "wrt: 'v' is neither an input nor an initializer"),
         ((*GRADIENTS, "--loss", "loss"), "Missing option '--wrt'"),
         (
-            ("gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "net.onnx"),
+            ("onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "net.onnx"),
             "net.onnx exists; --force replaces it",
         ),
         (
-            ("gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "no/g.onnx"),
+            ("onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "no/g.onnx"),
             "no: no such directory",
         ),
-        (("fix", "text.onnx", "-o", "f.onnx"), "text.onnx is not an ONNX model"),
-        (("fix", "cut.onnx", "-o", "f.onnx"), "cut.onnx is not an ONNX model, or is truncated"),
-        (("fix", "none.onnx", "-o", "f.onnx"), "none.onnx: No such file or directory"),
+        (("onnx", "fix", "text.onnx", "-o", "f.onnx"), "text.onnx is not an ONNX model"),
+        (("onnx", "fix", "cut.onnx", "-o", "f.onnx"), "cut.onnx is not an ONNX model, or is truncated"),
+        (("onnx", "fix", "none.onnx", "-o", "f.onnx"), "none.onnx: No such file or directory"),
         (RUN, "input 'x' of the model is missing"),
         ((*RUN, "-i", "x"), "'x' is not of the form NAME=FILE.npy"),
         ((*RUN, "-i", "x=x.npy", "-i", "x=x.npy"), "'x' is given twice"),
@@ -96,13 +98,42 @@ RUN = ("run", "net.onnx", "-o", "out")
         ((*RUN, "-i", "x=none.npy"), "none.npy: No such file or directory"),
         ((*RUN, "-i", "x=text.onnx"), "text.onnx is not a NumPy .npy file"),
         ((*RUN, "-i", "x=x.npy", "--engine", "torch"), "'torch' is not one of onnxruntime, softsign"),
-        (("run", "net.onnx", "-i", "x=x.npy", "-o", "no/out"), "no/out: No such file or directory"),
-        (("run", "net.onnx", "-i", "x=x.npy", "-o", "file"), "file: "),
+        (("onnx", "run", "net.onnx", "-i", "x=x.npy", "-o", "no/out"), "no/out: No such file or directory"),
+        (("onnx", "run", "net.onnx", "-i", "x=x.npy", "-o", "file"), "file: "),
     ],
 )
 def test_refusals(folder: Path, arguments: tuple[str, ...], words: str) -> None:
     assert words in refused(folder, *arguments)
     assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "made.onnx"),
+        ("onnx", "fix", "exported.onnx", "-o", "made.onnx"),
+    ],
+)
+def test_models_are_replaced_only_with_force(folder: Path, arguments: tuple[str, ...]) -> None:
+    made = folder / "made.onnx"
+    made.write_text("mine")
+    assert "made.onnx exists; --force replaces it" in refused(folder, *arguments)
+    assert made.read_text() == "mine"
+    assert run(folder, *arguments, "--force").returncode == 0
+    onnx.checker.check_model(onnx.load(made))
+
+
+@pytest.mark.parametrize("name", ["run", "gradients", "fix"])
+def test_names_of_old_tell_the_new_ones(folder: Path, name: str) -> None:
+    assert refused(folder, name, "net.onnx") == f"softsign: softsign {name} is now softsign onnx {name}\n"
+
+
+def test_the_group_alone_shows_its_help(folder: Path) -> None:
+    result = call(folder, "onnx")
+    assert (result.returncode, result.stderr) == (0, "")
+    for name in ("run", "gradients", "fix"):
+        assert f" {name} " in result.stdout
+    assert "No such command 'fux'" in refused(folder, "onnx", "fux")
 
 
 def test_outputs_are_replaced_only_with_force(folder: Path) -> None:

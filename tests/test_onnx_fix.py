@@ -11,16 +11,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from onnx import ModelProto, parser
+from onnx import ModelProto
 
 from softsign.onnx import ModelError, count_softsign, fix_softsign, run
+from tests.helpers import Array
+from tests.onnx_helpers import model_of
 
-Array = NDArray[Any]
 X = np.array([[-3.0, -0.5, 0.0], [0.25, 1.0, 1e6]])
 
 
-def model_of(
+def split(
     body: str,
     *,
     initializers: str = "float one = {1}",
@@ -31,16 +31,22 @@ def model_of(
     inputs: str = "",
     more: str = "",
 ) -> ModelProto:
-    outputs = outputs or f"{dtype}[2,3] y"
-    text = f"""<ir_version: {ir}, opset_import: ["" : {opset}{', "mine" : 1' if more else ""}]>
-        test ({dtype}[2,3] x{inputs}) => ({outputs}) <{initializers}> {{ {body} }} {more}"""
-    model = parser.parse_model(text)
+    """Return a good model of x and y, in which an exporter may have split Softsign up."""
+    model = model_of(
+        body,
+        f"{dtype}[2,3] x{inputs}",
+        outputs or f"{dtype}[2,3] y",
+        opset=f'"" : {opset}, "mine" : 1' if more else opset,
+        initializers=initializers,
+        more=more,
+        ir=ir,
+    )
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def fixed(model: ModelProto, **options: bool) -> ModelProto:
-    """Return the mended model, having seen that it is a good one that gives the same as before."""
+    """Return the fixed model, having seen that it is a good one that gives the same as before."""
     before = model.SerializeToString()
     made = fix_softsign(model, **options)
     assert model.SerializeToString() == before
@@ -64,6 +70,7 @@ def types(model: ModelProto) -> list[str]:
     return [node.op_type for node in model.graph.node]
 
 
+OF_P = "a = Abs (x) t = Add (a, p) y = Div (x, t)"
 FORMS = {
     "1 + |x|": "a = Abs (x) t = Add (one, a) y = Div (x, t)",
     "|x| + 1": "a = Abs (x) t = Add (a, one) y = Div (x, t)",
@@ -72,16 +79,18 @@ FORMS = {
     "Constant": "o = Constant <value = float {1}> () a = Abs (x) t = Add (a, o) y = Div (x, t)",
     "value_float": "o = Constant <value_float = 1.0> () a = Abs (x) t = Add (a, o) y = Div (x, t)",
     "value_floats": "o = Constant <value_floats = [1.0]> () a = Abs (x) t = Add (a, o) y = Div (x, t)",
-    "CastLike": "o = Constant <value_int = 1> () p = CastLike (o, x) a = Abs (x) t = Add (a, p) y = Div (x, t)",
-    "Cast": "o = Constant <value = double {1}> () p = Cast <to = 1> (o) a = Abs (x) t = Add (a, p) y = Div (x, t)",
-    "value_ints": "o = Constant <value_ints = [1]> () p = Cast <to = 1> (o) a = Abs (x) t = Add (a, p) y = Div (x, t)",
-    "Identity": "i = Identity (x) a = Abs (i) b = Identity (a) o = Identity (one) t = Add (b, o) y = Div (x, t)",
+    "CastLike": f"o = Constant <value_int = 1> () p = CastLike (o, x) {OF_P}",
+    "Cast": f"o = Constant <value = double {{1}}> () p = Cast <to = 1> (o) {OF_P}",
+    "value_ints": f"o = Constant <value_ints = [1]> () p = Cast <to = 1> (o) {OF_P}",
+    "Identity": (
+        "i = Identity (x) a = Abs (i) b = Identity (a) p = Identity (one) t = Add (b, p) y = Div (x, t)"
+    ),
 }
 
 
 @pytest.mark.parametrize("body", FORMS.values(), ids=FORMS)
 def test_forms(body: str) -> None:
-    model = model_of(body)
+    model = split(body)
     made = fixed(model)
     assert types(made) == ["Softsign"]
     assert not made.graph.initializer or "one" not in body
@@ -90,7 +99,7 @@ def test_forms(body: str) -> None:
 
 @pytest.mark.parametrize("ones", ["float[1] one = {1}", "float[1,1] one = {1}", "float[3] one = {1, 1, 1}"])
 def test_ones_that_leave_the_shape_alone(ones: str) -> None:
-    model = model_of(FORMS["|x| + 1"], initializers=ones)
+    model = split(FORMS["|x| + 1"], initializers=ones)
     same(model, fixed(model), x=X.astype(np.float32))
     assert types(fixed(model)) == ["Softsign"]
 
@@ -110,29 +119,29 @@ MISSES = {
 
 @pytest.mark.parametrize(("body", "initializers"), MISSES.values(), ids=MISSES)
 def test_near_misses_are_left_alone(body: str, initializers: str) -> None:
-    model = model_of(body, initializers=initializers)
+    model = split(body, initializers=initializers)
     assert fixed(model) == model
 
 
 def test_a_one_that_changes_the_rank_is_left_alone() -> None:
-    model = model_of(FORMS["|x| + 1"], initializers="float[1,1,1] one = {1}", outputs="float[1,2,3] y")
+    model = split(FORMS["|x| + 1"], initializers="float[1,1,1] one = {1}", outputs="float[1,2,3] y")
     assert fixed(model) == model
 
 
 def test_a_one_of_a_size_that_may_differ_is_left_alone() -> None:
-    model = model_of(FORMS["|x| + 1"], initializers="float[3] one = {1,1,1}")
+    model = split(FORMS["|x| + 1"], initializers="float[3] one = {1,1,1}")
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "n"
     assert fixed(model) == model
 
 
 def test_a_one_that_the_user_may_feed_is_left_alone() -> None:
-    model = model_of(FORMS["|x| + 1"], inputs=", float one")
+    model = split(FORMS["|x| + 1"], inputs=", float one")
     assert fixed(model) == model
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_integers_are_left_alone(dtype: str) -> None:
-    model = model_of(FORMS["|x| + 1"], initializers=f"{dtype} one = {{1}}", dtype=dtype)
+    model = split(FORMS["|x| + 1"], initializers=f"{dtype} one = {{1}}", dtype=dtype)
     assert fixed(model) == model
 
 
@@ -142,9 +151,7 @@ def test_dtypes_and_opsets(dtype: str, opset: int) -> None:
     if dtype == "bfloat16" and opset < 13:
         return  # Abs does not take it
     bits = {"float16": 15360, "bfloat16": 16256}.get(dtype, 1)  # as which the text form gives these
-    model = model_of(
-        FORMS["|x| + 1"], initializers=f"{dtype} one = {{{bits}}}", dtype=dtype, opset=opset, ir=8
-    )
+    model = split(FORMS["|x| + 1"], initializers=f"{dtype} one = {{{bits}}}", dtype=dtype, opset=opset, ir=8)
     made = fixed(model)
     if dtype == "bfloat16" and opset < 22:
         assert made == model  # ONNX's Softsign does not take it
@@ -161,7 +168,7 @@ def test_dtypes_and_opsets(dtype: str, opset: int) -> None:
 
 
 def test_values_that_something_else_uses_are_kept() -> None:
-    model = model_of(
+    model = split(
         "a = Abs (x) t = Add (a, one) y = Div (x, t) z = Mul (a, one)",
         outputs="float[2,3] y, float[2,3] t, float[2,3] z",
     )
@@ -171,7 +178,7 @@ def test_values_that_something_else_uses_are_kept() -> None:
 
 
 def test_what_was_unused_before_stays() -> None:
-    model = model_of(
+    model = split(
         "u = Exp (x) a = Abs (x) t = Add (a, one) y = Div (x, t)",
         initializers="float one = {1}, float w = {2}",
     )
@@ -183,7 +190,7 @@ def test_what_was_unused_before_stays() -> None:
 def test_several_share_a_constant_and_names_are_kept() -> None:
     body = """[abs] a = Abs (x) [add] t = Add (a, one) [act1] h = Div (x, t) m = Tanh (h)
         b = Abs (m) u = Add (one, b) [act2] y = Div (m, u)"""
-    model = model_of(body)
+    model = split(body)
     made = fixed(model)
     assert [(node.op_type, node.name) for node in made.graph.node if node.op_type == "Softsign"] == [
         ("Softsign", "act1"),
@@ -202,7 +209,7 @@ BRANCHES = """y = If (c) <
 
 def test_control_flow() -> None:
     body = BRANCHES.replace("OWN", "two = Constant <value = float {1}> ()")
-    model = model_of(body, inputs=", bool c")
+    model = split(body, inputs=", bool c")
     made = fixed(model)
     assert count_softsign(made) == 2
     assert not made.graph.initializer  # only a branch used it
@@ -212,7 +219,7 @@ def test_control_flow() -> None:
 
 def test_names_mean_what_they_mean_inside() -> None:
     """A body's own constant two is not a one, although another one is outside."""
-    model = model_of(BRANCHES.replace("OWN", "two = Constant <value = float {2}> ()"), inputs=", bool c")
+    model = split(BRANCHES.replace("OWN", "two = Constant <value = float {2}> ()"), inputs=", bool c")
     made = fixed(model)
     assert count_softsign(made) == 1
     for c in (True, False):
@@ -223,7 +230,7 @@ def test_loops() -> None:
     body = """n = Constant <value_int = 3> () y = Loop (n, , x) <
         body = step (int64 i, bool go, float[2,3] h) => (bool on, float[2,3] next)
         { on = Identity (go) a = Abs (h) t = Add (a, one) next = Div (h, t) }>"""
-    model = model_of(body)
+    model = split(body)
     made = fixed(model)
     assert count_softsign(made) == 1
     same(model, made, x=X.astype(np.float32))
@@ -232,7 +239,7 @@ def test_loops() -> None:
 def test_functions_of_the_model() -> None:
     more = """<domain: "mine", opset_import: ["" : 18]> Activation (v) => (w)
         { o = Constant <value = float {1}> () a = Abs (v) t = Add (a, o) w = Div (v, t) }"""
-    model = model_of("y = mine.Activation (x)", more=more)
+    model = split("y = mine.Activation (x)", more=more)
     made = fixed(model)
     assert [node.op_type for node in made.functions[0].node] == ["Softsign"]
     assert count_softsign(made) == 1
@@ -244,21 +251,21 @@ def test_functions_of_the_model() -> None:
 def test_a_cast_tells_the_dtype_in_a_function() -> None:
     more = """<domain: "mine", opset_import: ["" : 18]> Activation (v) => (w)
         { n = Constant <value_int = 1> () o = Cast <to = 1> (n) a = Abs (v) t = Add (a, o) w = Div (v, t) }"""
-    model = model_of("y = mine.Activation (x)", more=more)
+    model = split("y = mine.Activation (x)", more=more)
     assert [node.op_type for node in fixed(model).functions[0].node] == ["Softsign"]
 
 
 def test_a_functions_own_opset_tells_what_softsign_takes() -> None:
     more = """<domain: "mine", opset_import: ["" : 21]> Activation (v) => (w)
         { o = Constant <value = bfloat16 {16256}> () a = Abs (v) t = Add (a, o) w = Div (v, t) }"""
-    model = model_of("y = mine.Activation (x)", more=more, dtype="bfloat16", initializers="", opset=22)
+    model = split("y = mine.Activation (x)", more=more, dtype="bfloat16", initializers="", opset=22)
     assert fixed(model) == model
 
 
 def test_functions_of_unknown_type_are_left_alone() -> None:
     more = """<domain: "mine", opset_import: ["" : 18]> Activation (v) => (w)
         { n = Constant <value_int = 1> () o = CastLike (n, v) a = Abs (v) t = Add (a, o) w = Div (v, t) }"""
-    model = model_of("y = mine.Activation (x)", more=more)
+    model = split("y = mine.Activation (x)", more=more)
     assert fixed(model) == model
 
 
@@ -282,7 +289,7 @@ CASTS = {
 
 @pytest.mark.parametrize(("denominator", "count"), CASTS.values(), ids=CASTS)
 def test_casts(denominator: str, count: int) -> None:
-    model = model_of(
+    model = split(
         f"{denominator} y = Div (x, t)", initializers="float one = {1}, double wide = {1}, float near = {1.5}"
     )
     made = fixed(model)
@@ -292,9 +299,7 @@ def test_casts(denominator: str, count: int) -> None:
 
 
 def test_of_a_value_that_is_cast() -> None:
-    model = model_of(
-        "i = Cast <to = 7> (x) h = Cast <to = 1> (i) a = Abs (h) t = Add (a, one) y = Div (h, t)"
-    )
+    model = split("i = Cast <to = 7> (x) h = Cast <to = 1> (i) a = Abs (h) t = Add (a, one) y = Div (h, t)")
     made = fixed(model)
     assert types(made) == ["Cast", "Cast", "Softsign"]
     same(model, made, x=X.astype(np.float32))
@@ -302,14 +307,14 @@ def test_of_a_value_that_is_cast() -> None:
 
 def test_an_input_that_gave_a_dtype_alone_stays() -> None:
     body = "o = CastLike (one, like) a = Abs (x) t = Add (a, o) y = Div (x, t)"
-    model = model_of(body, initializers="int64 one = {1}, float like = {2}", inputs=", float like")
+    model = split(body, initializers="int64 one = {1}, float like = {2}", inputs=", float like")
     made = fixed(model)
     assert types(made) == ["Softsign"]
     assert [tensor.name for tensor in made.graph.initializer] == ["like"]  # of an input, which stays optional
 
 
 def test_names_documentation_and_metadata_stay() -> None:
-    model = model_of("[first] a = Abs (x) t = Add (a, one) [last] y = Div (x, t)")
+    model = split("[first] a = Abs (x) t = Add (a, one) [last] y = Div (x, t)")
     model.graph.node[2].doc_string = "an activation"
     model.graph.node[2].metadata_props.add(key="namespace", value="network/activation")
     model.metadata_props.add(key="author", value="me")
@@ -325,7 +330,7 @@ def test_names_documentation_and_metadata_stay() -> None:
 
 @pytest.mark.parametrize("accurate", [False, True])
 def test_before_ir_version_4_every_initializer_is_an_input(accurate: bool) -> None:
-    model = model_of(FORMS["|x| + 1"], inputs=", float one", opset=8, ir=3)
+    model = split(FORMS["|x| + 1"], inputs=", float one", opset=8, ir=3)
     made = fix_softsign(model, accurate=accurate)
     assert types(made) == ["Softsign"]
     assert [value.name for value in made.graph.input] == ["x"]
@@ -334,24 +339,20 @@ def test_before_ir_version_4_every_initializer_is_an_input(accurate: bool) -> No
 
 
 def test_opset_6_broadcasts_by_attribute() -> None:
-    model = model_of(FORMS["|x| + 1"].replace("(a, one)", "<broadcast = 1> (a, one)"), opset=6)
+    model = split(FORMS["|x| + 1"].replace("(a, one)", "<broadcast = 1> (a, one)"), opset=6)
     model.graph.node[2].attribute.append(onnx.helper.make_attribute("broadcast", 0))
     assert types(fixed(model)) == ["Softsign"]
     assert not fixed(model).graph.node[0].attribute
 
 
 def test_a_scalar_that_gets_a_dimension_is_left_alone() -> None:
-    text = f"""<ir_version: 8, opset_import: ["" : 18]>
-        test (float x) => (float[1] y) <float[1] one = {{1}}> {{ {FORMS["|x| + 1"]} }}"""
-    model = parser.parse_model(text)
+    model = model_of(FORMS["|x| + 1"], "float x", "float[1] y", initializers="float[1] one = {1}")
     assert fixed(model) == model
 
 
 def foreign(body: str, initializers: str) -> ModelProto:
     """Return a model with a value of which nothing is known, since only another engine knows the operator."""
-    text = f"""<ir_version: 8, opset_import: ["" : 18, "other" : 1]>
-        test (float[n] x) => (float[n] y) <{initializers}> {{ h = other.Unknown (x) {body} }}"""
-    return parser.parse_model(text)
+    return model_of(f"h = other.Unknown (x) {body}", opset='"" : 18, "other" : 1', initializers=initializers)
 
 
 def test_the_constant_tells_the_dtype_where_nothing_else_does() -> None:
@@ -371,18 +372,17 @@ def test_softsign_of_unknown_dtype_calls_no_function() -> None:
 
 def test_constants_that_a_functions_caller_gives_are_left_alone() -> None:
     more = """<domain: "mine", opset_import: ["" : 18]> Activation <to, c> (v) => (w) {
-        n = Constant <value_int = 1> () o = Cast <to : int = @to> (n) a = Abs (v) t = Add (a, o) u = Div (v, t)
+        n = Constant <value_int = 1> () o = Cast <to : int = @to> (n)
+        a = Abs (v) t = Add (a, o) u = Div (v, t)
         p = Constant <value_float : float = @c> () b = Abs (u) s = Add (b, p) w = Div (u, s) }"""
-    model = model_of("y = mine.Activation <to = 1, c = 2.0> (x)", more=more)
+    model = split("y = mine.Activation <to = 1, c = 2.0> (x)", more=more)
     assert fixed(model) == model
 
 
 def test_functions_of_others_in_the_domain_softsign() -> None:
     more = """<domain: "softsign", opset_import: ["" : 18]> Mine (v) => (w) {
         o = Constant <value = float {1}> () a = Abs (v) t = Add (a, o) u = Div (v, t) w = Softsign (u) }"""
-    text = f"""<ir_version: 8, opset_import: ["" : 18, "softsign" : 1]>
-        test (float[n] x) => (float[n] y) {{ h = softsign.Mine (x) y = Softsign (h) }} {more}"""
-    model = parser.parse_model(text)
+    model = model_of("h = softsign.Mine (x) y = Softsign (h)", opset='"" : 18, "softsign" : 1', more=more)
     assert fixed(model) == model
     assert count_softsign(model) == 1
     made = fixed(model, accurate=True)
@@ -390,25 +390,27 @@ def test_functions_of_others_in_the_domain_softsign() -> None:
 
 
 def test_a_wrong_model_is_refused() -> None:
-    model = model_of("p = Identity (x) q = Identity (p) a = Abs (q) t = Add (a, one) y = Div (q, t)")
+    model = split("p = Identity (x) q = Identity (p) a = Abs (q) t = Add (a, one) y = Div (q, t)")
     model.graph.node[0].input[0] = "q"
     with pytest.raises(ModelError, match=r"cycle: node '[pq]' \(Identity\), node '[pq]' \(Identity\)"):
         fix_softsign(model)
 
 
 def test_what_a_body_is_fed_hides_a_constant_outside() -> None:
-    body = """n = Constant <value_int = 2> () go = Constant <value = bool {1}> () y, z = Loop (n, go, x, two) <
+    body = """n = Constant <value_int = 2> () go = Constant <value = bool {1}> ()
+        y, z = Loop (n, go, x, two) <
         body = step (int64 i, bool on, float[2,3] h, float one) => (bool more, float[2,3] next, float same)
         { more = Identity (on) same = Identity (one) a = Abs (h) t = Add (a, one) next = Div (h, t) }>"""
-    model = model_of(body, initializers="float one = {1}, float two = {2}", outputs="float[2,3] y, float z")
+    model = split(body, initializers="float one = {1}, float two = {2}", outputs="float[2,3] y, float z")
     assert fixed(model) == model
 
 
 def test_only_what_was_used_is_removed_outside() -> None:
     """The branch's own one goes; the one outside, which nothing used before either, stays."""
     body = """y = If (c) <then_branch = yes () => (float[2,3] p) <float one = {1}> {
-            a = Abs (x) t = Add (a, one) p = Div (x, t) }, else_branch = no () => (float[2,3] q) { q = Exp (x) }>"""
-    made = fixed(model_of(body, inputs=", bool c"))
+            a = Abs (x) t = Add (a, one) p = Div (x, t) },
+        else_branch = no () => (float[2,3] q) { q = Exp (x) }>"""
+    made = fixed(split(body, inputs=", bool c"))
     assert count_softsign(made) == 1
     assert [tensor.name for tensor in made.graph.initializer] == ["one"]
     assert not made.graph.node[0].attribute[0].g.initializer
@@ -422,7 +424,7 @@ def test_scans_and_nested_branches() -> None:
                 then_branch = yes2 () => (float[2,3] p2) { b = Abs (s) u = Add (b, one) p2 = Div (s, u) },
                 else_branch = no2 () => (float[2,3] q2) { q2 = Exp (s) }> },
             else_branch = no () => (float[2,3] q) { q = Add (s, one) }>"""
-    model = model_of(body, inputs=", bool c")
+    model = split(body, inputs=", bool c")
     made = fixed(model)
     assert count_softsign(made) == 2
     assert len(made.graph.initializer) == 1  # the last branch uses it
@@ -533,7 +535,10 @@ PIECES = st.one_of(
         st.booleans(),  # whether the denominator is an output too
     ),
 )
-CONSTANTS = "double one = {1}, double[1] one1 = {1}, double[1,1,1] one3 = {1}, double near = {1.0000001}, double two = {2}"
+CONSTANTS = (
+    "double one = {1}, double[1] one1 = {1}, double[1,1,1] one3 = {1}, "
+    "double near = {1.0000001}, double two = {2}"
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -585,7 +590,7 @@ def test_values_never_change(pieces: list[tuple[Any, ...]], inside: bool) -> Non
         )
         body, inputs, softsigns = f"{results} = If (c) <{', '.join(branches)}>", ", bool c", 2 * softsigns
         declared = [line.replace("] ", "] r_") for line in declared]
-    model = model_of(body, initializers=CONSTANTS, dtype="double", outputs=", ".join(declared), inputs=inputs)
+    model = split(body, initializers=CONSTANTS, dtype="double", outputs=", ".join(declared), inputs=inputs)
     made_model = fixed(model)
     assert count_softsign(made_model) == softsigns
     feeds = {"x": np.array([[-2.5, -0.5, 0.0], [0.25, 1.0, 7.0]])} | ({"c": np.array(True)} if inside else {})

@@ -1,4 +1,4 @@
-"""The family as ONNX functions, on ONNX Runtime as it comes and onnx's reference implementation, against exact values."""
+"""The family as ONNX functions, on ONNX Runtime and onnx's reference implementation, against exact values."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from softsign import accuracy
+from softsign import accuracy, functions
 from softsign.accuracy import Exact, exact, sample, ulp_error
 from softsign.onnx import run
 from softsign.onnx.functions import (
@@ -104,7 +104,7 @@ def call(engine: str, function: str, *arguments: Array, opset: int = 22) -> Arra
 
 @cache
 def arguments_and_truth(function: str, dtype: np.dtype[Any]) -> tuple[tuple[Array, ...], Exact | Array]:
-    """All numbers of 16 bits, and of 32 and 64 bits a sample; special ones, in all pairs for two arguments."""
+    """All numbers of 16 bits, a sample of 32 and 64 bits; special ones, in all pairs for two arguments."""
     type, attributes = operator_of(function)
     rng = np.random.default_rng(5)
     if dtype.itemsize == 2:
@@ -123,12 +123,11 @@ def arguments_and_truth(function: str, dtype: np.dtype[Any]) -> tuple[tuple[Arra
 
 
 def truth(type: str, attributes: dict[str, int], x: Array, dy: Array | None = None) -> Exact | Array:
-    """Exact values; those of the operators that are no ufuncs are sums and quotients of `softsign.accuracy`."""
+    """Exact values; for operators that are no ufuncs, sums and quotients of `softsign.accuracy`."""
     if type == "SoftsignGradient":
         assert dy is not None
-        x = np.where(
-            np.isinf(dy) & np.isfinite(x), 0, x
-        )  # (1 + |x|)^2 would be infinite in float64, inf / inf is nan
+        # (1 + |x|)^2 would be infinite in float64, and inf / inf is nan.
+        x = np.where(np.isinf(dy) & np.isfinite(x), 0, x)
         return exact("gradient", x, dy)
     if type in UFUNCS:
         return exact(UFUNCS[type], x) if dy is None else exact(UFUNCS[type], x, dy)
@@ -183,7 +182,7 @@ def test_softsign_is_odd_and_monotone(engine: str, dtype: np.dtype[Any]) -> None
 
 
 def test_onnx_runtimes_own_softsign_is_not_right_at_infinity() -> None:
-    """The reason for the function; when this fails, ONNX Runtime has been mended."""
+    """The reason for the function; when this fails, ONNX Runtime has been corrected."""
     node = helper.make_node("Softsign", ["x"], ["y"])
     infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in "xy"]
     graph = helper.make_graph([node], "one", infos[:1], infos[1:])
@@ -335,6 +334,23 @@ def test_functions_come_once_and_after_those_they_call() -> None:
 def test_old_opsets_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^opset is 17, but the functions need 18 or newer$"):
         make_functions(["Softsign"], 17)
+
+
+@by_dtype
+@pytest.mark.parametrize("function", UFUNCS)
+def test_bounds_are_those_of_the_table(function: str, dtype: np.dtype[Any]) -> None:
+    assert bound(named(function, dtype)) == functions.bound(UFUNCS[function], dtype.name, "onnx")
+
+
+@by_dtype
+def test_the_table_has_the_largest_bound_of_the_orders(dtype: np.dtype[Any]) -> None:
+    bounds = [bound(named(f"SoftsignNthDerivative_{n}", dtype)) for n in functions.ORDERS]
+    assert max(bounds) == functions.bound("nth_derivative", dtype.name, "onnx")
+
+
+def test_every_function_of_the_table_is_one_here() -> None:
+    of_table = {name for name, facts in functions.FUNCTIONS.items() if "onnx" in facts.bounds}
+    assert of_table == {*UFUNCS.values(), "nth_derivative"}
 
 
 def test_a_sum_has_no_bound() -> None:

@@ -15,6 +15,9 @@ _EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "sc
 #: Commands and options of earlier versions, and what they are called now.
 _RENAMED = {
     "softsign demo --engine": "--trainer",
+    "softsign run": "softsign onnx run",
+    "softsign gradients": "softsign onnx gradients",
+    "softsign fix": "softsign onnx fix",
     "softsign study --rates": "--learning-rates",
     "softsign study --batch": "--batch-size",
     "softsign study --initialisations": "--initializations",
@@ -60,7 +63,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, demo, fix, gradients, info, plot, run, study
+    from softsign.cli import _help, apply, demo, info, onnx, plot, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -86,13 +89,11 @@ def _command() -> Any:
         study.study,
         apply.apply,
         plot.plot,
-        run.run,
-        gradients.gradients,
-        fix.fix,
         info.info,
     )
     for command in commands:
         app.command()(command)
+    app.add_typer(onnx.app)
     group = typer.main.get_command(app)
     _help.fit(group)
     return group

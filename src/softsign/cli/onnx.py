@@ -1,4 +1,4 @@
-"""``softsign run``: an ONNX model computed."""
+"""``softsign onnx``: ONNX models run, differentiated and fixed."""
 
 import contextlib
 import re
@@ -12,9 +12,24 @@ from numpy.lib import format as npy
 
 from softsign import stream
 from softsign._files import written_whole
-from softsign.cli._common import Array, refusals
+from softsign.cli._common import Array, refusals, save_model
+
+__all__ = ["app"]
+
+app = typer.Typer(name="onnx")
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT.onnx", help="Model to write.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace OUT.onnx if it exists.")]
 
 
+@app.callback(invoke_without_command=True)
+def onnx(context: typer.Context) -> None:
+    """Run, differentiate or fix an ONNX model."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
 def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Model to run.")],
     output_dir: Annotated[
@@ -25,17 +40,18 @@ def run(
     ],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="An input of the model; once for each."),
+        typer.Option("--input", "-i", metavar="NAME=FILE.npy", help="Input of the model; once for each."),
     ] = None,
     engine: Annotated[
-        str, typer.Option(metavar="NAME", help="onnxruntime, or softsign: this package's own kernels.")
+        str,
+        typer.Option(metavar="NAME", help="What computes: onnxruntime, or softsign, this package's kernels."),
     ] = "onnxruntime",
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Run an ONNX model on arrays from .npy files.
 
-    Each output of the model becomes a file OUTPUT.npy in the directory; characters of its name that do not suit a file name
-    become underscores. The files appear together when all are complete, or none does.
+    Each output of the model becomes a file OUTPUT.npy in the directory; characters of its name that do not
+    suit a file name become underscores. The files appear together when all are complete, or none does.
     """
     from softsign.onnx import load_model, run
     from softsign.onnx.backend import ENGINES
@@ -60,6 +76,58 @@ def run(
         typer.echo(f"{typer.format_filename(files[name])}: {name}, {array.dtype}, shape {array.shape}")
 
 
+@app.command()
+def gradients(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Model to differentiate.")],
+    loss: Annotated[str, typer.Option(metavar="NAME", help="Tensor to differentiate: a scalar.")],
+    wrt: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", help="Input or initializer to differentiate with respect to; once for each."
+        ),
+    ],
+    output: Output,
+    force: Force = False,
+) -> None:
+    """Add the gradients of a loss to an ONNX model.
+
+    The result is the same model with one more output, NAME_grad, for each --wrt. Its nodes are ONNX's own and
+    functions made of them, so any ONNX engine runs it.
+    """
+    from softsign.onnx import gradients, load_model
+
+    with refusals():
+        made = gradients(load_model(model), loss, wrt)
+        save_model(made, output, force=force)
+    typer.echo(f"{typer.format_filename(output)}: {', '.join(value.name for value in made.graph.output)}")
+
+
+@app.command()
+def fix(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="Model to fix.")],
+    output: Output,
+    accurate: Annotated[
+        bool,
+        typer.Option(
+            "--accurate", help="Let a function compute Softsign that is right at infinity and in every dtype."
+        ),
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Turn the x / (1 + |x|) that exporters write into Softsign nodes.
+
+    PyTorch, for one, exports Softsign as Abs, Add and Div, three passes over memory where engines have one.
+    """
+    from softsign.onnx import count_softsign, fix_softsign, load_model
+
+    with refusals():
+        loaded = load_model(model, foreign=True)
+        made = fix_softsign(loaded, accurate=accurate)
+        save_model(made, output, force=force)
+    before, after = count_softsign(loaded), count_softsign(made)
+    typer.echo(f"{typer.format_filename(output)}: {after} Softsign nodes, {after - before} of them put back")
+
+
 def _save(file: BinaryIO, array: Array) -> None:
     """Write what `numpy.save` does; its own way to write to files does not say why it fails."""
     npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
@@ -80,6 +148,7 @@ def _files(folder: Path, names: Iterable[str], force: bool) -> dict[str, Path]:
 
 
 def _arrays(inputs: list[str]) -> dict[str, Array]:
+    """Return the arrays of NAME=FILE.npy options."""
     arrays: dict[str, Array] = {}
     for text in inputs:
         name, sign, file = text.partition("=")
