@@ -3,8 +3,8 @@
 A linear classifier (ridge regression) is fitted to the activations of the last hidden layer, and tested. On
 the edge of chaos gradients pass through any depth, but distances between inputs are kept to a depth of about
 2/k only, k the `curvature` of `softsign.init`: the smaller q, the deeper. The table shows k times the depth,
-the mean cosine between two inputs' activations, and the test error. `python examples/readout.py --help`; needs
-the extra study.
+the mean cosine between two inputs' activations, and the test error. `python examples/readout.py --help`;
+needs the extra study.
 """
 
 from __future__ import annotations

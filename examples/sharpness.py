@@ -1,8 +1,8 @@
 """How sharp the loss of a deep softsign network becomes as it trains, and what learning rate that allows.
 
 Gradient descent with momentum m is stable along a direction of curvature s as long as its learning rate is
-below 2 (1 + m) / s. The example trains networks of 50 layers on handwritten digits and prints the sharpness on
-the way: the largest curvature, which is the largest eigenvalue of the Hessian matrix of the loss over 300
+below 2 (1 + m) / s. The example trains networks of 50 layers on handwritten digits and prints the sharpness
+on the way: the largest curvature, which is the largest eigenvalue of the Hessian matrix of the loss over 300
 training examples. `python examples/sharpness.py --help`; needs the extra study.
 """
 

@@ -80,9 +80,13 @@ def test_divergence_counts_as_an_error_of_one(study: Study) -> None:
     seeds = [Trial(**(vars(best.trial) | {"seed": seed})).name for seed in GRID["seeds"]]
     part = unfinished(study, lambda trial: True)
     for name in seeds:
-        nothing = study.results[name].copy()
-        nothing.update(diverged=True, test_error=None, valid_error=None, histograms=[])
-        part.results[name] = nothing
+        part.results[name] = {
+            **study.results[name],
+            "diverged": True,
+            "test_error": None,
+            "valid_error": None,
+            "histograms": [],
+        }
     assert choices(part)[0].trial.learning_rate != best.trial.learning_rate
     part.results = {name: (part if name == seeds[0] else study).results[name] for name in seeds}
     assert error_table(part).rows[0][5] == "diverged (1 of 2)"
