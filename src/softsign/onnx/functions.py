@@ -31,6 +31,7 @@ from softsign.onnx.formulas import (
     in_float32,
     parse_function,
 )
+from softsign.operator.family import ufunc_name
 
 __all__ = [
     "DOMAIN",
@@ -220,27 +221,6 @@ def bound(name: str) -> float:
     if type == "SoftsignDerivativeFromOutput":
         return {0: 2.5, 1: 0.5}.get(attributes["n"], 0.0)
     return _BOUNDS[type] if type in _BOUNDS else functions.bound(ufunc_name(type), "float32", "onnx")
-
-
-def ufunc_name(type: str) -> str:
-    """Return the name that an operator of the family has in `softsign.functions`.
-
-    Parameters
-    ----------
-    type : str
-        A type such as ``SoftsignGradientFromOutput``.
-
-    Returns
-    -------
-    str
-        A name such as ``gradient_from_output``.
-
-    Examples
-    --------
-    >>> ufunc_name("Softsign"), ufunc_name("SoftsignGradientFromOutput")
-    ('softsign', 'gradient_from_output')
-    """
-    return re.sub("(?<=[a-z])(?=[A-Z])", "_", type.removeprefix("Softsign") or type).lower()
 
 
 def make_functions(names: Iterable[str], opset: int) -> list[FunctionProto]:

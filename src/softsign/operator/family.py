@@ -245,13 +245,33 @@ _KERNELS: dict[str, Kernel] = {
 }
 
 
+def ufunc_name(operator: str) -> str:
+    """Return the name of the ufunc that an operator of the family computes.
+
+    Parameters
+    ----------
+    operator : str
+        Name of the operator, such as ``SoftsignGradientFromOutput``.
+
+    Returns
+    -------
+    str
+        Name of the ufunc, such as ``gradient_from_output``.
+
+    Examples
+    --------
+    >>> from softsign.operator.family import ufunc_name
+    >>> ufunc_name("Softsign"), ufunc_name("SoftsignGradientFromOutput")
+    ('softsign', 'gradient_from_output')
+    """
+    words = re.findall("[A-Z][a-z]+", operator.removeprefix("Softsign") or operator)
+    return "_".join(words).lower()
+
+
 def _kernel(operator: str) -> Kernel:
     """Return the kernel of an operator, by default the ufunc of its name: inverse for SoftsignInverse."""
-    if operator in _KERNELS:
-        return _KERNELS[operator]
-    words = re.findall("[A-Z][a-z]+", operator.removeprefix("Softsign"))
-    ufunc: Kernel = getattr(softsign, "_".join(words).lower())
-    return ufunc
+    kernel: Kernel = _KERNELS.get(operator) or getattr(softsign, ufunc_name(operator))
+    return kernel
 
 
 for _name, _found in _FORWARD.items():
