@@ -71,31 +71,50 @@ _SQUARE = _Z**2 * _MEAN  # g(z) @ _SQUARE is the mean of Z**2 g(abs(Z))
 
 
 class Moments(NamedTuple):
-    """Moments of softsign, called f, at x normal with mean 0 and variance q."""
+    """Moments of softsign, called f, at x normal with mean 0 and variance q.
 
-    #: E f(x)**2, the variance of the output.
+    Parameters
+    ----------
+    second_moment : float64 scalar or array
+        E f(x)**2, the variance of the output.
+    mean_derivative : float64 scalar or array
+        E f'(x).
+    derivative_second_moment : float64 scalar or array
+        E f'(x)**2.
+    """
+
     second_moment: Float64
-    #: E f'(x).
     mean_derivative: Float64
-    #: E f'(x)**2.
     derivative_second_moment: Float64
 
 
 class Critical(NamedTuple):
-    """Standard deviations at which gradients neither vanish nor explode."""
+    """Standard deviations at which gradients neither vanish nor explode.
 
-    #: Of the weights, times sqrt(fan_in).
+    Parameters
+    ----------
+    sigma_w : float64 scalar or array
+        Standard deviation of the weights, times sqrt(fan_in).
+    sigma_b : float64 scalar or array
+        Standard deviation of the biases.
+    """
+
     sigma_w: Float64
-    #: Of the biases.
     sigma_b: Float64
 
 
 class Profile(NamedTuple):
-    """Variances over the layers of a network, both of shape (depth,)."""
+    """Variances over the layers of a network.
 
-    #: Of the pre-activations.
+    Parameters
+    ----------
+    variance : ndarray of float64, shape (depth,)
+        Variance of the pre-activations.
+    gradient_variance : ndarray of float64, shape (depth,)
+        Variance of the gradient with respect to the pre-activations, in units of the last layer's.
+    """
+
     variance: npt.NDArray[np.float64]
-    #: Of the gradient with respect to the pre-activations, in units of the last layer's.
     gradient_variance: npt.NDArray[np.float64]
 
 
@@ -171,6 +190,7 @@ def gain(mode: Literal["forward", "backward", "geometric"] = "forward") -> float
     Returns
     -------
     float
+        The gain, to be divided by sqrt(fan_in).
 
     Raises
     ------
@@ -287,6 +307,7 @@ def susceptibility(q: npt.ArrayLike, sigma_w: npt.ArrayLike) -> Float64:
     Returns
     -------
     float64 scalar or array
+        The factor, of the shape of both arguments broadcast.
 
     Raises
     ------
@@ -320,6 +341,7 @@ def curvature(q: npt.ArrayLike) -> Float64:
     Returns
     -------
     float64 scalar or array
+        The curvature, of the shape of `q`.
 
     Raises
     ------
@@ -357,6 +379,7 @@ def contraction(q: npt.ArrayLike, sigma_w: npt.ArrayLike) -> Float64:
     Returns
     -------
     float64 scalar or array
+        The factor, of the shape of both arguments broadcast.
 
     Raises
     ------
@@ -391,6 +414,7 @@ def fixed_point(sigma_w: float, sigma_b: float) -> float:
     Returns
     -------
     float
+        The variance.
 
     Raises
     ------
@@ -445,6 +469,7 @@ def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float
     Returns
     -------
     Profile
+        Both variances, layer by layer.
 
     Raises
     ------

@@ -52,15 +52,21 @@ def softsign_normal(
         Variance of the pre-activations, above 0, at most 1e16. Small values keep distances between inputs to greater
         depth: about 1/(2 depth) does.
     input_second_moment : float, optional
-        Of a first layer: the mean square of the network's input, 1 if it is standardized. Default: the layer's input comes
-        out of softsign.
-    in_axis, out_axis, batch_axis, dtype
-        As of `jax.nn.initializers.variance_scaling`; other axes are those of a convolution's window.
+        For a first layer: the mean square of the network's input, 1 if it is standardized. Default: the layer's
+        input comes out of softsign.
+    in_axis : int or sequence of int
+        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's window.
+    out_axis : int or sequence of int
+        Axes of the outputs.
+    batch_axis : int or sequence of int
+        Axes along which there are independent layers.
+    dtype : dtype_like, optional
+        Default dtype of the weights.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------
@@ -88,13 +94,23 @@ def softsign_uniform(
 
     Parameters
     ----------
-    q, input_second_moment, in_axis, out_axis, batch_axis, dtype
-        As of `softsign_normal`.
+    q : float
+        Variance of the pre-activations, above 0, at most 1e16.
+    input_second_moment : float, optional
+        For a first layer: the mean square of the network's input. Default: the layer's input comes out of softsign.
+    in_axis : int or sequence of int
+        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's window.
+    out_axis : int or sequence of int
+        Axes of the outputs.
+    batch_axis : int or sequence of int
+        Axes along which there are independent layers.
+    dtype : dtype_like, optional
+        Default dtype of the weights.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------
@@ -117,15 +133,19 @@ def softsign_orthogonal(
 
     Parameters
     ----------
-    q, input_second_moment
-        As of `softsign_normal`.
-    column_axis, dtype
-        As of `jax.nn.initializers.orthogonal`; all axes but `column_axis`, that of the outputs, are inputs.
+    q : float
+        Variance of the pre-activations, above 0, at most 1e16.
+    input_second_moment : float, optional
+        For a first layer: the mean square of the network's input. Default: the layer's input comes out of softsign.
+    column_axis : int
+        Axis of the outputs; all others are inputs.
+    dtype : dtype_like, optional
+        Default dtype of the weights.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------
@@ -160,13 +180,13 @@ def softsign_bias(q: float = 0.1, dtype: Any = None) -> jax.nn.initializers.Init
     ----------
     q : float
         Variance of the pre-activations, from 0 to 1e16: the same as for the weights.
-    dtype
-        As of `jax.nn.initializers.normal`.
+    dtype : dtype_like, optional
+        Default dtype of the biases.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------

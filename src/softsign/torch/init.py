@@ -39,9 +39,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Parameters
     ----------
-    nonlinearity
+    nonlinearity : str
         "softsign", or what PyTorch's function takes.
-    param
+    param : float, optional
         Passed on to PyTorch's function.
 
     Returns
@@ -70,17 +70,17 @@ def softsign_normal_(tensor: Tensor, q: float = 0.1, generator: torch.Generator 
 
     Parameters
     ----------
-    tensor
+    tensor : torch.Tensor
         Weights of shape (out, in, ...); fan_in is the product of all sizes but the first.
-    q
+    q : float
         Variance of the pre-activations, from 0 to 1e16.
-    generator
+    generator : torch.Generator, optional
         Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Tensor
-        `tensor`.
+    torch.Tensor
+        `tensor`, filled.
 
     Raises
     ------
@@ -103,13 +103,17 @@ def softsign_uniform_(tensor: Tensor, q: float = 0.1, generator: torch.Generator
 
     Parameters
     ----------
-    tensor, q, generator
-        As of `softsign_normal_`.
+    tensor : torch.Tensor
+        Weights of shape (out, in, ...); fan_in is the product of all sizes but the first.
+    q : float
+        Variance of the pre-activations, from 0 to 1e16.
+    generator : torch.Generator, optional
+        Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Tensor
-        `tensor`.
+    torch.Tensor
+        `tensor`, filled.
 
     Raises
     ------
@@ -132,13 +136,17 @@ def softsign_orthogonal_(tensor: Tensor, q: float = 0.1, generator: torch.Genera
 
     Parameters
     ----------
-    tensor, q, generator
-        As of `softsign_normal_`.
+    tensor : torch.Tensor
+        Weights of shape (out, in, ...); fan_in is the product of all sizes but the first.
+    q : float
+        Variance of the pre-activations, from 0 to 1e16.
+    generator : torch.Generator, optional
+        Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Tensor
-        `tensor`.
+    torch.Tensor
+        `tensor`, filled.
 
     Raises
     ------
@@ -170,23 +178,23 @@ def critical_(
 
     Parameters
     ----------
-    module_or_layers
-        A module, of which all Linear and Conv layers are taken in the order in which they were made, or these layers in
-        their order. Each is followed by softsign, but the last, which may be followed by anything.
-    q
+    module_or_layers : torch.nn.Module or iterable of torch.nn.Module
+        A module, of which all Linear and Conv layers are taken in the order in which they were made, or these
+        layers in their order. Each is followed by softsign, but the last, which may be followed by anything.
+    q : float
         Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth: about
         1/(2 depth) does.
-    input_second_moment
+    input_second_moment : float or torch.Tensor
         Mean of the squares of the network's input, 1 if it is standardized; or a batch of inputs to take it from.
-    distribution
-        Of the weights: "normal", "uniform" or "orthogonal".
-    generator
+    distribution : {"normal", "uniform", "orthogonal"}
+        Distribution of the weights.
+    generator : torch.Generator, optional
         Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Module or layers
-        `module_or_layers`.
+    torch.nn.Module or iterable of torch.nn.Module
+        `module_or_layers`, initialized.
 
     Raises
     ------
@@ -236,19 +244,21 @@ def adapt_(
 
     Parameters
     ----------
-    model
+    model : torch.nn.Module
         Its Linear and Conv layers are initialized as the forward pass comes to them, each once.
-    batch
-        What `model` is called with; a few hundred examples.
-    q
+    batch : torch.Tensor
+        What `model` is called with: a few hundred examples, or anything else that it takes.
+    q : float
         Mean square of the pre-activations, above 0.
-    distribution, generator
-        As of `critical_`.
+    distribution : {"normal", "uniform", "orthogonal"}
+        Distribution of the weights.
+    generator : torch.Generator, optional
+        Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Module
-        `model`.
+    torch.nn.Module
+        `model`, initialized.
 
     Raises
     ------
