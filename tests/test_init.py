@@ -127,7 +127,8 @@ def test_critical_is_a_fixed_point_of_signal_and_gradient(q: float) -> None:
     sigma_w, sigma_b = init.critical(q)
     assert init.susceptibility(q, sigma_w) == pytest.approx(1, rel=1e-14)
     assert 0 < init.contraction(q, sigma_w) < 1
-    # sigma_w to 1e-16 leaves q to 1e-16/sqrt(q), as sigma_w - 1 goes with sqrt(q): 8e-13 at the smallest, q = 1.5e-8.
+    # sigma_w to 1e-16 leaves q to 1e-16/sqrt(q), as sigma_w - 1 goes with sqrt(q): 8e-13 at the smallest, q =
+    # 1.5e-8.
     assert init.fixed_point(float(sigma_w), float(sigma_b)) == pytest.approx(q, rel=4e-12)
 
 
@@ -262,7 +263,8 @@ def test_theory_holds_in_networks_of_finite_width(sigma_w: float, sigma_b: float
     theory = init.depth_profile(depth, sigma_w, sigma_b, q)
     found = np.array([simulated(seed, depth, sigma_w, sigma_b, first) for seed in range(networks)])
     error = found.mean(axis=0) - theory
-    # Chance: 4 standard errors of the mean over networks. Width: corrections to the theory go with depth / width.
+    # Chance: 4 standard errors of the mean over networks. Width: corrections to the theory go with depth /
+    # width.
     allowed = 4 * found.std(axis=0, ddof=1) / math.sqrt(networks) + np.multiply(depth / width, theory)
     assert (abs(error) <= allowed).all()
     assert (allowed <= np.multiply(0.9, theory)).all()  # so that the test can fail

@@ -59,7 +59,8 @@ def nth(name: str, n: int) -> Callable[[Any], Any]:
     return mapped
 
 
-#: Powers of two from which on the result is normal in float32 and in float64, and below which it is; else those of x.
+#: Powers of two from which on the result is normal in float32 and in float64, and below which it is; else
+#: those of x.
 LEAST = {"antiderivative": (-62, -510), "second_antiderivative": (-41, -339)}
 MOST = {"derivative": (62, 510), "gradient": (62, 510), "nth_derivative": (4, 55)}
 

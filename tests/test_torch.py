@@ -450,8 +450,8 @@ def softsign_of_samples() -> list[tuple[Tensor, Tensor, Tensor]]:
 def test_pytorch_s_samples() -> None:
     """Real results are nowhere less accurate than F.softsign's, complex ones within 2 roundings.
 
-    Where PyTorch's reference is nan (±inf) or overflows (integers, as it adds 1 in their own arithmetic), the truth here is
-    ±1 and the promoted number's softsign.
+    Where PyTorch's reference is nan (±inf) or overflows (integers, as it adds 1 in their own arithmetic), the
+    truth here is ±1 and the promoted number's softsign.
     """
     checked = 0
     for x, ours, theirs in softsign_of_samples():

@@ -1,9 +1,9 @@
 """`softsign.torch.cuda` without a GPU: Triton's interpreter runs the kernels, its compiler shows what a GPU would run.
 
-The interpreter computes each operation with NumPy, and an fma with one rounding. Its own bfloat16 conversions round
-towards zero and lose subnormal numbers; `interpreter` puts those of ml_dtypes in their place, which do as a GPU does. So
-the results are those of a GPU provided that the compiler keeps every operation as it is written, which the test
-of the generated code is for. What takes a GPU to see: real launches, and speed.
+The interpreter computes each operation with NumPy, and an fma with one rounding. Its own bfloat16 conversions
+round towards zero and lose subnormal numbers; `interpreter` puts those of ml_dtypes in their place, which do
+as a GPU does. So the results are those of a GPU provided that the compiler keeps every operation as it is
+written, which the test of the generated code is for. What takes a GPU to see: real launches, and speed.
 """
 
 import importlib.util
@@ -45,7 +45,8 @@ from .helpers import (
 NAMES = ("softsign", "gradient", "gradient_from_output")
 WIDE = tuple(np.dtype(c) for c in "fd")
 SOURCE = Path(softsign.__file__).parent / "torch" / "cuda.py"
-#: All positive float32 inputs where the Newton step of `_quotient` alone is not correctly rounded, found by trying each.
+#: All positive float32 inputs where the Newton step of `_quotient` alone is not correctly rounded, found by
+#: trying each.
 HARD = [
     "0x1.bb67bp-24",
     "0x1.94c586p-23",

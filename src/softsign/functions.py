@@ -1,7 +1,7 @@
 """The facts of each function, once: what it takes, computes and promises. Imports nothing of the package.
 
-`softsign.accuracy`, the benchmarks, the pictures, the tests and the tables of the documentation read them here. The
-compiled half of the list is ``csrc/functions.h``; a test holds the two against each other.
+`softsign.accuracy`, the benchmarks, the pictures, the tests and the tables of the documentation read them
+here. The compiled half of the list is ``csrc/functions.h``; a test holds the two against each other.
 """
 
 from typing import Literal, NamedTuple
@@ -10,8 +10,8 @@ __all__ = ["BACKENDS", "DTYPES", "FUNCTIONS", "MAX_ORDER", "ORDERS", "Backend", 
 
 Backend = Literal["numpy", "onnx", "torch_compile", "jax"]
 
-#: Who computes: the ufuncs (softsign.torch calls the same kernels), the model-local functions of `softsign.onnx`, what
-#: Inductor makes of `softsign.torch`, and `softsign.jax`.
+#: Who computes: the ufuncs (softsign.torch calls the same kernels), the model-local functions of
+#: `softsign.onnx`, what Inductor makes of `softsign.torch`, and `softsign.jax`.
 BACKENDS: tuple[Backend, ...] = ("numpy", "onnx", "torch_compile", "jax")
 
 #: The dtypes that have a bound, in the order of the bounds.
@@ -39,8 +39,8 @@ class Function(NamedTuple):
     kind : {"algebraic", "logarithmic"}
         Algebraic values are fractions, which integer arithmetic decides exactly.
     bounds : dict of str to tuple of float
-        For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for correctly
-        rounded.
+        For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for
+        correctly rounded.
     """
 
     arguments: tuple[str, ...]
@@ -52,8 +52,8 @@ class Function(NamedTuple):
     bounds: dict[Backend, tuple[float, float, float, float]]
 
 
-# Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of nth_derivative
-# are those of n in ORDERS.
+# Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of
+# nth_derivative are those of n in ORDERS.
 FUNCTIONS: dict[str, Function] = {
     "softsign": Function(
         ("x",),

@@ -1,9 +1,9 @@
 """Initialization of softsign networks in JAX, on the edge of chaos: what `jax.nn.initializers` has no entry for.
 
-Each function returns an initializer, called as ``initializer(key, shape, dtype)``, which Flax, Haiku and Equinox take as they
-take JAX's own. With `softsign_normal` (or its kin) for the weights and `softsign_bias` for the biases of every layer, and
-`input_second_moment` given for the first, pre-activations have the variance q in all layers, and gradients keep theirs.
-`softsign.init` has the theory.
+Each function returns an initializer, called as ``initializer(key, shape, dtype)``, which Flax, Haiku and
+Equinox take as they take JAX's own. With `softsign_normal` (or its kin) for the weights and `softsign_bias`
+for the biases of every layer, and `input_second_moment` given for the first, pre-activations have the
+variance q in all layers, and gradients keep theirs. `softsign.init` has the theory.
 
 Examples
 --------
@@ -49,13 +49,14 @@ def softsign_normal(
     Parameters
     ----------
     q : float
-        Variance of the pre-activations, above 0, at most 1e16. Small values keep distances between inputs to greater
-        depth: about 1/(2 depth) does.
+        Variance of the pre-activations, above 0, at most 1e16. Small values keep distances between inputs to
+        greater depth: about 1/(2 depth) does.
     input_second_moment : float, optional
-        For a first layer: the mean square of the network's input, 1 if it is standardized. Default: the layer's
-        input comes out of softsign.
+        For a first layer: the mean square of the network's input, 1 if it is standardized. Default: the
+        layer's input comes out of softsign.
     in_axis : int or sequence of int
-        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's window.
+        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's
+        window.
     out_axis : int or sequence of int
         Axes of the outputs.
     batch_axis : int or sequence of int
@@ -97,9 +98,11 @@ def softsign_uniform(
     q : float
         Variance of the pre-activations, above 0, at most 1e16.
     input_second_moment : float, optional
-        For a first layer: the mean square of the network's input. Default: the layer's input comes out of softsign.
+        For a first layer: the mean square of the network's input. Default: the layer's input comes out of
+        softsign.
     in_axis : int or sequence of int
-        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's window.
+        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's
+        window.
     out_axis : int or sequence of int
         Axes of the outputs.
     batch_axis : int or sequence of int
@@ -136,7 +139,8 @@ def softsign_orthogonal(
     q : float
         Variance of the pre-activations, above 0, at most 1e16.
     input_second_moment : float, optional
-        For a first layer: the mean square of the network's input. Default: the layer's input comes out of softsign.
+        For a first layer: the mean square of the network's input. Default: the layer's input comes out of
+        softsign.
     column_axis : int
         Axis of the outputs; all others are inputs.
     dtype : dtype_like, optional
@@ -150,7 +154,8 @@ def softsign_orthogonal(
     Raises
     ------
     ValueError
-        If `q` or `input_second_moment` is out of its range, or, when it is called, `shape` has fewer than 2 axes.
+        If `q` or `input_second_moment` is out of its range, or, when it is called, `shape` has fewer than 2
+        axes.
 
     Examples
     --------

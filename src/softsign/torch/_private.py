@@ -1,8 +1,9 @@
 """The names of PyTorch that it does not document: all that this package uses, with what each is for.
 
-A new PyTorch may lack one. Those of `FAST` save the way through the dispatcher; without one of them every call takes
-it, with the same results some 10 us later. Without one of `NEEDED` the import fails and names it. What Inductor has is
-looked up when something is compiled; without it, compiled code calls the operators instead of fusing their formulas.
+A new PyTorch may lack one. Those of `FAST` save the way through the dispatcher; without one of them every
+call takes it, with the same results some 10 us later. Without one of `NEEDED` the import fails and names it.
+What Inductor has is looked up when something is compiled; without it, compiled code calls the operators
+instead of fusing their formulas.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ if _gone := missing(NEEDED):
 transformed = torch._C._are_functorch_transforms_active
 
 
-# A call through the dispatcher to a kernel in Python takes 10 us and more. Most calls are for an ordinary tensor, with
-# no transformation at work; these go to the kernel directly.
+# A call through the dispatcher to a kernel in Python takes 10 us and more. Most calls are for an ordinary
+# tensor, with no transformation at work; these go to the kernel directly.
 
 if missing(FAST):
 
@@ -86,8 +87,8 @@ else:
             tracked = keys(key.ADInplaceOrView) | keys(getattr(key, f"Autograd{device}"))
             yield (inference | tracked).raw_repr()
 
-    #: Of strided tensors in memory: not of fake, sparse, quantized, nested or lazily negated ones, nor of those of
-    #: torch.func.
+    #: Of strided tensors in memory: not of fake, sparse, quantized, nested or lazily negated ones, nor of
+    #: those of torch.func.
     _ORDINARY_KEYS = frozenset(_keys_of_ordinary_tensors())
 
     def is_ordinary(x: Any) -> bool:

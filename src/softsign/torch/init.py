@@ -1,7 +1,8 @@
 """Initialization of softsign networks in PyTorch, on the edge of chaos.
 
-There the variance of pre-activations stays q from layer to layer, and that of gradients what it was. `softsign.init` has the
-theory; `critical_` applies it to a network, `adapt_` to one that the theory does not cover, from a batch of data.
+There the variance of pre-activations stays q from layer to layer, and that of gradients what it was.
+`softsign.init` has the theory; `critical_` applies it to a network, `adapt_` to one that the theory does not
+cover, from a batch of data.
 
 Examples
 --------
@@ -173,8 +174,8 @@ def critical_(
 ) -> Layers:
     """Initialize a feed-forward softsign network on the edge of chaos.
 
-    Weights have the variance sigma_w**2 / fan_in and biases sigma_b**2 of `softsign.init.critical`; the first layer's
-    weights bring the input to the variance q.
+    Weights have the variance sigma_w**2 / fan_in and biases sigma_b**2 of `softsign.init.critical`; the first
+    layer's weights bring the input to the variance q.
 
     Parameters
     ----------
@@ -182,10 +183,11 @@ def critical_(
         A module, of which all Linear and Conv layers are taken in the order in which they were made, or these
         layers in their order. Each is followed by softsign, but the last, which may be followed by anything.
     q : float
-        Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth: about
-        1/(2 depth) does.
+        Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth:
+        about 1/(2 depth) does.
     input_second_moment : float or torch.Tensor
-        Mean of the squares of the network's input, 1 if it is standardized; or a batch of inputs to take it from.
+        Mean of the squares of the network's input, 1 if it is standardized; or a batch of inputs to take it
+        from.
     distribution : {"normal", "uniform", "orthogonal"}
         Distribution of the weights.
     generator : torch.Generator, optional
@@ -238,9 +240,10 @@ def adapt_(
 ) -> torch.nn.Module:
     """Initialize a network from data, in one forward pass: each layer's weights are scaled to what comes in.
 
-    Biases are normal with the sigma_b of `softsign.init.critical`, weights scaled so that the layer's output has the mean
-    square q on the batch. So residual connections, normalization, pooling or other activations in between are taken
-    into account, as in layer-sequential unit-variance initialization (Mishkin and Matas, 2016).
+    Biases are normal with the sigma_b of `softsign.init.critical`, weights scaled so that the layer's output
+    has the mean square q on the batch. So residual connections, normalization, pooling or other activations
+    in between are taken into account, as in layer-sequential unit-variance initialization (Mishkin and Matas,
+    2016).
 
     Parameters
     ----------

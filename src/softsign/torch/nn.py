@@ -63,8 +63,8 @@ class ParametricSoftsign(torch.nn.Module):
     Parameters
     ----------
     num_parameters : int
-        1, for one slope and one range, or the number of channels, the size of the input's axis 1, for one of each
-        for each.
+        1, for one slope and one range, or the number of channels, the size of the input's axis 1, for one of
+        each for each.
     learn_slope : bool
         Whether the slope is a parameter; otherwise it is a buffer.
     learn_range : bool
@@ -158,8 +158,8 @@ class ParametricSoftsign(torch.nn.Module):
 def swap(model: Model, inplace: bool = False) -> Model:
     """Make every `torch.nn.Softsign` in a model the one of this package.
 
-    The modules stay the same objects, with their hooks and names; `torch.nn.functional.softsign` in the code of a model
-    stays PyTorch's.
+    The modules stay the same objects, with their hooks and names; `torch.nn.functional.softsign` in the code
+    of a model stays PyTorch's.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
     Returns
     -------
     dict
-        From operators of this package to functions that write ONNX nodes: for softsign one Softsign node; inverse,
-        antiderivative and log_jacobian are written out.
+        From operators of this package to functions that write ONNX nodes: for softsign one Softsign node;
+        inverse, antiderivative and log_jacobian are written out.
 
     Examples
     --------
