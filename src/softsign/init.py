@@ -1,4 +1,4 @@
-"""How to initialize deep softsign networks: signal and gradient variance by mean-field theory, in closed rules.
+"""How to initialize deep softsign networks: variances of signal and gradient by mean-field theory.
 
 A layer is ``h = W softsign(h_before) + b`` with independent normal weights of variance ``sigma_w**2 /
 fan_in`` and biases of variance ``sigma_b**2``. In wide layers the pre-activations h are normal; their
@@ -140,7 +140,7 @@ def _number(name: str, value: float, most: float) -> float:
 
 
 def _root_derivative(q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return 1 / (1 + abs(x)) at x = sqrt(q) z for every node z, along a new last axis; its square is f'(x)."""
+    """Return 1 / (1 + abs(x)) at x = sqrt(q) z for every node z, along a new last axis; squared, f'(x)."""
     inverse: npt.NDArray[np.float64] = 1 / (1 + np.sqrt(q)[..., np.newaxis] * _Z)
     return inverse
 
@@ -264,7 +264,7 @@ def critical(q: npt.ArrayLike) -> Critical:
 
 
 def first_layer(q: npt.ArrayLike, input_second_moment: npt.ArrayLike) -> Float64:
-    """Return the sigma_w of a first layer that brings its input to variance q, beside biases as `critical` has them.
+    """Return the sigma_w of a first layer that, beside `critical`'s biases, brings its input to variance q.
 
     ``sqrt((q - sigma_b^2) / E x^2)``, where ``q - sigma_b^2 = E f^2 / E f'^2 > 0`` on the edge of chaos.
 
@@ -460,7 +460,7 @@ def fixed_point(sigma_w: float, sigma_b: float) -> float:
 
 
 def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float) -> Profile:
-    """Return the variance of signal and gradient in every layer of a deep network, as mean-field theory has them.
+    """Return the variances of signal and gradient in every layer of a deep network, by mean-field theory.
 
     ``q_1 = q``, ``q_(l+1) = sigma_w^2 E f^2(q_l) + sigma_b^2``, and backwards ``g_l = sigma_w^2 E f'^2(q_l)
     g_(l+1)`` from ``g_depth = 1``, for layers of one width.
@@ -506,7 +506,9 @@ def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float
 
 
 def self_normalizing(alpha: npt.ArrayLike) -> Float64:
-    """Return the lambda for which lambda softsign(alpha x) keeps unit variance: 1/sqrt(E f(alpha z)^2), z standard normal.
+    """Return the lambda for which lambda softsign(alpha x) keeps unit variance.
+
+    It is 1/sqrt(E f(alpha z)^2), z standard normal.
 
     With weights of variance 1/fan_in and no biases, unit variance is then a fixed point of the layers, and it
     attracts. Gradients grow by ``susceptibility(alpha**2, lambda * alpha)`` each layer, which is above 1 and

@@ -138,7 +138,7 @@ def gradient(x: jax.typing.ArrayLike, dy: jax.typing.ArrayLike) -> jax.Array:
     return _applied(_gradient, *(array.astype(dtype) for array in jnp.broadcast_arrays(*arrays)))
 
 
-@functools.partial(jax.jit, static_argnums=0)  # type: ignore[untyped-decorator]
+@functools.partial(jax.jit, static_argnums=0)
 def nth_derivative(n: SupportsIndex, x: jax.typing.ArrayLike) -> jax.Array:
     """Return the derivative of order n of softsign, (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1) for n > 0.
 
@@ -311,7 +311,7 @@ def _real(function: str, x: Any) -> jax.Array:
 
 
 def _applied(function: Callable[..., Any], *arrays: jax.Array) -> jax.Array:
-    """Return the function rounded to the dtype of the arrays, of which reverse mode keeps nothing but these."""
+    """Return the function rounded to the dtype of the arrays, which are all that reverse mode keeps."""
 
     def rounded(*arrays: Any) -> Any:
         y = function(*arrays)

@@ -1,4 +1,4 @@
-"""Initialization of softsign networks in JAX, on the edge of chaos: what `jax.nn.initializers` has no entry for.
+"""Initialization of softsign networks in JAX, on the edge of chaos, beside `jax.nn.initializers`.
 
 Each function returns an initializer, called as ``initializer(key, shape, dtype)``, which Flax, Haiku and
 Equinox take as they take JAX's own. With `softsign_normal` (or its kin) for the weights and `softsign_bias`
@@ -44,7 +44,7 @@ def softsign_normal(
     batch_axis: Axes = (),
     dtype: Any = None,
 ) -> jax.nn.initializers.Initializer:
-    """Return an initializer of normal weights with the variance sigma_w**2 / fan_in of `softsign.init.critical`.
+    """Return an initializer of normal weights of variance sigma_w**2 / fan_in (`softsign.init.critical`).
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def softsign_uniform(
     batch_axis: Axes = (),
     dtype: Any = None,
 ) -> jax.nn.initializers.Initializer:
-    """Return an initializer of uniform weights with the variance sigma_w**2 / fan_in; otherwise as `softsign_normal`.
+    """Return an initializer of uniform weights of variance sigma_w**2 / fan_in (`softsign.init.critical`).
 
     Parameters
     ----------

@@ -121,13 +121,13 @@ def apply_untransformed(function: type[torch.autograd.Function]) -> Callable[...
 
 @contextlib.contextmanager
 def below_autograd() -> Iterator[None]:
-    """Dispatch to what comes below this level of autograd; the levels of torch.func below it still take part."""
+    """Dispatch below this level of autograd; the levels of torch.func below it still take part."""
     with torch._C._AutoDispatchBelowAutograd(), torch.enable_grad(), _set_fwd_grad_enabled(True):
         yield
 
 
 def at_one_level(function: type[torch.autograd.Function]) -> Callable[..., Any]:
-    """Return a kernel that applies a function at one level of torch.func: the dispatcher sees to the others."""
+    """Return a kernel that applies a function at one level of torch.func; the dispatcher sees to others."""
     apply = apply_untransformed(function)
 
     def kernel(*args: Any) -> Any:
@@ -138,7 +138,7 @@ def at_one_level(function: type[torch.autograd.Function]) -> Callable[..., Any]:
 
 
 def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
-    """Tell Inductor, if it is about to compile, the formulas of operators, which it fuses with their neighbors.
+    """Tell Inductor, if it is about to compile, the formulas of operators, which it fuses.
 
     Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
     """
@@ -150,4 +150,4 @@ def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
         if formulas.keys() - decomposition.decompositions.keys():
             for operator, formula in formulas.items():
                 decomposition.register_decomposition([operator])(formula)
-            decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if something was compiled before
+            decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if one was compiled from

@@ -59,7 +59,7 @@ def gradient(x: torch.Tensor, dy: torch.Tensor, out: torch.Tensor) -> None:
 
 
 def gradient_from_output(y: torch.Tensor, dy: torch.Tensor, out: torch.Tensor) -> None:
-    """Write dy * (1 - abs(y))**2, the gradient from y = softsign(x), within 1 ulp of that expression to `out`.
+    """Write dy * (1 - abs(y))**2, the gradient from y = softsign(x), within 1 ulp of that to `out`.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ def softsign(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Return dy / (1 + abs(x))**2, without a square that overflows; of complex x, what autograd calls the gradient."""
+    """Return dy / (1 + abs(x))**2 without a square that overflows; of complex x, autograd's gradient."""
     if x.is_complex():
         # dy df/dz + conj(dy) df/dconj(z), with r = 1 / (1 + abs(z)) and p = abs(z) r:
         # df/dz = r (r + p / 2), which is real, and df/dconj(z) = -r u**2 p / 2, u = z / abs(z).
@@ -126,11 +126,11 @@ def antiderivative(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def second_antiderivative(x: torch.Tensor) -> torch.Tensor:
-    """Return the antiderivative of `antiderivative`, sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x).
+    """Return the antiderivative of `antiderivative`.
 
-    Where these cancel, for a < 8, it comes from that of b = z - 1, z = sqrt(1 + a), in a sum of positive
-    terms: b**3 (1 + b / 2) + 2 z G(b), with G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)),
-    r = b / (2 + b).
+    It is sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x). Where these cancel, for a < 8, it comes
+    from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms: b**3 (1 + b / 2) + 2 z G(b), with
+    G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)), r = b / (2 + b).
     """
     a = x.abs()
     small = a.clamp(max=8)

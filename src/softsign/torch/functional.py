@@ -125,7 +125,8 @@ def _softsign(x: Tensor, inplace: bool) -> Tensor:
         raise NotImplementedError("softsign: in place, input must not be a nested tensor of strided layout")
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(
-            f"softsign: in place, the result in {torch.get_default_dtype()} can't be cast to input of {x.dtype}"
+            f"softsign: in place, the result in {torch.get_default_dtype()} can't be cast to input of "
+            f"{x.dtype}"
         )
     return x.copy_(ops.softsign(x.clone()) if x.is_complex() else ops.softsign_saving_output(x))
 

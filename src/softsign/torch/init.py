@@ -272,7 +272,8 @@ def adapt_(
     --------
     >>> import torch
     >>> from softsign.torch import init, nn
-    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), nn.Softsign(), torch.nn.Conv2d(8, 8, 3))
+    >>> first, second = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 8, 3)
+    >>> model = torch.nn.Sequential(first, nn.Softsign(), second)
     >>> batch = 100 * torch.rand(50, 3, 16, 16)
     >>> with torch.no_grad():
     ...     print(f"{init.adapt_(model, batch)(batch).square().mean().item():.4f}")

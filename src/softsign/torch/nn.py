@@ -139,8 +139,8 @@ class ParametricSoftsign(torch.nn.Module):
         if self.num_parameters > 1:
             if x.ndim < 2 or x.shape[1] != self.num_parameters:
                 raise ValueError(
-                    f"ParametricSoftsign: x must have {self.num_parameters} channels as axis 1, got the shape "
-                    f"{tuple(x.shape)}"
+                    f"ParametricSoftsign: x must have {self.num_parameters} channels as axis 1, got the "
+                    f"shape {tuple(x.shape)}"
                 )
             channels = (self.num_parameters, *(1 for _ in x.shape[2:]))
             slope, limit = slope.view(channels), limit.view(channels)

@@ -23,7 +23,7 @@ Kernel = Callable[..., Tensor]
 
 _SCHEMAS = (
     "softsign(Tensor x) -> Tensor",
-    "softsign_saving_output(Tensor x) -> Tensor",  # the same, but its gradient comes from y: x may be overwritten
+    "softsign_saving_output(Tensor x) -> Tensor",  # its gradient comes from y: x may be overwritten
     "derivative(Tensor x) -> Tensor",
     "gradient(Tensor x, Tensor dy) -> Tensor",
     "gradient_from_output(Tensor y, Tensor dy) -> Tensor",
@@ -289,7 +289,7 @@ def _gradient_from_output_slope(y: Tensor, dy: Tensor, v: Tensor) -> Tensor:
 
 
 def _in_jvp() -> contextlib.AbstractContextManager[None]:
-    """Compute a tangent under this: a level of torch.func hides the levels below it from forward mode otherwise."""
+    """Compute a tangent under this: a level of torch.func else hides those below it from forward mode."""
     return _private.below_autograd() if _private.transformed() else contextlib.nullcontext()
 
 
