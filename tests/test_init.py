@@ -127,7 +127,8 @@ def test_critical_is_a_fixed_point_of_signal_and_gradient(q: float) -> None:
     sigma_w, sigma_b = init.critical(q)
     assert init.susceptibility(q, sigma_w) == pytest.approx(1, rel=1e-14)
     assert 0 < init.contraction(q, sigma_w) < 1
-    # sigma_w to 1e-16 leaves q to 1e-16/sqrt(q), as sigma_w - 1 goes with sqrt(q): 8e-13 at the smallest, q = 1.5e-8.
+    # sigma_w to 1e-16 leaves q to 1e-16/sqrt(q), as sigma_w - 1 goes with sqrt(q): 8e-13 at the smallest, q =
+    # 1.5e-8.
     assert init.fixed_point(float(sigma_w), float(sigma_b)) == pytest.approx(q, rel=4e-12)
 
 
@@ -262,7 +263,8 @@ def test_theory_holds_in_networks_of_finite_width(sigma_w: float, sigma_b: float
     theory = init.depth_profile(depth, sigma_w, sigma_b, q)
     found = np.array([simulated(seed, depth, sigma_w, sigma_b, first) for seed in range(networks)])
     error = found.mean(axis=0) - theory
-    # Chance: 4 standard errors of the mean over networks. Width: corrections to the theory go with depth / width.
+    # Chance: 4 standard errors of the mean over networks. Width: corrections to the theory go with depth /
+    # width.
     allowed = 4 * found.std(axis=0, ddof=1) / math.sqrt(networks) + np.multiply(depth / width, theory)
     assert (abs(error) <= allowed).all()
     assert (allowed <= np.multiply(0.9, theory)).all()  # so that the test can fail
@@ -291,7 +293,7 @@ def test_curvature_to_1e12(q: float) -> None:
 
 @pytest.mark.parametrize("q", [0.01, 0.1, 1.0])
 def test_inputs_become_alike_as_the_curvature_says(q: float) -> None:
-    """Two inputs of cosine 0.5 in ten networks of width 500: how far the mean cosine is from 1 after 10, 20, 30 layers.
+    """Two inputs of cosine 0.5 in ten networks of width 500: how far the mean cosine is from 1 with depth.
 
     The leading order is a lower bound here, and higher orders keep at most 2.5 times as much.
     """
@@ -337,7 +339,11 @@ BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "too large": (lambda: init.moments(2e16), ValueError, r"moments: q is 2e\+16"),
     "complex": (lambda: init.moments(1j), TypeError, "q has dtype complex128, but must be real numbers"),
     "text": (lambda: init.critical("1"), TypeError, "q has dtype <U1, but must be real numbers"),
-    "mode": (lambda: init.gain("up"), ValueError, "mode is 'up', but must be 'forward', 'backward' or"),  # type: ignore[arg-type]
+    "mode": (
+        lambda: init.gain("up"),  # type: ignore[arg-type]
+        ValueError,
+        "mode is 'up', but must be 'forward', 'backward' or",
+    ),
     "no signal": (lambda: init.first_layer(0, 1), ValueError, f"first_layer: q is 0, {ABOVE}"),
     "no input": (
         lambda: init.first_layer(1, 0.0),
@@ -360,7 +366,11 @@ BAD: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         ValueError,
         "depth_profile: depth is 0, but must be at least 1",
     ),
-    "half a layer": (lambda: init.depth_profile(1.5, 1, 0, 1), TypeError, "integer"),  # type: ignore[arg-type]
+    "half a layer": (
+        lambda: init.depth_profile(1.5, 1, 0, 1),  # type: ignore[arg-type]
+        TypeError,
+        "integer",
+    ),
     "profile weights": (
         lambda: init.depth_profile(2, math.inf, 0, 1),
         ValueError,

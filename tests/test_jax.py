@@ -1,4 +1,4 @@
-"""`softsign.jax`: exact values, every order and mode of differentiation, JAX's rules for dtypes, what XLA makes of it."""
+"""`softsign.jax`: values, every order and mode of differentiation, JAX's dtypes, what XLA makes of it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -59,7 +59,8 @@ def nth(name: str, n: int) -> Callable[[Any], Any]:
     return mapped
 
 
-#: Powers of two from which on the result is normal in float32 and in float64, and below which it is; else those of x.
+#: Powers of two from which on the result is normal in float32 and in float64, and below which it is; else
+#: those of x.
 LEAST = {"antiderivative": (-62, -510), "second_antiderivative": (-41, -339)}
 MOST = {"derivative": (62, 510), "gradient": (62, 510), "nth_derivative": (4, 55)}
 
@@ -101,7 +102,7 @@ def gradient_of_softsign(x: Any) -> Any:
 @by_half
 @by_name
 def test_every_half_precision_number(name: str, dtype: np.dtype[Any]) -> None:
-    """Correctly rounded, but for a few of those whose float32 value is not the right one beside a midpoint."""
+    """Correctly rounded, but for a few whose float32 value is on the wrong side of a midpoint."""
     x = every(name, dtype)
     measured = accuracy.measure(name, np.asarray(function(name)(x)), x)
     assert measured.worst <= bound(name, dtype.name, "jax")
@@ -268,7 +269,8 @@ def test_nth_derivative_is_what_differentiation_gives(n: int) -> None:
 
 
 def nth_of(n: int, times: int) -> Callable[[Any], Any]:
-    return jax.vmap(repeated(jax.grad, times, lambda x: ours.nth_derivative(n, x)))
+    mapped: Callable[[Any], Any] = jax.vmap(repeated(jax.grad, times, lambda x: ours.nth_derivative(n, x)))
+    return mapped
 
 
 def test_high_orders_keep_their_range() -> None:

@@ -450,8 +450,8 @@ def softsign_of_samples() -> list[tuple[Tensor, Tensor, Tensor]]:
 def test_pytorch_s_samples() -> None:
     """Real results are nowhere less accurate than F.softsign's, complex ones within 2 roundings.
 
-    Where PyTorch's reference is nan (±inf) or overflows (integers, as it adds 1 in their own arithmetic), the truth here is
-    ±1 and the promoted number's softsign.
+    Where PyTorch's reference is nan (±inf) or overflows (integers, as it adds 1 in their arithmetic), the
+    truth here is ±1 and the promoted number's softsign.
     """
     checked = 0
     for x, ours, theirs in softsign_of_samples():
@@ -600,7 +600,7 @@ def test_tensors_that_do_not_go_together(other: Tensor) -> None:
 
 
 def test_no_private_name_is_missing() -> None:
-    """A new PyTorch that lacks one of these is slower at small tensors or not supported: _private.py says which."""
+    """Without one of these a new PyTorch is slower at small tensors or not supported: see _private.py."""
     assert _private.missing((*_private.FAST, *_private.NEEDED)) == []
 
 

@@ -230,7 +230,7 @@ def test_inductor_fuses_it_when_something_was_compiled_before() -> None:
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_compiled_values(dtype: torch.dtype) -> None:
-    """In one graph softsign with its gradient at the ends and, in the wide types, every function within its bound."""
+    """One graph: softsign with its gradient at the ends, and in the wide types all functions in bounds."""
     names = [n for n in COMPILED if hasattr(sst, n)] if dtype.itemsize > 2 else ["softsign", "gradient"]
     given = {name: sample(name, dtype) for name in names}
 
@@ -270,7 +270,7 @@ def test_compiled_in_place() -> None:
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("backend", ["inductor", "aot_eager"])
 def test_compiled_with_any_size_and_kind(backend: str) -> None:
-    """Of any size, by one kernel of Inductor; of other kinds, which compile anew, where no code is generated."""
+    """Of any size, by one kernel of Inductor; of other kinds, which compile anew, without code."""
     compiled = torch.compile(sst.softsign, dynamic=True, fullgraph=True, backend=backend)
     kinds = [torch.randn(7), torch.randn(9)]
     if backend == "aot_eager":

@@ -1,9 +1,9 @@
-"""`softsign.torch.cuda` without a GPU: Triton's interpreter runs the kernels, its compiler shows what a GPU would run.
+"""`softsign.torch.cuda` without a GPU: Triton's interpreter runs the kernels, its compiler shows their code.
 
-The interpreter computes each operation with NumPy, and an fma with one rounding. Its own bfloat16 conversions round
-towards zero and lose subnormal numbers; `interpreter` puts those of ml_dtypes in their place, which do as a GPU does. So
-the results are those of a GPU provided that the compiler keeps every operation as it is written, which the test
-of the generated code is for. What takes a GPU to see: real launches, and speed.
+The interpreter computes each operation with NumPy, and an fma with one rounding. Its own bfloat16 conversions
+round towards zero and lose subnormal numbers; `interpreter` puts those of ml_dtypes in their place, which do
+as a GPU does. So the results are those of a GPU provided that the compiler keeps every operation as it is
+written, which the test of the generated code is for. What takes a GPU to see: real launches, and speed.
 """
 
 import importlib.util
@@ -45,7 +45,8 @@ from .helpers import (
 NAMES = ("softsign", "gradient", "gradient_from_output")
 WIDE = tuple(np.dtype(c) for c in "fd")
 SOURCE = Path(softsign.__file__).parent / "torch" / "cuda.py"
-#: All positive float32 inputs where the Newton step of `_quotient` alone is not correctly rounded, found by trying each.
+#: All positive float32 inputs where the Newton step of `_quotient` alone is not correctly rounded, found by
+#: trying each.
 HARD = [
     "0x1.bb67bp-24",
     "0x1.94c586p-23",
@@ -184,7 +185,7 @@ def test_softsign_is_correctly_rounded(dtype: np.dtype[Any]) -> None:
 
 
 def beside_midpoints(dtype: np.dtype[Any]) -> Array:
-    """Inputs whose results lie close to midpoints: the wider 1 + |x|, the closer, 2^-22 of an ulp in float32."""
+    """Inputs of results close to midpoints: the wider 1 + |x|, the closer, 2^-22 of an ulp in float32."""
     y = softsign.softsign(np.geomspace(1, 1 / np.finfo(dtype).eps, 2000).astype(dtype))
     midpoints = [(Fraction(float(a)) + Fraction(float(np.nextafter(a, dtype.type(0))))) / 2 for a in y]
     x = np.array([float(reference.inverse(m)) for m in midpoints], dtype)
@@ -336,7 +337,7 @@ STEPS = {
 @by_name
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_machine_code(name: str, dtype: torch.dtype) -> None:
-    """Accesses of 16 bytes, 64-bit addresses, and the arithmetic as written: one instruction for each operation."""
+    """Accesses of 16 bytes, 64-bit addresses, and one instruction for each operation as written."""
     assembly = compiled(name, dtype).asm
     operations = Counter(re.findall(r"^\s*(?:@%p\d+ )?([a-z][\w.:]*)", assembly["ptx"], re.MULTILINE))
     bits = 8 * dtype.itemsize

@@ -14,7 +14,7 @@ from softsign.torch import init, nn
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """OpenMP's threads wait for each other 100,000 times here, which takes minutes beside another busy process."""
+    """OpenMP's threads wait for each other 100,000 times here: minutes beside another busy process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -43,10 +43,10 @@ def variances(network: torch.nn.Sequential, x: Tensor) -> tuple[list[float], lis
 @pytest.mark.parametrize("distribution", ["normal", "uniform", "orthogonal"])
 @pytest.mark.parametrize("q", [0.01, 0.1, 0.5, 1.0])
 def test_signal_and_gradient_keep_their_variance(q: float, distribution: Any) -> None:
-    """Over 50 layers of width 300; the mean over networks of the gradients' ratio, which varies between them."""
+    """Over 50 layers of width 300; of the gradients' ratio, which varies, the mean over networks."""
     torch.manual_seed(1)
     ratios = []
-    for _ in range(12):
+    for _ in range(6):
         network = init.critical_(deep(300, 50), q, distribution=distribution)
         signal, gradient = variances(network, torch.randn(16, 300))
         assert signal == pytest.approx([q] * 50, rel=0.5)

@@ -1,9 +1,9 @@
-"""How to initialize deep softsign networks: signal and gradient variance by mean-field theory, in closed rules.
+"""How to initialize deep softsign networks: variances of signal and gradient by mean-field theory.
 
-A layer is ``h = W softsign(h_before) + b`` with independent normal weights of variance ``sigma_w**2 / fan_in`` and
-biases of variance ``sigma_b**2``. In wide layers the pre-activations h are normal; their variance is called q
-throughout, and everything here follows from moments of softsign of a normal variable. `critical` and `first_layer` are
-what to use; docs/initialization.md derives it all. NumPy is all it needs.
+A layer is ``h = W softsign(h_before) + b`` with independent normal weights of variance ``sigma_w**2 /
+fan_in`` and biases of variance ``sigma_b**2``. In wide layers the pre-activations h are normal; their
+variance is called q throughout, and everything here follows from moments of softsign of a normal variable.
+`critical` and `first_layer` are what to use; docs/initialization.md derives it all. NumPy is all it needs.
 
 Examples
 --------
@@ -47,7 +47,8 @@ __all__ = [
 #: A float64 scalar where all arguments are scalars, else an array; a union of these could not be indexed.
 Float64 = Any
 
-#: Largest variance, and standard deviation, that is taken. From q = 1e16 on the quadrature errs by more than 1e-12.
+#: Largest variance, and standard deviation, that is taken. From q = 1e16 on the quadrature errs by more than
+#: 1e-12.
 MAX_VARIANCE = 1e16
 MAX_DEVIATION = 1e7  # a fixed point is below sigma_w**2 + sigma_b**2, which has to stay below MAX_VARIANCE
 
@@ -55,9 +56,10 @@ MAX_DEVIATION = 1e7  # a fixed point is below sigma_w**2 + sigma_b**2, which has
 def _half_normal() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return nodes z and weights w such that g(z) @ w is the mean of g(abs(Z)), Z standard normal.
 
-    The double-exponential rule for half-lines (Takahasi and Mori, 1974): the trapezoidal rule in u, z = exp(u - exp(-u)).
-    Its 201 nodes do for all q, and no term that is summed is negative. Against 60 digits the moments err by 4e-16 at most
-    for q from 1e-8 to 1e8, and by 6e-13 at 1e16. A step of 1/24 or a range that ends at 2.125 errs by more.
+    The double-exponential rule for half-lines (Takahasi and Mori, 1974): the trapezoidal rule in u, z = exp(u
+    - exp(-u)). Its 201 nodes do for all q, and no term that is summed is negative. Against 60 digits the
+    moments err by 4e-16 at most for q from 1e-8 to 1e8, and by 6e-13 at 1e16. A step of 1/24 or a range that
+    ends at 2.125 errs by more.
     """
     step = 1 / 32
     u = np.arange(-4, 2.25 + step, step)
@@ -71,31 +73,50 @@ _SQUARE = _Z**2 * _MEAN  # g(z) @ _SQUARE is the mean of Z**2 g(abs(Z))
 
 
 class Moments(NamedTuple):
-    """Moments of softsign, called f, at x normal with mean 0 and variance q."""
+    """Moments of softsign, called f, at x normal with mean 0 and variance q.
 
-    #: E f(x)**2, the variance of the output.
+    Parameters
+    ----------
+    second_moment : float64 scalar or array
+        E f(x)**2, the variance of the output.
+    mean_derivative : float64 scalar or array
+        E f'(x).
+    derivative_second_moment : float64 scalar or array
+        E f'(x)**2.
+    """
+
     second_moment: Float64
-    #: E f'(x).
     mean_derivative: Float64
-    #: E f'(x)**2.
     derivative_second_moment: Float64
 
 
 class Critical(NamedTuple):
-    """Standard deviations at which gradients neither vanish nor explode."""
+    """Standard deviations at which gradients neither vanish nor explode.
 
-    #: Of the weights, times sqrt(fan_in).
+    Parameters
+    ----------
+    sigma_w : float64 scalar or array
+        Standard deviation of the weights, times sqrt(fan_in).
+    sigma_b : float64 scalar or array
+        Standard deviation of the biases.
+    """
+
     sigma_w: Float64
-    #: Of the biases.
     sigma_b: Float64
 
 
 class Profile(NamedTuple):
-    """Variances over the layers of a network, both of shape (depth,)."""
+    """Variances over the layers of a network.
 
-    #: Of the pre-activations.
+    Parameters
+    ----------
+    variance : ndarray of float64, shape (depth,)
+        Variance of the pre-activations.
+    gradient_variance : ndarray of float64, shape (depth,)
+        Variance of the gradient with respect to the pre-activations, in units of the last layer's.
+    """
+
     variance: npt.NDArray[np.float64]
-    #: Of the gradient with respect to the pre-activations, in units of the last layer's.
     gradient_variance: npt.NDArray[np.float64]
 
 
@@ -119,7 +140,7 @@ def _number(name: str, value: float, most: float) -> float:
 
 
 def _root_derivative(q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return 1 / (1 + abs(x)) at x = sqrt(q) z for every node z, along a new last axis; its square is f'(x)."""
+    """Return 1 / (1 + abs(x)) at x = sqrt(q) z for every node z, along a new last axis; squared, f'(x)."""
     inverse: npt.NDArray[np.float64] = 1 / (1 + np.sqrt(q)[..., np.newaxis] * _Z)
     return inverse
 
@@ -127,10 +148,11 @@ def _root_derivative(q: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def moments(q: npt.ArrayLike) -> Moments:
     """Return E f(x)^2, E f'(x) and E f'(x)^2 for softsign f and normal x with mean 0 and variance q.
 
-    With a = 1/sqrt(q) and the Goodwin-Staton integral J = integral from 0 to infinity of exp(-t^2/2)/(t + a) dt, which
-    Dawson's integral and Ei give, they are sqrt(2/pi) times ``sqrt(pi/2) - 2 a J + a^2 J2``, ``a^2 J2`` and ``a^4 J4``,
-    where J2, J3, J4 follow from J by integration by parts. These closed forms cancel where q is small; what is computed is
-    a sum of positive terms, to a relative error of 1e-12 (4e-16 seen for q from 1e-8 to 1e8).
+    With a = 1/sqrt(q) and the Goodwin-Staton integral J = integral from 0 to infinity of exp(-t^2/2)/(t + a)
+    dt, which Dawson's integral and Ei give, they are sqrt(2/pi) times ``sqrt(pi/2) - 2 a J + a^2 J2``, ``a^2
+    J2`` and ``a^4 J4``, where J2, J3, J4 follow from J by integration by parts. These closed forms cancel
+    where q is small; what is computed is a sum of positive terms, to a relative error of 1e-12 (4e-16 seen
+    for q from 1e-8 to 1e8).
 
     Parameters
     ----------
@@ -140,7 +162,8 @@ def moments(q: npt.ArrayLike) -> Moments:
     Returns
     -------
     Moments
-        Three float64 arrays of the shape of `q`, scalars for a scalar. 200 numbers per element of `q` are in use meanwhile.
+        Three float64 arrays of the shape of `q`, scalars for a scalar. 200 numbers per element of `q` are in
+        use meanwhile.
 
     Raises
     ------
@@ -165,12 +188,13 @@ def gain(mode: Literal["forward", "backward", "geometric"] = "forward") -> float
     Parameters
     ----------
     mode : {"forward", "backward", "geometric"}
-        What to keep: the variance of pre-activations, 1/sqrt(E f(z)^2); that of gradients, 1/sqrt(E f'(z)^2); or the
-        geometric mean of both factors. z is standard normal.
+        What to keep: the variance of pre-activations, 1/sqrt(E f(z)^2); that of gradients, 1/sqrt(E f'(z)^2);
+        or the geometric mean of both factors. z is standard normal.
 
     Returns
     -------
     float
+        The gain, to be divided by sqrt(fan_in).
 
     Raises
     ------
@@ -179,8 +203,8 @@ def gain(mode: Literal["forward", "backward", "geometric"] = "forward") -> float
 
     Notes
     -----
-    Each keeps one of the two only: with the forward gain gradients grow by a factor of 1.244 each layer, with the backward
-    gain the variance decays from 1 to 0.647. `critical` keeps both.
+    Each keeps one of the two only: with the forward gain gradients grow by a factor of 1.244 each layer, with
+    the backward gain the variance decays from 1 to 0.647. `critical` keeps both.
 
     Examples
     --------
@@ -201,14 +225,16 @@ def gain(mode: Literal["forward", "backward", "geometric"] = "forward") -> float
 def critical(q: npt.ArrayLike) -> Critical:
     """Return the point of the edge of chaos at which the pre-activations have variance q.
 
-    There both ``sigma_w^2 E f^2 + sigma_b^2 = q`` and ``sigma_w^2 E f'^2 = 1``: layer by layer the variance of the signal
-    stays q and that of the gradient what it was. Hence sigma_w = 1/sqrt(E f'^2), and, since E f^2 = q (E f'^2 - E f^2 f')
-    by integration by parts, sigma_b = sqrt(q E f^2 f' / E f'^2), which has no difference in it.
+    There both ``sigma_w^2 E f^2 + sigma_b^2 = q`` and ``sigma_w^2 E f'^2 = 1``: layer by layer the variance
+    of the signal stays q and that of the gradient what it was. Hence sigma_w = 1/sqrt(E f'^2), and, since E
+    f^2 = q (E f'^2 - E f^2 f') by integration by parts, sigma_b = sqrt(q E f^2 f' / E f'^2), which has no
+    difference in it.
 
     Parameters
     ----------
     q : array_like of real numbers
-        Variance of the pre-activations, from 0 to 1e16. The smaller, the more linear the network; at 0 it is (1, 0).
+        Variance of the pre-activations, from 0 to 1e16. The smaller, the more linear the network; at 0 it is
+        (1, 0).
 
     Returns
     -------
@@ -238,7 +264,7 @@ def critical(q: npt.ArrayLike) -> Critical:
 
 
 def first_layer(q: npt.ArrayLike, input_second_moment: npt.ArrayLike) -> Float64:
-    """Return the sigma_w of a first layer that brings its input to variance q, beside biases as `critical` has them.
+    """Return the sigma_w of a first layer that, beside `critical`'s biases, brings its input to variance q.
 
     ``sqrt((q - sigma_b^2) / E x^2)``, where ``q - sigma_b^2 = E f^2 / E f'^2 > 0`` on the edge of chaos.
 
@@ -287,6 +313,7 @@ def susceptibility(q: npt.ArrayLike, sigma_w: npt.ArrayLike) -> Float64:
     Returns
     -------
     float64 scalar or array
+        The factor, of the shape of both arguments broadcast.
 
     Raises
     ------
@@ -308,9 +335,10 @@ def susceptibility(q: npt.ArrayLike, sigma_w: npt.ArrayLike) -> Float64:
 def curvature(q: npt.ArrayLike) -> Float64:
     """Return sigma_w^2 q E f''^2 on the edge of chaos: how fast different inputs become alike with depth.
 
-    Two inputs whose pre-activations have the correlation 1 - e have 1 - e + curvature e^2 / 2 one layer on, to leading order
-    in e, and l layers on ``1 - 1 / (1/e + curvature l / 2)``. So a network of many more than 2/curvature layers forgets what
-    distinguishes them, although its gradients keep their variance. (For e = 0.5, orders beyond keep up to 2.5 times as much.)
+    Two inputs whose pre-activations have the correlation 1 - e have 1 - e + curvature e^2 / 2 one layer on,
+    to leading order in e, and l layers on ``1 - 1 / (1/e + curvature l / 2)``. So a network of many more than
+    2/curvature layers forgets what distinguishes them, although its gradients keep their variance. (For e =
+    0.5, orders beyond keep up to 2.5 times as much.)
 
     Parameters
     ----------
@@ -320,6 +348,7 @@ def curvature(q: npt.ArrayLike) -> Float64:
     Returns
     -------
     float64 scalar or array
+        The curvature, of the shape of `q`.
 
     Raises
     ------
@@ -357,6 +386,7 @@ def contraction(q: npt.ArrayLike, sigma_w: npt.ArrayLike) -> Float64:
     Returns
     -------
     float64 scalar or array
+        The factor, of the shape of both arguments broadcast.
 
     Raises
     ------
@@ -378,19 +408,21 @@ def contraction(q: npt.ArrayLike, sigma_w: npt.ArrayLike) -> Float64:
 def fixed_point(sigma_w: float, sigma_b: float) -> float:
     """Return the variance q that the pre-activations of a deep network approach, whatever its input.
 
-    It solves ``q = sigma_w^2 E f^2 + sigma_b^2``. E f^2 is concave in q and E f^2 / q falls, so there is one positive
-    solution, which attracts from all sides, unless sigma_b = 0 and sigma_w <= 1; then all variances decay to 0. Newton's
-    method from ``sigma_w^2 + sigma_b^2``, which is above the solution as f^2 < 1, falls towards it without ever passing it.
+    It solves ``q = sigma_w^2 E f^2 + sigma_b^2``. E f^2 is concave in q and E f^2 / q falls, so there is one
+    positive solution, which attracts from all sides, unless sigma_b = 0 and sigma_w <= 1; then all variances
+    decay to 0. Newton's method from ``sigma_w^2 + sigma_b^2``, which is above the solution as f^2 < 1, falls
+    towards it without ever passing it.
 
     Parameters
     ----------
     sigma_w, sigma_b : float
-        Standard deviations of the weights, times sqrt(fan_in), and of the biases, from 0 to 1e7. A sigma_b below 1e-162,
-        the square of which is 0 in float64, counts as 0.
+        Standard deviations of the weights, times sqrt(fan_in), and of the biases, from 0 to 1e7. A sigma_b
+        below 1e-162, the square of which is 0 in float64, counts as 0.
 
     Returns
     -------
     float
+        The variance.
 
     Raises
     ------
@@ -415,9 +447,10 @@ def fixed_point(sigma_w: float, sigma_b: float) -> float:
     while True:
         x = math.sqrt(q) * _Z
         inverse = 1 / (1 + x)
-        # With V = E f^2, V' = dV/dq and s = sigma_w, Newton's step is (s^2 (V - q V') + sigma_b^2) / (1 - s^2 V'). The
-        # differences V - q V' and 1 - V' are taken inside the means, and 1 - s^2 V' is (1 - V') - (s^2 - 1) V': else
-        # q = 1.3e-200 at (0.5, 1e-100) would be lost, and so would q = 1.9e-32 at (1 + 2**-52, 0).
+        # With V = E f^2, V' = dV/dq and s = sigma_w, Newton's step is (s^2 (V - q V') + sigma_b^2) / (1 - s^2
+        # V'). The differences V - q V' and 1 - V' are taken inside the means, and 1 - s^2 V' is (1 - V') -
+        # (s^2 - 1) V': else q = 1.3e-200 at (0.5, 1e-100) would be lost, and so would q = 1.9e-32 at (1 +
+        # 2**-52, 0).
         above = weight**2 * q * float(x * inverse**3 @ _SQUARE) + bias
         below = float(x * inverse * (1 + inverse + inverse**2) @ _SQUARE - growth * (inverse**3 @ _SQUARE))
         following = above / below
@@ -427,10 +460,10 @@ def fixed_point(sigma_w: float, sigma_b: float) -> float:
 
 
 def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float) -> Profile:
-    """Return the variance of signal and gradient in every layer of a deep network, as mean-field theory has them.
+    """Return the variances of signal and gradient in every layer of a deep network, by mean-field theory.
 
-    ``q_1 = q``, ``q_(l+1) = sigma_w^2 E f^2(q_l) + sigma_b^2``, and backwards ``g_l = sigma_w^2 E f'^2(q_l) g_(l+1)``
-    from ``g_depth = 1``, for layers of one width.
+    ``q_1 = q``, ``q_(l+1) = sigma_w^2 E f^2(q_l) + sigma_b^2``, and backwards ``g_l = sigma_w^2 E f'^2(q_l)
+    g_(l+1)`` from ``g_depth = 1``, for layers of one width.
 
     Parameters
     ----------
@@ -439,12 +472,13 @@ def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float
     sigma_w, sigma_b : float
         Standard deviations of the weights, times sqrt(fan_in), and of the biases, from 0 to 1e7.
     q : float
-        Variance of the pre-activations of the first layer, from 0 to 1e16: sigma_b^2 + sigma_1^2 E x^2 for a first layer
-        with weights of standard deviation sigma_1/sqrt(fan_in) and input x.
+        Variance of the pre-activations of the first layer, from 0 to 1e16: sigma_b^2 + sigma_1^2 E x^2 for a
+        first layer with weights of standard deviation sigma_1/sqrt(fan_in) and input x.
 
     Returns
     -------
     Profile
+        Both variances, layer by layer.
 
     Raises
     ------
@@ -472,10 +506,13 @@ def depth_profile(depth: SupportsIndex, sigma_w: float, sigma_b: float, q: float
 
 
 def self_normalizing(alpha: npt.ArrayLike) -> Float64:
-    """Return the lambda for which lambda softsign(alpha x) keeps unit variance: 1/sqrt(E f(alpha z)^2), z standard normal.
+    """Return the lambda for which lambda softsign(alpha x) keeps unit variance.
 
-    With weights of variance 1/fan_in and no biases, unit variance is then a fixed point of the layers, and it attracts.
-    Gradients grow by ``susceptibility(alpha**2, lambda * alpha)`` each layer, which is above 1 and falls to it with alpha.
+    It is 1/sqrt(E f(alpha z)^2), z standard normal.
+
+    With weights of variance 1/fan_in and no biases, unit variance is then a fixed point of the layers, and it
+    attracts. Gradients grow by ``susceptibility(alpha**2, lambda * alpha)`` each layer, which is above 1 and
+    falls to it with alpha.
 
     Parameters
     ----------
@@ -496,7 +533,8 @@ def self_normalizing(alpha: npt.ArrayLike) -> Float64:
 
     Notes
     -----
-    With biases the gradients can be kept as well: ``lambda, sigma_b = numpy.divide(critical(alpha**2), alpha)``.
+    With biases the gradients can be kept as well: ``lambda, sigma_b = numpy.divide(critical(alpha**2),
+    alpha)``.
 
     Examples
     --------

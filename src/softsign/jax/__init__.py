@@ -1,10 +1,11 @@
 """Softsign for JAX: right at infinity, in half precision and in every derivative. Needs the extra ``jax``.
 
-The functions are compositions of XLA's operations with JVP rules of their own: they fuse, shard and batch as any
-other, and differentiate in forward and reverse mode to any order. They take what `jax.nn.soft_sign` takes: integers
-and bool become the default floating type first, Python scalars stay weakly typed, and float64 needs
-``jax_enable_x64``. Types of fewer than 32 bits are computed in float32, derivatives included, and rounded once. Subnormal numbers are what XLA
-makes of them: on the CPU it takes and returns zeros for them. Reverse mode keeps the argument alone.
+The functions are compositions of XLA's operations with JVP rules of their own: they fuse, shard and batch as
+any other, and differentiate in forward and reverse mode to any order. They take what `jax.nn.soft_sign`
+takes: integers and bool become the default floating type first, Python scalars stay weakly typed, and float64
+needs ``jax_enable_x64``. Types of fewer than 32 bits are computed in float32, derivatives included, and
+rounded once. Subnormal numbers are what XLA makes of them: on the CPU it takes and returns zeros for them.
+Reverse mode keeps the argument alone.
 
 Examples
 --------

@@ -4,8 +4,8 @@ With s = +1 for softsign and s = -1 for its inverse, and away from 0,
 
     d/dx 1/(1 + s|x|) = -s sgn(x)/(1 + s|x|)^2,
 
-so the n-th derivative of either is (-s)^(n+1) n! sgn(x)^(n+1)/(1 + s|x|)^(n+1). At 0, where the even ones jump,
-they are 0, the mean of the one-sided limits.
+so the n-th derivative of either is (-s)^(n+1) n! sgn(x)^(n+1)/(1 + s|x|)^(n+1). At 0, where the even ones
+jump, they are 0, the mean of the one-sided limits.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = [
     "softsign",
 ]
 
-# The integers that clear the lower half of a significand: 12 of 24 bits stay, 26 of 53. Two such numbers multiply
-# exactly.
+# The integers that clear the lower half of a significand: 12 of 24 bits stay, 26 of 53. Two such numbers
+# multiply exactly.
 _UPPER_HALF = {
     np.dtype(np.float32): np.uint32(0xFFFF_F000),
     np.dtype(np.float64): np.uint64(0xFFFF_FFFF_F800_0000),
 }
-#: Terms of the series of the antiderivative (r <= 1/3) and of the second one (r <= 1/2), which leave less than an eighth
-#: of the last place.
+#: Terms of the series of the antiderivative (r <= 1/3) and of the second one (r <= 1/2), which leave less
+#: than an eighth of the last place.
 _TERMS = {np.dtype(np.float32): (8, 11), np.dtype(np.float64): (17, 24)}
 
 
@@ -49,9 +49,9 @@ _TERMS = {np.dtype(np.float32): (8, 11), np.dtype(np.float64): (17, 24)}
 def softsign(x: jax.typing.ArrayLike) -> jax.Array:
     """Return x / (1 + abs(x)).
 
-    The error is below 1.5 ulp in float32 and float64; float16 and bfloat16 results are the correctly rounded ones.
-    The derivative errs by at most 0.52 ulp, and a cotangent or tangent that multiplies it adds one rounding, but
-    none in the 16-bit types.
+    The error is below 1.5 ulp in float32 and float64; float16 and bfloat16 results are the correctly rounded
+    ones. The derivative errs by at most 0.52 ulp, and a cotangent or tangent that multiplies it adds one
+    rounding, but none in the 16-bit types.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def gradient(x: jax.typing.ArrayLike, dy: jax.typing.ArrayLike) -> jax.Array:
     return _applied(_gradient, *(array.astype(dtype) for array in jnp.broadcast_arrays(*arrays)))
 
 
-@functools.partial(jax.jit, static_argnums=0)  # type: ignore[untyped-decorator]
+@functools.partial(jax.jit, static_argnums=0)
 def nth_derivative(n: SupportsIndex, x: jax.typing.ArrayLike) -> jax.Array:
     """Return the derivative of order n of softsign, (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1) for n > 0.
 
@@ -196,8 +196,8 @@ def antiderivative(x: jax.typing.ArrayLike) -> jax.Array:
 
     Examples
     --------
-    >>> print(antiderivative(jnp.array([-1.0, 0.0, 3.0])).round(2))
-    [0.31 0.   1.61]
+    >>> print(f"{antiderivative(-1.0):.4f} {antiderivative(3.0):.4f}")
+    0.3069 1.6137
     """
     return _applied(_antiderivative, _real("antiderivative", x))
 
@@ -225,8 +225,8 @@ def second_antiderivative(x: jax.typing.ArrayLike) -> jax.Array:
 
     Examples
     --------
-    >>> print(second_antiderivative(jnp.array([-1.0, 0.0, 3.0])).round(2))
-    [-0.11  0.    1.95]
+    >>> print(f"{second_antiderivative(-1.0):.4f} {second_antiderivative(3.0):.4f}")
+    -0.1137 1.9548
     """
     return _applied(_second_antiderivative, _real("second_antiderivative", x))
 
@@ -235,8 +235,8 @@ def second_antiderivative(x: jax.typing.ArrayLike) -> jax.Array:
 def inverse(y: jax.typing.ArrayLike) -> jax.Array:
     """Return y / (1 - abs(y)), the x with softsign(x) = y.
 
-    The error is below 1.5 ulp in float32 and float64, that of the derivative 1 / (1 - abs(y))**2 at most 0.52 ulp;
-    in float16 and bfloat16 both are at most 0.51 ulp.
+    The error is below 1.5 ulp in float32 and float64, that of the derivative 1 / (1 - abs(y))**2 at most 0.52
+    ulp; in float16 and bfloat16 both are at most 0.51 ulp.
 
     Parameters
     ----------
@@ -265,8 +265,8 @@ def inverse(y: jax.typing.ArrayLike) -> jax.Array:
 def log_jacobian(x: jax.typing.ArrayLike) -> jax.Array:
     """Return log f'(x) = -2 log(1 + abs(x)) of softsign f, what a normalizing flow adds up.
 
-    Its derivative -2 sgn(x) / (1 + abs(x)) is 0 at 0 and at +-inf. The error is that of XLA's log1p, below 3 ulp on
-    the CPU in float32 and float64; in the 16-bit types at most 0.51 ulp.
+    Its derivative -2 sgn(x) / (1 + abs(x)) is 0 at 0 and at +-inf. The error is that of XLA's log1p, below 3
+    ulp on the CPU in float32 and float64; in the 16-bit types at most 0.51 ulp.
 
     Parameters
     ----------
@@ -298,7 +298,8 @@ def _inexact(function: str, x: Any) -> jax.Array:
     x = jnp.asarray(x)
     if not (jnp.issubdtype(x.dtype, jnp.number) or x.dtype == jnp.bool_):
         raise TypeError(f"{function} takes an array or scalar of numbers, not one of dtype {x.dtype}")
-    # Division promotes integers as jnp.exp does, and a bool as divisor keeps weak types weak and others as they are.
+    # Division promotes integers as jnp.exp does, and a bool as divisor keeps weak types weak and others as
+    # they are.
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else jnp.divide(x, True)
 
 
@@ -310,13 +311,14 @@ def _real(function: str, x: Any) -> jax.Array:
 
 
 def _applied(function: Callable[..., Any], *arrays: jax.Array) -> jax.Array:
-    """Return the function rounded to the dtype of the arrays, of which reverse mode keeps nothing but these."""
+    """Return the function rounded to the dtype of the arrays, which are all that reverse mode keeps."""
 
     def rounded(*arrays: Any) -> Any:
         y = function(*arrays)
         return y if y.dtype == arrays[0].dtype else y.astype(arrays[0].dtype)
 
-    # What prevent_cse guards against, a compiler that shares the two computations, is welcome: one fusion has both.
+    # What prevent_cse guards against, a compiler that shares the two computations, is welcome: one fusion has
+    # both.
     result: jax.Array = jax.checkpoint(rounded, prevent_cse=False)(*arrays)
     return result
 
@@ -331,8 +333,9 @@ def _softsign(beside_derivative: bool, x: Any) -> Any:
     largest = jnp.full_like(x, jnp.finfo(x.dtype).max, shape=())
     x = lax.clamp(-largest, x, largest)
     y = x / (1 + jnp.abs(x))
-    # Beside the derivative a second clamp, which changes no value. XLA's CPU backend leaves a sum of quotients to a
-    # library that took one thread 2.2 times as long as the loop that it compiles for a sum of anything else.
+    # Beside the derivative a second clamp, which changes no value. XLA's CPU backend leaves a sum of
+    # quotients to a library that took one thread 2.2 times as long as the loop that it compiles for a sum of
+    # anything else.
     return (
         lax.clamp(jnp.full_like(y, -1, shape=()), y, jnp.full_like(y, 1, shape=()))
         if beside_derivative
@@ -395,8 +398,8 @@ def _antiderivative_jvp(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any,
 def _second_antiderivative(x: Any) -> Any:
     """Return sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x), which cancel for a < 8.
 
-    There it comes from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms: b**3 (1 + b / 2) + 2 z G(b), with
-    G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)), r = b / (2 + b).
+    There it comes from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms: b**3 (1 + b / 2) + 2 z
+    G(b), with G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)), r = b / (2 + b).
     """
     x = _widened(x)
     a = jnp.abs(x)
@@ -430,10 +433,10 @@ def _polynomial(coefficients: list[float], x: Any) -> Any:
 def _power(s: int, m: int, x: Any) -> Any:
     """Return (-s)**m (m - 1)! sgn(x)**m / (1 + s abs(x))**m, of which the derivative is the same with m + 1.
 
-    With h, the upper half of the quotient 1/t, t = fl(1 + s|x|), and d = 1 - h (1 + s|x|), abs(d) < 2^-10.9, the power
-    is h^m (1 - d)^-m = h^m (1 + m d + m (m + 1)/2 d^2 + ...), up to terms below 2^-27. Each product in d is exact or
-    small beside 1, so it does not matter whether the compiler rounds it or contracts it into an fma; h^2 is exact. For
-    m = 2 that leaves one rounding.
+    With h, the upper half of the quotient 1/t, t = fl(1 + s|x|), and d = 1 - h (1 + s|x|), abs(d) < 2^-10.9,
+    the power is h^m (1 - d)^-m = h^m (1 + m d + m (m + 1)/2 d^2 + ...), up to terms below 2^-27. Each product
+    in d is exact or small beside 1, so it does not matter whether the compiler rounds it or contracts it into
+    an fma; h^2 is exact. For m = 2 that leaves one rounding.
     """
     x = _widened(x)
     a = jnp.abs(x)
@@ -444,8 +447,8 @@ def _power(s: int, m: int, x: Any) -> Any:
     # Exact: the larger term goes first.
     lower = (jnp.where(large, s * a, 1) - upper) + jnp.where(large, 1, s * a)
     d = (1 - h * upper) - h * lower
-    # h^m (m - 1)! as a product of pairs, k h times (m - k) h: with s = 1 it first falls and then rises, and neither the
-    # whole nor a part of it leaves the range where the result does not.
+    # h^m (m - 1)! as a product of pairs, k h times (m - k) h: with s = 1 it first falls and then rises, and
+    # neither the whole nor a part of it leaves the range where the result does not.
     leading = h
     for k in range(1, (m + 1) // 2):
         leading = leading * (k * (m - k) * (h * h))

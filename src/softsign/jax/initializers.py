@@ -1,9 +1,9 @@
-"""Initialization of softsign networks in JAX, on the edge of chaos: what `jax.nn.initializers` has no entry for.
+"""Initialization of softsign networks in JAX, on the edge of chaos, beside `jax.nn.initializers`.
 
-Each function returns an initializer, called as ``initializer(key, shape, dtype)``, which Flax, Haiku and Equinox take as they
-take JAX's own. With `softsign_normal` (or its kin) for the weights and `softsign_bias` for the biases of every layer, and
-`input_second_moment` given for the first, pre-activations have the variance q in all layers, and gradients keep theirs.
-`softsign.init` has the theory.
+Each function returns an initializer, called as ``initializer(key, shape, dtype)``, which Flax, Haiku and
+Equinox take as they take JAX's own. With `softsign_normal` (or its kin) for the weights and `softsign_bias`
+for the biases of every layer, and `input_second_moment` given for the first, pre-activations have the
+variance q in all layers, and gradients keep theirs. `softsign.init` has the theory.
 
 Examples
 --------
@@ -44,23 +44,30 @@ def softsign_normal(
     batch_axis: Axes = (),
     dtype: Any = None,
 ) -> jax.nn.initializers.Initializer:
-    """Return an initializer of normal weights with the variance sigma_w**2 / fan_in of `softsign.init.critical`.
+    """Return an initializer of normal weights of variance sigma_w**2 / fan_in (`softsign.init.critical`).
 
     Parameters
     ----------
     q : float
-        Variance of the pre-activations, above 0, at most 1e16. Small values keep distances between inputs to greater
-        depth: about 1/(2 depth) does.
+        Variance of the pre-activations, above 0, at most 1e16. Small values keep distances between inputs to
+        greater depth: about 1/(2 depth) does.
     input_second_moment : float, optional
-        Of a first layer: the mean square of the network's input, 1 if it is standardized. Default: the layer's input comes
-        out of softsign.
-    in_axis, out_axis, batch_axis, dtype
-        As of `jax.nn.initializers.variance_scaling`; other axes are those of a convolution's window.
+        For a first layer: the mean square of the network's input, 1 if it is standardized. Default: the
+        layer's input comes out of softsign.
+    in_axis : int or sequence of int
+        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's
+        window.
+    out_axis : int or sequence of int
+        Axes of the outputs.
+    batch_axis : int or sequence of int
+        Axes along which there are independent layers.
+    dtype : dtype_like, optional
+        Default dtype of the weights.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------
@@ -84,17 +91,29 @@ def softsign_uniform(
     batch_axis: Axes = (),
     dtype: Any = None,
 ) -> jax.nn.initializers.Initializer:
-    """Return an initializer of uniform weights with the variance sigma_w**2 / fan_in; otherwise as `softsign_normal`.
+    """Return an initializer of uniform weights of variance sigma_w**2 / fan_in (`softsign.init.critical`).
 
     Parameters
     ----------
-    q, input_second_moment, in_axis, out_axis, batch_axis, dtype
-        As of `softsign_normal`.
+    q : float
+        Variance of the pre-activations, above 0, at most 1e16.
+    input_second_moment : float, optional
+        For a first layer: the mean square of the network's input. Default: the layer's input comes out of
+        softsign.
+    in_axis : int or sequence of int
+        Axes of the inputs, as in `jax.nn.initializers.variance_scaling`; axes not named are a convolution's
+        window.
+    out_axis : int or sequence of int
+        Axes of the outputs.
+    batch_axis : int or sequence of int
+        Axes along which there are independent layers.
+    dtype : dtype_like, optional
+        Default dtype of the weights.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------
@@ -117,20 +136,26 @@ def softsign_orthogonal(
 
     Parameters
     ----------
-    q, input_second_moment
-        As of `softsign_normal`.
-    column_axis, dtype
-        As of `jax.nn.initializers.orthogonal`; all axes but `column_axis`, that of the outputs, are inputs.
+    q : float
+        Variance of the pre-activations, above 0, at most 1e16.
+    input_second_moment : float, optional
+        For a first layer: the mean square of the network's input. Default: the layer's input comes out of
+        softsign.
+    column_axis : int
+        Axis of the outputs; all others are inputs.
+    dtype : dtype_like, optional
+        Default dtype of the weights.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------
     ValueError
-        If `q` or `input_second_moment` is out of its range, or, when it is called, `shape` has fewer than 2 axes.
+        If `q` or `input_second_moment` is out of its range, or, when it is called, `shape` has fewer than 2
+        axes.
 
     Examples
     --------
@@ -160,13 +185,13 @@ def softsign_bias(q: float = 0.1, dtype: Any = None) -> jax.nn.initializers.Init
     ----------
     q : float
         Variance of the pre-activations, from 0 to 1e16: the same as for the weights.
-    dtype
-        As of `jax.nn.initializers.normal`.
+    dtype : dtype_like, optional
+        Default dtype of the biases.
 
     Returns
     -------
-    Initializer
-        ``initializer(key, shape, dtype)``.
+    jax.nn.initializers.Initializer
+        Called as ``initializer(key, shape, dtype)``.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """Softsign for PyTorch: exact at every argument and in every dtype, in place, differentiable to any order.
 
-`softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a model.
-`derivative`, `gradient`, `nth_derivative`, `inverse`, `antiderivative`, `second_antiderivative` and `log_jacobian`
-are the functions of `softsign`, differentiable. `SoftsignTransform` is a bijector for `torch.distributions`,
-`nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table` `torch.onnx.export` writes one
-Softsign node. `init` initializes networks. Needs the extra ``torch``.
+`softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a
+model. `derivative`, `gradient`, `nth_derivative`, `inverse`, `antiderivative`, `second_antiderivative` and
+`log_jacobian` are the functions of `softsign`, differentiable. `SoftsignTransform` is a bijector for
+`torch.distributions`, `nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table`
+`torch.onnx.export` writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
 --------

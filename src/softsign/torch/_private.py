@@ -1,8 +1,9 @@
 """The names of PyTorch that it does not document: all that this package uses, with what each is for.
 
-A new PyTorch may lack one. Those of `FAST` save the way through the dispatcher; without one of them every call takes
-it, with the same results some 10 us later. Without one of `NEEDED` the import fails and names it. What Inductor has is
-looked up when something is compiled; without it, compiled code calls the operators instead of fusing their formulas.
+A new PyTorch may lack one. Those of `FAST` save the way through the dispatcher; without one of them every
+call takes it, with the same results some 10 us later. Without one of `NEEDED` the import fails and names it.
+What Inductor has is looked up when something is compiled; without it, compiled code calls the operators
+instead of fusing their formulas.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ if _gone := missing(NEEDED):
 transformed = torch._C._are_functorch_transforms_active
 
 
-# A call through the dispatcher to a kernel in Python takes 10 us and more. Most calls are for an ordinary tensor, with
-# no transformation at work; these go to the kernel directly.
+# A call through the dispatcher to a kernel in Python takes 10 us and more. Most calls are for an ordinary
+# tensor, with no transformation at work; these go to the kernel directly.
 
 if missing(FAST):
 
@@ -86,8 +87,8 @@ else:
             tracked = keys(key.ADInplaceOrView) | keys(getattr(key, f"Autograd{device}"))
             yield (inference | tracked).raw_repr()
 
-    #: Of strided tensors in memory: not of fake, sparse, quantized, nested or lazily negated ones, nor of those of
-    #: torch.func.
+    #: Of strided tensors in memory: not of fake, sparse, quantized, nested or lazily negated ones, nor of
+    #: those of torch.func.
     _ORDINARY_KEYS = frozenset(_keys_of_ordinary_tensors())
 
     def is_ordinary(x: Any) -> bool:
@@ -120,13 +121,13 @@ def apply_untransformed(function: type[torch.autograd.Function]) -> Callable[...
 
 @contextlib.contextmanager
 def below_autograd() -> Iterator[None]:
-    """Dispatch to what comes below this level of autograd; the levels of torch.func below it still take part."""
+    """Dispatch below this level of autograd; the levels of torch.func below it still take part."""
     with torch._C._AutoDispatchBelowAutograd(), torch.enable_grad(), _set_fwd_grad_enabled(True):
         yield
 
 
 def at_one_level(function: type[torch.autograd.Function]) -> Callable[..., Any]:
-    """Return a kernel that applies a function at one level of torch.func: the dispatcher sees to the others."""
+    """Return a kernel that applies a function at one level of torch.func; the dispatcher sees to others."""
     apply = apply_untransformed(function)
 
     def kernel(*args: Any) -> Any:
@@ -137,7 +138,7 @@ def at_one_level(function: type[torch.autograd.Function]) -> Callable[..., Any]:
 
 
 def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
-    """Tell Inductor, if it is about to compile, the formulas of operators, which it fuses with their neighbors.
+    """Tell Inductor, if it is about to compile, the formulas of operators, which it fuses.
 
     Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
     """
@@ -149,4 +150,4 @@ def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
         if formulas.keys() - decomposition.decompositions.keys():
             for operator, formula in formulas.items():
                 decomposition.register_decomposition([operator])(formula)
-            decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if something was compiled before
+            decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if one was compiled from

@@ -1,12 +1,14 @@
 """Softsign and its gradients on CUDA tensors, as Triton kernels: one pass over memory each.
 
-The caller sees to it that all tensors of a call have one dtype, device, number of elements and dense memory order. The
-kernels run through the memory from the first element to the last and know of no shape; `out` may be one of the inputs.
+The caller sees to it that all tensors of a call have one dtype, device, number of elements and dense memory
+order. The kernels run through the memory from the first element to the last and know of no shape; `out` may
+be one of the inputs.
 
-Every step of the arithmetic is exact or rounded once as IEEE 754 says, so that the bits are the same on every GPU and
-in Triton's interpreter. Plain division of float32 would break that (PTX's div.full errs by 2 ulp), and so would a
-product and a sum contracted into an fma where none is written. No step leaves the input's precision for a wider one but
-from the 16-bit types to float32: many GPUs have 64 times less throughput in float64.
+Every step of the arithmetic is exact or rounded once as IEEE 754 says, so that the bits are the same on every
+GPU and in Triton's interpreter. Plain division of float32 would break that (PTX's div.full errs by 2 ulp),
+and so would a product and a sum contracted into an fma where none is written. No step leaves the input's
+precision for a wider one but from the 16-bit types to float32: many GPUs have 64 times less throughput in
+float64.
 
 Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |y|.
 """
@@ -21,7 +23,8 @@ import triton.language as tl
 
 __all__ = ["gradient", "gradient_from_output", "softsign"]
 
-#: Bytes of each operand for one block of 128 threads: two accesses of 16 bytes, the widest there are, per thread.
+#: Bytes of each operand for one block of 128 threads: two accesses of 16 bytes, the widest there are, per
+#: thread.
 BLOCK_BYTES = 4096
 WARPS = 4
 
@@ -44,7 +47,8 @@ def softsign(x: torch.Tensor, out: torch.Tensor) -> None:
 def gradient(x: torch.Tensor, dy: torch.Tensor, out: torch.Tensor) -> None:
     """Write dy / (1 + abs(x))**2, within 1 ulp, to `out`.
 
-    Nothing overflows or underflows on the way. At an infinite `x` the result is zero with the sign of a finite `dy`.
+    Nothing overflows or underflows on the way. At an infinite `x` the result is zero with the sign of a
+    finite `dy`.
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ def gradient(x: torch.Tensor, dy: torch.Tensor, out: torch.Tensor) -> None:
 
 
 def gradient_from_output(y: torch.Tensor, dy: torch.Tensor, out: torch.Tensor) -> None:
-    """Write dy * (1 - abs(y))**2, the gradient from y = softsign(x), within 1 ulp of that expression to `out`.
+    """Write dy * (1 - abs(y))**2, the gradient from y = softsign(x), within 1 ulp of that to `out`.
 
     Parameters
     ----------
@@ -117,12 +121,12 @@ def _softsign(x: tl.tensor) -> tl.tensor:
 
 # a/(1 + a), correctly rounded, a >= 0.
 #
-# A Newton step takes q, wrong by at most 3 ulp, to y, wrong by less than 0.51. The result is y or `other`, the
-# number next to it on the side of the exact quotient, and d = a - (y + h)(t + e) tells on which side of their
-# midpoint y + h the quotient lies. a - y t and, where it matters, a - (y + h) t are exact. Near the midpoint, d
-# is the small difference of h e and what the fma before the last one gives, which then has lost at most
-# u h |e|. For a >= u/2 that is less than |d|, which is a multiple of h ulp(a) and not zero, as no quotient is
-# a midpoint. For a < u/2 the result is a, and d has the sign of -h or is -0.
+# A Newton step takes q, wrong by at most 3 ulp, to y, wrong by less than 0.51. The result is y or `other`,
+# the number next to it on the side of the exact quotient, and d = a - (y + h)(t + e) tells on which side of
+# their midpoint y + h the quotient lies. a - y t and, where it matters, a - (y + h) t are exact. Near the
+# midpoint, d is the small difference of h e and what the fma before the last one gives, which then has lost
+# at most u h |e|. For a >= u/2 that is less than |d|, which is a multiple of h ulp(a) and not zero, as no
+# quotient is a midpoint. For a < u/2 the result is a, and d has the sign of -h or is -0.
 #
 # From a = 1/u - 1 on, where e would cease to be exact, the result is 1 - u, and from 2/u on 1.
 @triton.jit

@@ -16,7 +16,7 @@ class SoftsignTransform(Transform):
 
     Parameters
     ----------
-    cache_size
+    cache_size : int
         0, or 1 to remember the last value and its inverse, as other transforms do.
 
     Examples
@@ -46,5 +46,18 @@ class SoftsignTransform(Transform):
         return inverse(y)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return -2 log(1 + abs(x)), of the shape of `x`."""
+        """Return -2 log(1 + abs(x)), the logarithm of the derivative at x.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Argument, of any shape.
+        y : torch.Tensor
+            Value of the transform at `x`; not used.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape of `x`.
+        """
         return log_jacobian(x)

@@ -12,8 +12,8 @@ import torch
 
 #: softsign is 1 from here on, and 1 + abs(x) still finite: what turns inf / inf into 1.
 _LIMITS = {torch.float32: 2.0**30, torch.float64: 2.0**60}
-#: Terms of the antiderivatives' series. For abs(x) <= 1 the 17th of the first is below 3**-36, an eighth of float64's last
-#: place; for abs(x) <= 8 those of the second leave less than 2**-53.
+#: Terms of the antiderivatives' series. For abs(x) <= 1 the 17th of the first is below 3**-36, an eighth of
+#: float64's last place; for abs(x) <= 8 those of the second leave less than 2**-53.
 TERMS, SECOND_TERMS = 17, 24
 
 
@@ -35,7 +35,8 @@ def _in_float32(formula: Callable[..., torch.Tensor]) -> Callable[..., torch.Ten
 def softsign(x: torch.Tensor) -> torch.Tensor:
     """Return x / (1 + abs(x))."""
     if x.is_complex():
-        # abs(z) / (1 + abs(z)) has the limit 1, the direction of an infinite z its own: only finite ones divide.
+        # abs(z) / (1 + abs(z)) has the limit 1, the direction of an infinite z its own: only finite ones
+        # divide.
         return torch.where(torch.isinf(x), _direction(x), x / (1 + x.abs()))
     limit = _LIMITS[x.dtype]
     x = x.clamp(-limit, limit)
@@ -44,7 +45,7 @@ def softsign(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Return dy / (1 + abs(x))**2, without a square that overflows; of complex x, what autograd calls the gradient."""
+    """Return dy / (1 + abs(x))**2 without a square that overflows; of complex x, autograd's gradient."""
     if x.is_complex():
         # dy df/dz + conj(dy) df/dconj(z), with r = 1 / (1 + abs(z)) and p = abs(z) r:
         # df/dz = r (r + p / 2), which is real, and df/dconj(z) = -r u**2 p / 2, u = z / abs(z).
@@ -89,7 +90,8 @@ def nth_derivative(n: int, x: torch.Tensor) -> torch.Tensor:
     value = (1 / t) * (1 + (n + 1) * (excess / t))
     if n % 2 == 0:
         value = torch.where(x == 0, x, torch.copysign(value, -x))
-    # Pairs of factors, k / t and (n + 1 - k) / t: the product falls, then rises, and is within range wherever the result is.
+    # Pairs of factors, k / t and (n + 1 - k) / t: the product falls, then rises, and is within range wherever
+    # the result is.
     for k in range(1, n // 2 + 1):
         value = value * (k * (n + 1 - k) / t / t)
     return value * ((n + 1) // 2 / t) if n % 2 else value
@@ -124,10 +126,11 @@ def antiderivative(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def second_antiderivative(x: torch.Tensor) -> torch.Tensor:
-    """Return the antiderivative of `antiderivative`, sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x).
+    """Return the antiderivative of `antiderivative`.
 
-    Where these cancel, for a < 8, it comes from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms:
-    b**3 (1 + b / 2) + 2 z G(b), with G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)), r = b / (2 + b).
+    It is sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x). Where these cancel, for a < 8, it comes
+    from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms: b**3 (1 + b / 2) + 2 z G(b), with
+    G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)), r = b / (2 + b).
     """
     a = x.abs()
     small = a.clamp(max=8)

@@ -65,8 +65,8 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
     Returns
     -------
     torch.Tensor
-        Shape, dtype and device of `input`; `input` itself if `inplace`. In (-1, 1) before rounding, ±1 at ±inf,
-        nan at nan.
+        Shape, dtype and device of `input`; `input` itself if `inplace`. In (-1, 1) before rounding, ±1 at
+        ±inf, nan at nan.
 
     Raises
     ------
@@ -75,13 +75,14 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
     NotImplementedError
         If `input` is sparse, quantized or of another dtype.
     RuntimeError
-        If `inplace` is asked for where PyTorch forbids it: of a leaf that requires a gradient, of an integer tensor.
+        If `inplace` is asked for where PyTorch forbids it: of a leaf that requires a gradient, of an integer
+        tensor.
 
     Notes
     -----
     On a CPU the value is correctly rounded and the gradient, dy / (1 + abs(x))**2, within 1 ulp, as in
-    `softsign.softsign` and `softsign.gradient`. Backward keeps `input` and nothing else. The second derivative is
-    0 at 0, where it jumps.
+    `softsign.softsign` and `softsign.gradient`. Backward keeps `input` and nothing else. The second
+    derivative is 0 at 0, where it jumps.
 
     Examples
     --------
@@ -124,7 +125,8 @@ def _softsign(x: Tensor, inplace: bool) -> Tensor:
         raise NotImplementedError("softsign: in place, input must not be a nested tensor of strided layout")
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(
-            f"softsign: in place, the result in {torch.get_default_dtype()} can't be cast to input of {x.dtype}"
+            f"softsign: in place, the result in {torch.get_default_dtype()} can't be cast to input of "
+            f"{x.dtype}"
         )
     return x.copy_(ops.softsign(x.clone()) if x.is_complex() else ops.softsign_saving_output(x))
 
@@ -166,8 +168,8 @@ def gradient(x: Tensor, dy: Tensor) -> Tensor:
     Parameters
     ----------
     x : torch.Tensor
-        Where; any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to the
-        default dtype.
+        Where; any shape; float16, bfloat16, float32, float64, and integers and bool, which are converted to
+        the default dtype.
     dy : torch.Tensor
         Gradient with respect to softsign(x), of the same dtypes; broadcast with `x`.
 
@@ -220,8 +222,8 @@ def nth_derivative(n: int, x: Tensor) -> Tensor:
     Returns
     -------
     torch.Tensor
-        Shape, dtype and device of `x`. At 0, where the derivatives of even order jump, those are 0. Differentiable
-        to any order.
+        Shape, dtype and device of `x`. At 0, where the derivatives of even order jump, those are 0.
+        Differentiable to any order.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Initialization of softsign networks in PyTorch, on the edge of chaos.
 
-There the variance of pre-activations stays q from layer to layer, and that of gradients what it was. `softsign.init` has the
-theory; `critical_` applies it to a network, `adapt_` to one that the theory does not cover, from a batch of data.
+There the variance of pre-activations stays q from layer to layer, and that of gradients what it was.
+`softsign.init` has the theory; `critical_` applies it to a network, `adapt_` to one that the theory does not
+cover, from a batch of data.
 
 Examples
 --------
@@ -39,9 +40,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Parameters
     ----------
-    nonlinearity
+    nonlinearity : str
         "softsign", or what PyTorch's function takes.
-    param
+    param : float, optional
         Passed on to PyTorch's function.
 
     Returns
@@ -70,17 +71,17 @@ def softsign_normal_(tensor: Tensor, q: float = 0.1, generator: torch.Generator 
 
     Parameters
     ----------
-    tensor
+    tensor : torch.Tensor
         Weights of shape (out, in, ...); fan_in is the product of all sizes but the first.
-    q
+    q : float
         Variance of the pre-activations, from 0 to 1e16.
-    generator
+    generator : torch.Generator, optional
         Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Tensor
-        `tensor`.
+    torch.Tensor
+        `tensor`, filled.
 
     Raises
     ------
@@ -103,13 +104,17 @@ def softsign_uniform_(tensor: Tensor, q: float = 0.1, generator: torch.Generator
 
     Parameters
     ----------
-    tensor, q, generator
-        As of `softsign_normal_`.
+    tensor : torch.Tensor
+        Weights of shape (out, in, ...); fan_in is the product of all sizes but the first.
+    q : float
+        Variance of the pre-activations, from 0 to 1e16.
+    generator : torch.Generator, optional
+        Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Tensor
-        `tensor`.
+    torch.Tensor
+        `tensor`, filled.
 
     Raises
     ------
@@ -132,13 +137,17 @@ def softsign_orthogonal_(tensor: Tensor, q: float = 0.1, generator: torch.Genera
 
     Parameters
     ----------
-    tensor, q, generator
-        As of `softsign_normal_`.
+    tensor : torch.Tensor
+        Weights of shape (out, in, ...); fan_in is the product of all sizes but the first.
+    q : float
+        Variance of the pre-activations, from 0 to 1e16.
+    generator : torch.Generator, optional
+        Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Tensor
-        `tensor`.
+    torch.Tensor
+        `tensor`, filled.
 
     Raises
     ------
@@ -165,28 +174,29 @@ def critical_(
 ) -> Layers:
     """Initialize a feed-forward softsign network on the edge of chaos.
 
-    Weights have the variance sigma_w**2 / fan_in and biases sigma_b**2 of `softsign.init.critical`; the first layer's
-    weights bring the input to the variance q.
+    Weights have the variance sigma_w**2 / fan_in and biases sigma_b**2 of `softsign.init.critical`; the first
+    layer's weights bring the input to the variance q.
 
     Parameters
     ----------
-    module_or_layers
-        A module, of which all Linear and Conv layers are taken in the order in which they were made, or these layers in
-        their order. Each is followed by softsign, but the last, which may be followed by anything.
-    q
-        Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth: about
-        1/(2 depth) does.
-    input_second_moment
-        Mean of the squares of the network's input, 1 if it is standardized; or a batch of inputs to take it from.
-    distribution
-        Of the weights: "normal", "uniform" or "orthogonal".
-    generator
+    module_or_layers : torch.nn.Module or iterable of torch.nn.Module
+        A module, of which all Linear and Conv layers are taken in the order in which they were made, or these
+        layers in their order. Each is followed by softsign, but the last, which may be followed by anything.
+    q : float
+        Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth:
+        about 1/(2 depth) does.
+    input_second_moment : float or torch.Tensor
+        Mean of the squares of the network's input, 1 if it is standardized; or a batch of inputs to take it
+        from.
+    distribution : {"normal", "uniform", "orthogonal"}
+        Distribution of the weights.
+    generator : torch.Generator, optional
         Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Module or layers
-        `module_or_layers`.
+    torch.nn.Module or iterable of torch.nn.Module
+        `module_or_layers`, initialized.
 
     Raises
     ------
@@ -230,25 +240,28 @@ def adapt_(
 ) -> torch.nn.Module:
     """Initialize a network from data, in one forward pass: each layer's weights are scaled to what comes in.
 
-    Biases are normal with the sigma_b of `softsign.init.critical`, weights scaled so that the layer's output has the mean
-    square q on the batch. So residual connections, normalization, pooling or other activations in between are taken
-    into account, as in layer-sequential unit-variance initialization (Mishkin and Matas, 2016).
+    Biases are normal with the sigma_b of `softsign.init.critical`, weights scaled so that the layer's output
+    has the mean square q on the batch. So residual connections, normalization, pooling or other activations
+    in between are taken into account, as in layer-sequential unit-variance initialization (Mishkin and Matas,
+    2016).
 
     Parameters
     ----------
-    model
+    model : torch.nn.Module
         Its Linear and Conv layers are initialized as the forward pass comes to them, each once.
-    batch
-        What `model` is called with; a few hundred examples.
-    q
+    batch : torch.Tensor
+        What `model` is called with: a few hundred examples, or anything else that it takes.
+    q : float
         Mean square of the pre-activations, above 0.
-    distribution, generator
-        As of `critical_`.
+    distribution : {"normal", "uniform", "orthogonal"}
+        Distribution of the weights.
+    generator : torch.Generator, optional
+        Source of random numbers; PyTorch's default one if None.
 
     Returns
     -------
-    Module
-        `model`.
+    torch.nn.Module
+        `model`, initialized.
 
     Raises
     ------
@@ -259,7 +272,8 @@ def adapt_(
     --------
     >>> import torch
     >>> from softsign.torch import init, nn
-    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), nn.Softsign(), torch.nn.Conv2d(8, 8, 3))
+    >>> first, second = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 8, 3)
+    >>> model = torch.nn.Sequential(first, nn.Softsign(), second)
     >>> batch = 100 * torch.rand(50, 3, 16, 16)
     >>> with torch.no_grad():
     ...     print(f"{init.adapt_(model, batch)(batch).square().mean().item():.4f}")

@@ -17,7 +17,7 @@ class Softsign(torch.nn.Softsign):
 
     Parameters
     ----------
-    inplace
+    inplace : bool
         Write the result over the input.
 
     Examples
@@ -36,7 +36,18 @@ class Softsign(torch.nn.Softsign):
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return softsign of `input`, of any shape."""
+        """Return softsign of `input`.
+
+        Parameters
+        ----------
+        input : torch.Tensor
+            Any shape; what `softsign.torch.softsign` takes.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape of `input`; `input` itself if it is overwritten.
+        """
         return softsign(input, self.inplace)
 
     def extra_repr(self) -> str:
@@ -51,14 +62,21 @@ class ParametricSoftsign(torch.nn.Module):
 
     Parameters
     ----------
-    num_parameters
-        1, for one slope and one range, or the number of channels, the size of the input's axis 1, for one of each for each.
-    learn_slope, learn_range
-        Whether these are parameters; otherwise they are buffers.
-    slope, range
-        Initial values; `slope` is not 0, as nothing would be learned then.
-    device, dtype
-        Of the parameters.
+    num_parameters : int
+        1, for one slope and one range, or the number of channels, the size of the input's axis 1, for one of
+        each for each.
+    learn_slope : bool
+        Whether the slope is a parameter; otherwise it is a buffer.
+    learn_range : bool
+        Whether the range is a parameter; otherwise it is a buffer.
+    slope : float
+        Initial slope, not 0, as nothing would be learned then.
+    range : float
+        Initial range.
+    device : torch.device or str, optional
+        Device of the parameters.
+    dtype : torch.dtype, optional
+        Floating dtype of the parameters.
 
     Raises
     ------
@@ -104,8 +122,13 @@ class ParametricSoftsign(torch.nn.Module):
 
         Parameters
         ----------
-        x
-            Tensor of any shape; with more than one parameter, of at least 2 axes with channels as axis 1.
+        x : torch.Tensor
+            Any shape; with more than one parameter, at least 2 axes with channels as axis 1.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape of `x`.
 
         Raises
         ------
@@ -116,8 +139,8 @@ class ParametricSoftsign(torch.nn.Module):
         if self.num_parameters > 1:
             if x.ndim < 2 or x.shape[1] != self.num_parameters:
                 raise ValueError(
-                    f"ParametricSoftsign: x must have {self.num_parameters} channels as axis 1, got the shape "
-                    f"{tuple(x.shape)}"
+                    f"ParametricSoftsign: x must have {self.num_parameters} channels as axis 1, got the "
+                    f"shape {tuple(x.shape)}"
                 )
             channels = (self.num_parameters, *(1 for _ in x.shape[2:]))
             slope, limit = slope.view(channels), limit.view(channels)
@@ -135,20 +158,20 @@ class ParametricSoftsign(torch.nn.Module):
 def swap(model: Model, inplace: bool = False) -> Model:
     """Make every `torch.nn.Softsign` in a model the one of this package.
 
-    The modules stay the same objects, with their hooks and names; `torch.nn.functional.softsign` in the code of a model
-    stays PyTorch's.
+    The modules stay the same objects, with their hooks and names; `torch.nn.functional.softsign` in the code
+    of a model stays PyTorch's.
 
     Parameters
     ----------
-    model
+    model : torch.nn.Module
         The model, changed where it is; or a `torch.nn.Softsign` itself.
-    inplace
-        What the modules are to do with their inputs.
+    inplace : bool
+        Whether the modules write over their inputs.
 
     Returns
     -------
-    Module
-        `model`.
+    torch.nn.Module
+        `model`, the same object.
 
     Raises
     ------

@@ -11,20 +11,21 @@ from softsign.torch.formulas import TERMS
 
 
 def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
-    """Return what `torch.onnx.export` takes as ``custom_translation_table``. Needs onnxscript, as the exporter does.
+    """Return what `torch.onnx.export` takes as ``custom_translation_table``; like that it needs onnxscript.
 
     Returns
     -------
     dict
-        From operators of this package to functions that write ONNX nodes: for softsign one Softsign node; inverse,
-        antiderivative and log_jacobian are written out.
+        From operators of this package to functions that write ONNX nodes: for softsign one Softsign node;
+        inverse, antiderivative and log_jacobian are written out.
 
     Examples
     --------
     >>> import torch
     >>> from softsign.torch import nn, onnx_translation_table
+    >>> table = onnx_translation_table()
     >>> program = torch.onnx.export(
-    ...     nn.Softsign().eval(), (torch.ones(2),), custom_translation_table=onnx_translation_table(), verbose=False
+    ...     nn.Softsign().eval(), (torch.ones(2),), custom_translation_table=table, verbose=False
     ... )
     >>> [node.op_type for node in program.model.graph]
     ['Softsign']
@@ -44,7 +45,7 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
         return op.Where(op.Greater(a, one), number(math.nan, y), op.Div(y, op.Sub(one, a)))
 
     def small(x: Any) -> tuple[Any, ...]:
-        """Return abs(x) = a, whether a < 1, log(1 + a), and for those r = a / (2 + a) and s = artanh(r) / r - 1.
+        """Return abs(x) = a, whether a < 1, log(1 + a), r = a / (2 + a) and s = artanh(r) / r - 1 for those.
 
         For small a the logarithm is 2 r (1 + s).
         """

@@ -1,7 +1,8 @@
 """The operators of PyTorch's dispatcher: ``torch.ops.softsign.softsign`` and what its derivatives need.
 
-Every transformation of PyTorch (autograd, forward mode, vmap, fake tensors, tracing, compilation, sharding) is a key of the
-dispatcher, and finds its rule here. Each derivative is an operator with derivatives of its own, so that there are all orders.
+Every transformation of PyTorch (autograd, forward mode, vmap, fake tensors, tracing, compilation, sharding)
+is a key of the dispatcher, and finds its rule here. Each derivative is an operator with derivatives of its
+own, so that there are all orders.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Kernel = Callable[..., Tensor]
 
 _SCHEMAS = (
     "softsign(Tensor x) -> Tensor",
-    "softsign_saving_output(Tensor x) -> Tensor",  # the same, but its gradient comes from y: x may be overwritten
+    "softsign_saving_output(Tensor x) -> Tensor",  # its gradient comes from y: x may be overwritten
     "derivative(Tensor x) -> Tensor",
     "gradient(Tensor x, Tensor dy) -> Tensor",
     "gradient_from_output(Tensor y, Tensor dy) -> Tensor",
@@ -241,8 +242,9 @@ def _on_meta(name: str) -> Kernel:
 _FORMULAS = {_overload(name): _formula(name) for name in NAMES}
 
 
-# Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v), for nth_derivative
-# slope(n, saved, v), is v times the derivative. So it is for complex softsign, whose df/dz is real.
+# Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v), for
+# nth_derivative slope(n, saved, v), is v times the derivative. So it is for complex softsign, whose df/dz is
+# real.
 
 
 def softsign_slope(x: Tensor, v: Tensor) -> Tensor:
@@ -287,7 +289,7 @@ def _gradient_from_output_slope(y: Tensor, dy: Tensor, v: Tensor) -> Tensor:
 
 
 def _in_jvp() -> contextlib.AbstractContextManager[None]:
-    """Compute a tangent under this: a level of torch.func hides the levels below it from forward mode otherwise."""
+    """Compute a tangent under this: a level of torch.func else hides those below it from forward mode."""
     return _private.below_autograd() if _private.transformed() else contextlib.nullcontext()
 
 
