@@ -1,4 +1,4 @@
-"""The examples on networks run, and print what their pages say; that of operators: test_operator_family.py."""
+"""The examples on networks run and print what their pages say; that of operators: test_operator_family.py."""
 
 import runpy
 import subprocess
@@ -21,7 +21,7 @@ def lines(name: str, *arguments: str) -> list[list[str]]:
 
 
 def test_readout() -> None:
-    """Distances are lost with depth, and sooner for a large q; the curvature at q = 1 is that of docs/study.md's theory."""
+    """Distances are lost with depth, sooner for a large q; the curvature at q = 1 is that of the theory."""
     rules = ("--initializations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
     head, small, large = lines("readout.py", *rules, "--depth", "20")
     assert head == ["k", "depth", "cosine", "error,", "%"]

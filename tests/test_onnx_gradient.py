@@ -162,7 +162,8 @@ def test_makers_of_one_input(expression: str, known: str, shape: tuple[int, int,
 
 def test_truth_values_pass_no_gradient() -> None:
     """A mask made of comparisons, which have no gradient makers."""
-    body = "z = Sub (x, x) g = Greater (x, z) m = Cast <to = 11> (g) y = Mul (x, m) L = ReduceSum <keepdims = 0> (y)"
+    body = "z = Sub (x, x) g = Greater (x, z) m = Cast <to = 11> (g) y = Mul (x, m)"
+    body += " L = ReduceSum <keepdims = 0> (y)"
     model = gradients(loss_model(body, "double[3] x"), "L", "x")
     assert run(model, {"x": np.array([-1.0, 0.5, 2.0])})["x_grad"].tolist() == [0, 1, 1]
 

@@ -59,7 +59,7 @@ except ModuleNotFoundError as _error:
     if _error.name == "softsign._core":
         _error.add_note(
             f"This copy of softsign is not compiled: {__path__[0]} has no _core. In the source tree, where "
-            "pyproject.toml is, `pip install .` compiles and installs it, `pip install -e .` does it in place."
+            "pyproject.toml is, `pip install .` compiles and installs it, `pip install -e .` in place."
         )
     raise
 

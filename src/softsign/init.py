@@ -72,7 +72,7 @@ _Z, _MEAN = _half_normal()
 _SQUARE = _Z**2 * _MEAN  # g(z) @ _SQUARE is the mean of Z**2 g(abs(Z))
 
 
-class Moments(NamedTuple):
+class Moments(NamedTuple):  # numpydoc ignore=PR02
     """Moments of softsign, called f, at x normal with mean 0 and variance q.
 
     Parameters
@@ -90,7 +90,7 @@ class Moments(NamedTuple):
     derivative_second_moment: Float64
 
 
-class Critical(NamedTuple):
+class Critical(NamedTuple):  # numpydoc ignore=PR02
     """Standard deviations at which gradients neither vanish nor explode.
 
     Parameters
@@ -105,7 +105,7 @@ class Critical(NamedTuple):
     sigma_b: Float64
 
 
-class Profile(NamedTuple):
+class Profile(NamedTuple):  # numpydoc ignore=PR02
     """Variances over the layers of a network.
 
     Parameters

@@ -21,7 +21,7 @@ from softsign.operator.registry import find
 __all__ = ["ENGINES", "Backend", "ReferenceSoftsign", "run"]
 
 
-class ReferenceSoftsign(OpRun):  # type: ignore[misc]
+class ReferenceSoftsign(OpRun):  # type: ignore[misc]  # numpydoc ignore=PR02
     """ONNX's operator Softsign for `onnx.reference.ReferenceEvaluator`, computed by `softsign.softsign`.
 
     Parameters

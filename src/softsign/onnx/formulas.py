@@ -28,7 +28,7 @@ DOMAIN = "softsign"
 HALF = "_half"
 
 
-class Formula(NamedTuple):
+class Formula(NamedTuple):  # numpydoc ignore=PR02
     """A function in ONNX's text syntax; numbers as operands are constants of the type of the first input.
 
     Parameters
