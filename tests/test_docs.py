@@ -60,6 +60,6 @@ def test_examples_of(name: str) -> None:
 @pytest.mark.parametrize("module", ["softsign.operator", "softsign.onnx", "softsign.torch", "softsign.jax"])
 def test_packages_export_what_they_list(module: str) -> None:
     package = importlib.import_module(module)
-    assert package.__all__ == sorted(set(package.__all__), key=str)
+    assert len(package.__all__) == len(set(package.__all__))
     for name in package.__all__:
         assert getattr(package, name).__doc__, name

@@ -21,10 +21,10 @@ MAX_ORDER = 170  # of nth_derivative: 171! exceeds float64
 ORDERS = range(17)  # those of nth_derivative that its bound is stated for
 
 
-class Function(NamedTuple):
+class Function(NamedTuple):  # numpydoc ignore=PR02
     """The facts of one function.
 
-    Attributes
+    Parameters
     ----------
     arguments : tuple of str
         Names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order.
@@ -41,6 +41,8 @@ class Function(NamedTuple):
     bounds : dict of str to tuple of float
         For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for
         correctly rounded.
+    integrand : str, optional
+        Name of the function that this one is the integral of, from 0.
     """
 
     arguments: tuple[str, ...]
@@ -50,19 +52,20 @@ class Function(NamedTuple):
     monotone: Literal["rising", "falling"] | None
     kind: Literal["algebraic", "logarithmic"]
     bounds: dict[Backend, tuple[float, float, float, float]]
+    integrand: str | None = None
 
 
 # Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of
 # nth_derivative are those of n in ORDERS.
 FUNCTIONS: dict[str, Function] = {
     "softsign": Function(
-        ("x",),
-        "x / (1 + |x|)",
-        ("f(x)", r"x\,/\,(1+|x|)"),
-        "odd",
-        "rising",
-        "algebraic",
-        {
+        arguments=("x",),
+        formula="x / (1 + |x|)",
+        latex=("f(x)", r"x\,/\,(1+|x|)"),
+        symmetry="odd",
+        monotone="rising",
+        kind="algebraic",
+        bounds={
             "numpy": (0.5, 0.5, 0.5, 0.5001),
             "onnx": (0.51, 0.51, 0.56, 0.56),
             "torch_compile": (0.51, 0.51, 1.5, 1.5),
@@ -70,13 +73,13 @@ FUNCTIONS: dict[str, Function] = {
         },
     ),
     "derivative": Function(
-        ("x",),
-        "1 / (1 + |x|)²",
-        (r"f\,'(x)", r"1\,/\,(1+|x|)^2"),
-        "even",
-        "falling",
-        "algebraic",
-        {
+        arguments=("x",),
+        formula="1 / (1 + |x|)²",
+        latex=(r"f\,'(x)", r"1\,/\,(1+|x|)^2"),
+        symmetry="even",
+        monotone="falling",
+        kind="algebraic",
+        bounds={
             "numpy": (0.5, 0.5, 0.5, 0.5001),
             "onnx": (0.51, 0.51, 3, 3),
             "torch_compile": (0.51, 0.51, 4, 4),
@@ -84,13 +87,13 @@ FUNCTIONS: dict[str, Function] = {
         },
     ),
     "inverse": Function(
-        ("y",),
-        "y / (1 − |y|)",
-        ("f^{-1}(y)", r"y\,/\,(1-|y|)"),
-        "odd",
-        "rising",
-        "algebraic",
-        {
+        arguments=("y",),
+        formula="y / (1 − |y|)",
+        latex=("f^{-1}(y)", r"y\,/\,(1-|y|)"),
+        symmetry="odd",
+        monotone="rising",
+        kind="algebraic",
+        bounds={
             "numpy": (0.5, 0.5, 0.5, 0.5001),
             "onnx": (0.51, 0.51, 1.5, 1.5),
             "torch_compile": (0.51, 0.51, 1.5, 1.5),
@@ -98,50 +101,52 @@ FUNCTIONS: dict[str, Function] = {
         },
     ),
     "second_derivative": Function(
-        ("x",),
-        "−2 sgn(x) / (1 + |x|)³",
-        (r"f\,''(x)", r"-2\,\mathrm{sgn}(x)\,/\,(1+|x|)^3"),
-        "odd",
-        None,
-        "algebraic",
-        {"numpy": (1, 1, 1, 1), "onnx": (0.51, 0.51, 4.5, 4.5)},
+        arguments=("x",),
+        formula="−2 sgn(x) / (1 + |x|)³",
+        latex=(r"f\,''(x)", r"-2\,\mathrm{sgn}(x)\,/\,(1+|x|)^3"),
+        symmetry="odd",
+        monotone=None,
+        kind="algebraic",
+        bounds={"numpy": (1, 1, 1, 1), "onnx": (0.51, 0.51, 4.5, 4.5)},
     ),
     "antiderivative": Function(
-        ("x",),
-        "|x| − log(1 + |x|)",
-        ("F(x)", r"|x| - \ln(1+|x|)"),
-        "even",
-        "rising",
-        "logarithmic",
-        {
+        arguments=("x",),
+        formula="|x| − log(1 + |x|)",
+        latex=("F(x)", r"|x| - \ln(1+|x|)"),
+        symmetry="even",
+        monotone="rising",
+        kind="logarithmic",
+        bounds={
             "numpy": (1, 1, 1, 2),
             "onnx": (0.51, 0.51, 5.5, 5.5),
             "torch_compile": (0.51, 0.51, 3.5, 3.5),
             "jax": (0.51, 0.51, 4, 4),
         },
+        integrand="softsign",
     ),
     "second_antiderivative": Function(
-        ("x",),
-        "sgn(x) (x²/2 + |x| − (1 + |x|) log(1 + |x|))",
-        (r"\int_0^x F", r"x|x|/2 + x - \mathrm{sgn}(x)(1+|x|)\ln(1+|x|)"),
-        "odd",
-        "rising",
-        "logarithmic",
-        {
+        arguments=("x",),
+        formula="sgn(x) (x²/2 + |x| − (1 + |x|) log(1 + |x|))",
+        latex=(r"\int_0^x F", r"x|x|/2 + x - \mathrm{sgn}(x)(1+|x|)\ln(1+|x|)"),
+        symmetry="odd",
+        monotone="rising",
+        kind="logarithmic",
+        bounds={
             "numpy": (1, 1, 1, 4),
             "onnx": (0.51, 0.51, 6, 6),
             "torch_compile": (0.51, 0.51, 6, 6),
             "jax": (0.51, 0.51, 6, 6),
         },
+        integrand="antiderivative",
     ),
     "log_jacobian": Function(
-        ("x",),
-        "−2 log(1 + |x|)",
-        (r"\ln f\,'(x)", r"-2\,\ln(1+|x|)"),
-        "even",
-        "falling",
-        "logarithmic",
-        {
+        arguments=("x",),
+        formula="−2 log(1 + |x|)",
+        latex=(r"\ln f\,'(x)", r"-2\,\ln(1+|x|)"),
+        symmetry="even",
+        monotone="falling",
+        kind="logarithmic",
+        bounds={
             "numpy": (2, 2, 2, 2),
             "onnx": (0.51, 0.51, 4, 4),
             "torch_compile": (0.51, 0.51, 2, 2),
@@ -149,13 +154,13 @@ FUNCTIONS: dict[str, Function] = {
         },
     ),
     "gradient": Function(
-        ("x", "dy"),
-        "dy / (1 + |x|)²",
-        (r"dy\,f\,'(x)", r"dy\,/\,(1+|x|)^2"),
-        "even",
-        None,
-        "algebraic",
-        {
+        arguments=("x", "dy"),
+        formula="dy / (1 + |x|)²",
+        latex=(r"dy\,f\,'(x)", r"dy\,/\,(1+|x|)^2"),
+        symmetry="even",
+        monotone=None,
+        kind="algebraic",
+        bounds={
             "numpy": (1, 1, 1, 1),
             "onnx": (0.51, 0.51, 3.5, 3.5),
             "torch_compile": (0.51, 0.51, 5, 5),
@@ -163,22 +168,22 @@ FUNCTIONS: dict[str, Function] = {
         },
     ),
     "gradient_from_output": Function(
-        ("y", "dy"),
-        "dy (1 − |y|)²",
-        (r"dy\,f\,'(f^{-1}(y))", r"dy\,(1-|y|)^2"),
-        "even",
-        None,
-        "algebraic",
-        {"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5), "torch_compile": (0.51, 0.51, 4, 4)},
+        arguments=("y", "dy"),
+        formula="dy (1 − |y|)²",
+        latex=(r"dy\,f\,'(f^{-1}(y))", r"dy\,(1-|y|)^2"),
+        symmetry="even",
+        monotone=None,
+        kind="algebraic",
+        bounds={"numpy": (2, 2, 2, 2), "onnx": (0.51, 0.51, 3.5, 3.5), "torch_compile": (0.51, 0.51, 4, 4)},
     ),
     "nth_derivative": Function(
-        ("n", "x"),
-        "(−1)ⁿ⁺¹ n! sgn(x)ⁿ⁺¹ / (1 + |x|)ⁿ⁺¹",
-        (r"f^{(n)}(x)", r"(-1)^{n+1}\,n!\,\mathrm{sgn}(x)^{n+1}\,/\,(1+|x|)^{n+1}"),
-        None,
-        None,
-        "algebraic",
-        {
+        arguments=("n", "x"),
+        formula="(−1)ⁿ⁺¹ n! sgn(x)ⁿ⁺¹ / (1 + |x|)ⁿ⁺¹",
+        latex=(r"f^{(n)}(x)", r"(-1)^{n+1}\,n!\,\mathrm{sgn}(x)^{n+1}\,/\,(1+|x|)^{n+1}"),
+        symmetry=None,
+        monotone=None,
+        kind="algebraic",
+        bounds={
             "numpy": (4, 4, 4, 4),
             "onnx": (0.51, 0.51, 13, 13),
             "torch_compile": (0.51, 0.51, 18, 18),

@@ -25,26 +25,8 @@ except ModuleNotFoundError as error:
         raise
     raise ModuleNotFoundError("softsign.jax needs JAX: pip install 'softsign[jax]'", name="jax") from error
 
-from softsign.jax import initializers
-from softsign.jax.functional import (
-    antiderivative,
-    derivative,
-    gradient,
-    inverse,
-    log_jacobian,
-    nth_derivative,
-    second_antiderivative,
-    softsign,
-)
+from softsign.jax import functional, initializers
+from softsign.jax.functional import *
 
-__all__ = [
-    "antiderivative",
-    "derivative",
-    "gradient",
-    "initializers",
-    "inverse",
-    "log_jacobian",
-    "nth_derivative",
-    "second_antiderivative",
-    "softsign",
-]
+__all__ = ["initializers"]
+__all__ += functional.__all__

@@ -1,10 +1,10 @@
 """Softsign for PyTorch: exact at every argument and in every dtype, in place, differentiable to any order.
 
 `softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a
-model. `derivative`, `gradient`, `nth_derivative`, `inverse`, `antiderivative`, `second_antiderivative` and
-`log_jacobian` are the functions of `softsign`, differentiable. `SoftsignTransform` is a bijector for
-`torch.distributions`, `nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table`
-`torch.onnx.export` writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
+model. The other functions (derivatives, gradient, inverse, antiderivatives, log-Jacobian) are those of
+`softsign`, differentiable. `SoftsignTransform` is a bijector for `torch.distributions`,
+`nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table` `torch.onnx.export`
+writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
 --------
@@ -23,33 +23,11 @@ except ModuleNotFoundError as error:
         "softsign.torch needs PyTorch: pip install 'softsign[torch]'", name="torch"
     ) from error
 
-from softsign.torch import init, nn
+from softsign.torch import functional, init, nn
 from softsign.torch.distributions import SoftsignTransform
-from softsign.torch.functional import (
-    antiderivative,
-    derivative,
-    gradient,
-    inverse,
-    log_jacobian,
-    nth_derivative,
-    second_antiderivative,
-    softsign,
-)
+from softsign.torch.functional import *
 from softsign.torch.nn import swap
 from softsign.torch.onnx import onnx_translation_table
 
-__all__ = [
-    "SoftsignTransform",
-    "antiderivative",
-    "derivative",
-    "gradient",
-    "init",
-    "inverse",
-    "log_jacobian",
-    "nn",
-    "nth_derivative",
-    "onnx_translation_table",
-    "second_antiderivative",
-    "softsign",
-    "swap",
-]
+__all__ = ["SoftsignTransform", "init", "nn", "onnx_translation_table", "swap"]
+__all__ += functional.__all__

@@ -111,7 +111,7 @@ def inverse_gradient(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
 
 
 @_in_float32
-def antiderivative(x: torch.Tensor) -> torch.Tensor:
+def integral_of_softsign(x: torch.Tensor) -> torch.Tensor:
     """Return abs(x) - log(1 + abs(x)), by a series for abs(x) < 1 where these cancel."""
     a = x.abs()
     # log(1 + a) = 2 artanh(r) = 2 (r + r**3 / 3 + r**5 / 5 ...) with r = a / (2 + a), and a - 2 r = r a.
@@ -125,8 +125,8 @@ def antiderivative(x: torch.Tensor) -> torch.Tensor:
 
 
 @_in_float32
-def second_antiderivative(x: torch.Tensor) -> torch.Tensor:
-    """Return the antiderivative of `antiderivative`.
+def integral_of_antiderivative(x: torch.Tensor) -> torch.Tensor:
+    """Return the integral of `integral_of_softsign`.
 
     It is sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x). Where these cancel, for a < 8, it comes
     from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms: b**3 (1 + b / 2) + 2 z G(b), with

@@ -11,6 +11,17 @@ from torch import Tensor
 from softsign.torch import ops
 from softsign.torch._private import apply_untransformed, is_ordinary, may_be_overwritten
 
+__all__ = [
+    "antiderivative",
+    "derivative",
+    "gradient",
+    "inverse",
+    "log_jacobian",
+    "nth_derivative",
+    "second_antiderivative",
+    "softsign",
+]
+
 
 class _Eager(torch.autograd.Function):
     """Softsign of an ordinary tensor."""
@@ -119,7 +130,7 @@ def _softsign(x: Tensor, inplace: bool) -> Tensor:
     if isinstance(x, Tensor) and torch.overrides.has_torch_function_unary(x):
         return torch.overrides.handle_torch_function(softsign, (x,), x, inplace=inplace)
     if not inplace:
-        return _apply("softsign", ops.softsign, x)
+        return _apply("softsign", x)
     _check(x, "softsign")
     if x.is_nested and x.layout is torch.strided:
         raise NotImplementedError("softsign: in place, input must not be a nested tensor of strided layout")
@@ -159,7 +170,7 @@ def derivative(x: Tensor) -> Tensor:
     >>> derivative(torch.tensor([-3.0, 0.0, 1.0]))
     tensor([0.0625, 1.0000, 0.2500])
     """
-    return _apply("derivative", ops.derivative, x)
+    return _apply("derivative", x)
 
 
 def gradient(x: Tensor, dy: Tensor) -> Tensor:
@@ -241,7 +252,7 @@ def nth_derivative(n: int, x: Tensor) -> Tensor:
     >>> nth_derivative(2, torch.tensor([-1.0, 0.0, 1.0]))
     tensor([ 0.2500,  0.0000, -0.2500])
     """
-    return _apply("nth_derivative", ops.nth_derivative, n, x)
+    return _apply("nth_derivative", n, x)
 
 
 def inverse(y: Tensor) -> Tensor:
@@ -272,7 +283,7 @@ def inverse(y: Tensor) -> Tensor:
     >>> inverse(torch.tensor([-0.75, 0.5, 1.0]))
     tensor([-3.,  1., inf])
     """
-    return _apply("inverse", ops.inverse, y)
+    return _apply("inverse", y)
 
 
 def antiderivative(x: Tensor) -> Tensor:
@@ -303,7 +314,7 @@ def antiderivative(x: Tensor) -> Tensor:
     >>> antiderivative(torch.tensor([-1.0, 0.0, 3.0]))
     tensor([0.3069, 0.0000, 1.6137])
     """
-    return _apply("antiderivative", ops.antiderivative, x)
+    return _apply("antiderivative", x)
 
 
 def second_antiderivative(x: Tensor) -> Tensor:
@@ -336,7 +347,7 @@ def second_antiderivative(x: Tensor) -> Tensor:
     >>> second_antiderivative(torch.tensor([-1.0, 0.0, 3.0]))
     tensor([-0.1137,  0.0000,  1.9548])
     """
-    return _apply("second_antiderivative", ops.second_antiderivative, x)
+    return _apply("second_antiderivative", x)
 
 
 def log_jacobian(x: Tensor) -> Tensor:
@@ -367,7 +378,7 @@ def log_jacobian(x: Tensor) -> Tensor:
     >>> log_jacobian(torch.tensor([0.0, 1.0]))
     tensor([-0.0000, -1.3863])
     """
-    return _apply("log_jacobian", ops.log_jacobian, x)
+    return _apply("log_jacobian", x)
 
 
 def _check(x: Any, name: str) -> None:
@@ -378,15 +389,15 @@ def _check(x: Any, name: str) -> None:
         raise NotImplementedError(f"{name}: the argument must be a dense tensor, got {kind}")
 
 
-def _apply(name: str, op: Any, *args: Any) -> Tensor:
+def _apply(name: str, *args: Any) -> Tensor:
     *n, x = args
     _check(x, name)
     _offer_sharding()
     if x.is_nested and x.layout is torch.strided:
-        return torch.nested.as_nested_tensor([_apply(name, op, *n, part) for part in x.unbind()])
+        return torch.nested.as_nested_tensor([_apply(name, *n, part) for part in x.unbind()])
     if not (x.is_floating_point() or x.is_complex()):
         x = x.to(torch.get_default_dtype())
-    return op(*n, x)
+    return ops.OPERATORS[name](*n, x)
 
 
 def _offer_sharding() -> None:

@@ -71,7 +71,7 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
     return {
         ops.softsign: softsign,
         ops.softsign_saving_output: softsign,
-        ops.inverse: inverse,
-        ops.antiderivative: antiderivative,
-        ops.log_jacobian: log_jacobian,
+        ops.OPERATORS["inverse"]: inverse,
+        ops.OPERATORS["antiderivative"]: antiderivative,
+        ops.OPERATORS["log_jacobian"]: log_jacobian,
     }

@@ -16,48 +16,45 @@ import torch
 from torch import Tensor
 
 from softsign import _core
-from softsign.functions import MAX_ORDER
+from softsign.functions import FUNCTIONS, MAX_ORDER, Function
 from softsign.torch import _private, formulas
 
 Kernel = Callable[..., Tensor]
 
-_SCHEMAS = (
-    "softsign(Tensor x) -> Tensor",
-    "softsign_saving_output(Tensor x) -> Tensor",  # its gradient comes from y: x may be overwritten
-    "derivative(Tensor x) -> Tensor",
-    "gradient(Tensor x, Tensor dy) -> Tensor",
-    "gradient_from_output(Tensor y, Tensor dy) -> Tensor",
-    "nth_derivative(int n, Tensor x) -> Tensor",
-    "inverse(Tensor y) -> Tensor",
-    "antiderivative(Tensor x) -> Tensor",
-    "second_antiderivative(Tensor x) -> Tensor",
-    "log_jacobian(Tensor x) -> Tensor",
+# What torch.compile has a bound for, and softsign again: saving the output it may overwrite x.
+NAMES = (
+    *(name for name, facts in FUNCTIONS.items() if "torch_compile" in facts.bounds),
+    "softsign_saving_output",
 )
-NAMES = tuple(schema.partition("(")[0] for schema in _SCHEMAS)
 _BINARY = ("gradient", "gradient_from_output")
 
+
+def _facts(name: str) -> Function:
+    return FUNCTIONS[name.removesuffix("_saving_output")]
+
+
 _library = torch.library.Library("softsign", "DEF")
-for _schema in _SCHEMAS:
-    _library.define(_schema, tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag))
+for _name in NAMES:
+    _signature = ", ".join("int n" if name == "n" else f"Tensor {name}" for name in _facts(_name).arguments)
+    _library.define(
+        f"{_name}({_signature}) -> Tensor", tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag)
+    )
 
-softsign = torch.ops.softsign.softsign.default
-softsign_saving_output = torch.ops.softsign.softsign_saving_output.default
-derivative = torch.ops.softsign.derivative.default
-gradient = torch.ops.softsign.gradient.default
-gradient_from_output = torch.ops.softsign.gradient_from_output.default
-nth_derivative = torch.ops.softsign.nth_derivative.default
-inverse = torch.ops.softsign.inverse.default
-antiderivative = torch.ops.softsign.antiderivative.default
-second_antiderivative = torch.ops.softsign.second_antiderivative.default
-log_jacobian = torch.ops.softsign.log_jacobian.default
-
-
-def _overload(name: str) -> Any:
-    return getattr(torch.ops.softsign, name).default
+#: The operators by name.
+OPERATORS = {name: getattr(torch.ops.softsign, name).default for name in NAMES}
+softsign = OPERATORS["softsign"]
+softsign_saving_output = OPERATORS["softsign_saving_output"]
+gradient = OPERATORS["gradient"]
+gradient_from_output = OPERATORS["gradient_from_output"]
+nth_derivative = OPERATORS["nth_derivative"]
 
 
 def _formula(name: str) -> Kernel:
-    formula: Kernel = getattr(formulas, name.removesuffix("_saving_output"))
+    """Return the formula of an operator; that of an integral is called after what it is the integral of."""
+    integrand = _facts(name).integrand
+    formula: Kernel = getattr(
+        formulas, f"integral_of_{integrand}" if integrand else name.removesuffix("_saving_output")
+    )
     return formula
 
 
@@ -239,7 +236,7 @@ def _on_meta(name: str) -> Kernel:
     return kernel
 
 
-_FORMULAS = {_overload(name): _formula(name) for name in NAMES}
+_FORMULAS = {operator: _formula(name) for name, operator in OPERATORS.items()}
 
 
 # Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v), for
@@ -260,12 +257,8 @@ def _nth_derivative_slope(n: int, x: Tensor, v: Tensor) -> Tensor:
     return v * nth_derivative(n + 1, x)
 
 
-def _antiderivative_slope(x: Tensor, v: Tensor) -> Tensor:
-    return v * softsign(x)
-
-
-def _second_antiderivative_slope(x: Tensor, v: Tensor) -> Tensor:
-    return v * antiderivative(x)
+def _integral_slope(integrand: str) -> Callable[..., Tensor]:
+    return lambda x, v: v * OPERATORS[integrand](x)
 
 
 _SLOPES: dict[str, Callable[..., Tensor]] = {
@@ -274,9 +267,8 @@ _SLOPES: dict[str, Callable[..., Tensor]] = {
     "derivative": _derivative_slope,
     "nth_derivative": _nth_derivative_slope,
     "inverse": formulas.inverse_gradient,
-    "antiderivative": _antiderivative_slope,
-    "second_antiderivative": _second_antiderivative_slope,
     "log_jacobian": formulas.log_jacobian_gradient,
+    **{name: _integral_slope(facts.integrand) for name, facts in FUNCTIONS.items() if facts.integrand},
 }
 
 
@@ -294,7 +286,7 @@ def _in_jvp() -> contextlib.AbstractContextManager[None]:
 
 
 def _unary(name: str) -> type[torch.autograd.Function]:
-    op, slope = _overload(name), _SLOPES[name]
+    op, slope = OPERATORS[name], _SLOPES[name]
     from_output = name == "softsign_saving_output"
 
     class Unary(torch.autograd.Function):
@@ -326,7 +318,7 @@ def _unary(name: str) -> type[torch.autograd.Function]:
 
 
 def _binary(name: str) -> type[torch.autograd.Function]:
-    op = _overload(name)
+    op = OPERATORS[name]
     slope = _gradient_slope if name == "gradient" else _gradient_from_output_slope
 
     class Binary(torch.autograd.Function):
@@ -361,7 +353,7 @@ def _binary(name: str) -> type[torch.autograd.Function]:
 
 
 def _unary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
-    op = _overload(name)
+    op = OPERATORS[name]
 
     def rule(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
         return op(*args), in_dims[-1]
@@ -370,7 +362,7 @@ def _unary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
 
 
 def _binary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
-    op = _overload(name)
+    op = OPERATORS[name]
 
     def rule(info: Any, in_dims: tuple[Any, ...], *args: Tensor) -> tuple[Tensor, int]:
         batches = (
@@ -411,8 +403,8 @@ def offer_sharding() -> None:
         axes = [Replicate(), *(Shard(axis) for axis in range(args[-1].ndim))]
         return [([axis], [None if isinstance(arg, int) else axis for arg in args]) for axis in axes]
 
-    for name in NAMES:
-        register_sharding(_overload(name))(placements)
+    for operator in OPERATORS.values():
+        register_sharding(operator)(placements)
 
 
 _sharding_offered = False
