@@ -12,7 +12,7 @@ NATIVE := $(wildcard csrc/*.cpp csrc/*.h)
 PACKAGE := $(shell find src -name '*.py')
 MDFORMAT := $(BIN)/mdformat --wrap 110 --number --compact-tables
 PAGES := $(wildcard *.md docs/*.md)
-# The newest Python that README promises, or else the one of .venv.
+# The newest Python that README names, or else the one of .venv.
 NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[34].*/bin/python) $(BIN)/python,$\
 	$(shell $(name) -c 'import venv; print("$(name)")' 2>/dev/null))
 
@@ -48,7 +48,7 @@ format: .venv/lint.stamp  ## format the Python and C++ sources and the pages
 	$(BIN)/clang-format -i $(NATIVE)
 	$(MDFORMAT) $(PAGES)
 
-accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every promise about the numbers, on all float32 inputs
+accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every bound, float32 on all inputs
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)
 
 bench: .venv/softsign.stamp .venv/bench.stamp  ## time every function beside np.copyto and the peers installed

@@ -15,7 +15,7 @@ from softsign import init
 from tests.helpers import Array
 from tests.test_import import foreign_imports
 
-#: The promise is for 1e-8 to 1e8, the range taken goes on to both sides.
+#: The bound is stated for 1e-8 to 1e8; the range tried goes on to both sides.
 GRID = [0.0] + [10.0 ** (k / 4) for k in range(-80, 65)]
 ROOT = 2 * math.sqrt(2 / math.pi)  # the coefficient of sqrt(q) in the expansions for small q
 
