@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PRESET = "the preset's"  # default of the options that replace what the preset has
 WRITE_EVERY = 60.0  # seconds between reports of an unfinished study
 
 
@@ -55,17 +56,24 @@ def study(
         ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="shapeset, digits, or a folder with MNIST's or CIFAR-10's files.")
+        str | None,
+        typer.Option(
+            show_default=_PRESET, help="shapeset, digits, or a folder with MNIST's or CIFAR-10's files."
+        ),
     ] = None,
     activations: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME,...", callback=_items(str, "names"), help="softsign, tanh, sigmoid, relu, isru."
+            show_default=_PRESET,
+            metavar="NAME,...",
+            callback=_items(str, "names"),
+            help="softsign, tanh, sigmoid, relu, isru.",
         ),
     ] = None,
     initializations: Annotated[
         str | None,
         typer.Option(
+            show_default=_PRESET,
             metavar="NAME,...",
             callback=_items(str, "names"),
             help="standard, normalized, pytorch, critical:Q or identity:A with a number.",
@@ -73,11 +81,17 @@ def study(
     ] = None,
     depths: Annotated[
         str | None,
-        typer.Option(metavar="N,...", callback=_items(int, "integers"), help="Numbers of hidden layers."),
+        typer.Option(
+            show_default=_PRESET,
+            metavar="N,...",
+            callback=_items(int, "integers"),
+            help="Numbers of hidden layers.",
+        ),
     ] = None,
     learning_rates: Annotated[
         str | None,
         typer.Option(
+            show_default=_PRESET,
             metavar="X,...",
             callback=_items(float, "numbers"),
             help="Learning rates; the one with the lowest validation error is reported.",
@@ -86,15 +100,20 @@ def study(
     seeds: Annotated[
         str | None,
         typer.Option(
+            show_default=_PRESET,
             metavar="N,...",
             callback=_items(int, "integers"),
             help="Seeds of the weights and of the order of the examples.",
         ),
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Units per hidden layer.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples per update.")] = None,
-    updates: Annotated[int | None, typer.Option(help="Updates of each network.")] = None,
-    momentum: Annotated[float | None, typer.Option(help="Momentum of the gradient descent.")] = None,
+    width: Annotated[int | None, typer.Option(show_default=_PRESET, help="Units per hidden layer.")] = None,
+    batch_size: Annotated[int | None, typer.Option(show_default=_PRESET, help="Examples per update.")] = None,
+    updates: Annotated[
+        int | None, typer.Option(show_default=_PRESET, help="Updates of each network.")
+    ] = None,
+    momentum: Annotated[
+        float | None, typer.Option(show_default=_PRESET, help="Momentum of the gradient descent.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, show_default="one for each core", help="Number of processes.")
     ] = None,
