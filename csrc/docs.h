@@ -2,9 +2,9 @@
 #pragma once
 
 // Lines and paragraphs that several have in common.
-#define DTYPES                                                                                             \
-    "float16, bfloat16 (of ml_dtypes), float32, float64 or longdouble. Bool and integers promote\n    as " \
-    "in "
+#define DTYPES                                                                     \
+    "float16, bfloat16 (of ml_dtypes), float32, float64 or longdouble. Bool and\n" \
+    "    integers promote as in "
 #define ARGUMENT "array_like\n    Of any shape; " DTYPES "`numpy.exp`.\n"
 #define ARGUMENTS "array_like\n    Broadcast together; " DTYPES "`numpy.hypot`.\n"
 #define RESULT                                                                                            \
@@ -13,20 +13,17 @@
 #define OPTIONS \
     "out, where, **kwargs : optional\n    As for every ufunc: see `numpy.ufunc`.\n\nReturns\n-------\n"
 #define NOTES "\nNotes\n-----\n"
-#define CORRECTLY_ROUNDED                                                                                \
-    "The result is the exact value, rounded once to nearest: an error of at most 0.5 ulp. For float16, " \
-    "bfloat16\n"                                                                                         \
-    "and float32 all inputs have been tried. In float64 a result is taken if both ends of an interval "  \
-    "around the\n"                                                                                       \
-    "exact value round to it [1]_, and is decided by exact arithmetic if not.\n"
+#define CORRECTLY_ROUNDED                                                                                 \
+    "The result is the exact value, rounded once to nearest: an error of at most 0.5 ulp. For float16,\n" \
+    "bfloat16 and float32 all inputs have been tried. In float64 a result is taken if both ends of an\n"  \
+    "interval around the exact value round to it [1]_, and is decided by exact arithmetic if not.\n"
 #define LONGDOUBLE "Longdouble is computed in its own precision, without a bound.\n\n"
 #define SAME_BITS "\nThe bits do not depend on the kernels, the number of threads or the memory layout.\n"
 #define QUIET "\nNo floating-point flag but underflow is raised.\n" SAME_BITS
 #define REFERENCES "\nReferences\n----------\n"
-#define ZIV                                                                                              \
-    ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded last " \
-    "bit\", ACM\n"                                                                                       \
-    "   Transactions on Mathematical Software 17, 1991, 410-423.\n"
+#define ZIV                                                                                          \
+    ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded\n" \
+    "   last bit\", ACM Transactions on Mathematical Software 17, 1991, 410-423.\n"
 #define EXAMPLES "\nExamples\n--------\n>>> import softsign\n"
 
 namespace softsign::docs {
@@ -54,8 +51,7 @@ computed in float64 and rounded once, complex128 follows the plain formula.
     R"(.. [2] D. L. Elliott, "A better activation function for artificial neural networks", Technical Report
    93-8, Institute for Systems Research, University of Maryland, 1993.
 .. [3] J. Bergstra, G. Desjardins, P. Lamblin and Y. Bengio, "Quadratic polynomials learn better image
-features",
-   Technical Report 1337, DIRO, Universite de Montreal, 2009.
+   features", Technical Report 1337, DIRO, Universite de Montreal, 2009.
 .. [4] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
    Proceedings of Machine Learning Research 9 (AISTATS 2010), 249-256.
 .. [5] G. M. Georgiou and C. Koutsougeras, "Complex domain backpropagation", IEEE Transactions on Circuits and
@@ -229,9 +225,9 @@ See Also
 gradient : From the input; as accurate for large inputs as for small ones.
 )" NOTES R"(For ``abs(y) <= 1`` the error against the formula is below 0.51 ulp, in float64 at most 2 ulp.
 )" LONGDOUBLE
-    R"(What the rounding of `y` took from x is lost. The relative error against `gradient` grows as ``u *
-abs(x)``, with u half the machine epsilon (2**-24 in float32), and `dx` is 0 where `y` is +-1: from ``abs(x) =
-2 / u`` on, that is 2**25 in float32 and 2**12 in float16.
+    R"(What the rounding of `y` took from x is lost. The relative error against `gradient` grows as
+``u * abs(x)``, with u half the machine epsilon (2**-24 in float32), and `dx` is 0 where `y` is +-1: from
+``abs(x) = 2 / u`` on, that is 2**25 in float32 and 2**12 in float16.
 
 Where ``1 - abs(y)`` is 0 and `dy` infinite, `dx` is nan and raises the invalid flag. No other flag but
 underflow is raised for ``abs(y) <= 1``.

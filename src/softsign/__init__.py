@@ -93,9 +93,7 @@ if not _typing.TYPE_CHECKING:  # type checkers would take every name for one tha
             try:
                 return import_module(room)
             except ModuleNotFoundError as error:
-                if (
-                    error.name != room
-                ):  # an AttributeError, as hasattr, help and tab completion go on after it
+                if error.name != room:  # an extra is missing; hasattr, help and completion expect this error
                     raise AttributeError(str(error)) from error
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
