@@ -8,7 +8,7 @@ from torch.distributions import Transform, constraints
 from softsign.torch.functional import inverse, log_jacobian, softsign
 
 
-class SoftsignTransform(Transform):
+class SoftsignTransform(Transform):  # numpydoc ignore=PR02
     """Map the real line onto (-1, 1) by y = x / (1 + abs(x)).
 
     The inverse is y / (1 - abs(y)), exact up to rounding, with ±inf at ±1; the logarithm of the Jacobian is

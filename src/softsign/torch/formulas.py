@@ -33,7 +33,18 @@ def _in_float32(formula: Callable[..., torch.Tensor]) -> Callable[..., torch.Ten
 
 @_in_float32
 def softsign(x: torch.Tensor) -> torch.Tensor:
-    """Return x / (1 + abs(x))."""
+    """Return x / (1 + abs(x)).
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point or complex dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     if x.is_complex():
         # abs(z) / (1 + abs(z)) has the limit 1, the direction of an infinite z its own: only finite ones
         # divide.
@@ -45,7 +56,20 @@ def softsign(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Return dy / (1 + abs(x))**2 without a square that overflows; of complex x, autograd's gradient."""
+    """Return dy / (1 + abs(x))**2 without a square that overflows; of complex x, autograd's gradient.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point or complex dtype.
+    dy : torch.Tensor
+        Gradient of the result, with the shape and dtype of `x`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     if x.is_complex():
         # dy df/dz + conj(dy) df/dconj(z), with r = 1 / (1 + abs(z)) and p = abs(z) r:
         # df/dz = r (r + p / 2), which is real, and df/dconj(z) = -r u**2 p / 2, u = z / abs(z).
@@ -66,21 +90,58 @@ def _direction(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def gradient_from_output(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Return dy (1 - abs(y))**2."""
+    """Return dy (1 - abs(y))**2.
+
+    Parameters
+    ----------
+    y : torch.Tensor
+        Values of softsign, of any shape and floating-point dtype.
+    dy : torch.Tensor
+        Gradient of the result, with the shape and dtype of `y`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `y`.
+    """
     rest = 1 - y.abs()
     return dy * rest * rest
 
 
 @_in_float32
 def derivative(x: torch.Tensor) -> torch.Tensor:
-    """Return 1 / (1 + abs(x))**2, without a square that overflows."""
+    """Return 1 / (1 + abs(x))**2, without a square that overflows.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     r = 1 / (1 + x.abs())
     return r * r
 
 
 @_in_float32
 def nth_derivative(n: int, x: torch.Tensor) -> torch.Tensor:
-    """Return the derivative of order n: (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1), for even n 0 at 0."""
+    """Return the derivative of order n: (-sgn(x))**(n + 1) n! / (1 + abs(x))**(n + 1), for even n 0 at 0.
+
+    Parameters
+    ----------
+    n : int
+        Order, 0 or more.
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     if n == 0:
         return softsign(x)
     a = x.abs()
@@ -99,20 +160,55 @@ def nth_derivative(n: int, x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def inverse(y: torch.Tensor) -> torch.Tensor:
-    """Return y / (1 - abs(y)), nan where abs(y) > 1."""
+    """Return y / (1 - abs(y)), nan where abs(y) > 1.
+
+    Parameters
+    ----------
+    y : torch.Tensor
+        Values of softsign, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `y`.
+    """
     return torch.where(y.abs() > 1, torch.nan, y / (1 - y.abs()))
 
 
 @_in_float32
 def inverse_gradient(y: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Return dy / (1 - abs(y))**2, nan where abs(y) > 1."""
+    """Return dy / (1 - abs(y))**2, nan where abs(y) > 1.
+
+    Parameters
+    ----------
+    y : torch.Tensor
+        Values of softsign, of any shape and floating-point dtype.
+    dy : torch.Tensor
+        Gradient of the result, with the shape and dtype of `y`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `y`.
+    """
     rest = torch.where(y.abs() > 1, torch.nan, 1 - y.abs())
     return dy / (rest * rest)
 
 
 @_in_float32
 def integral_of_softsign(x: torch.Tensor) -> torch.Tensor:
-    """Return abs(x) - log(1 + abs(x)), by a series for abs(x) < 1 where these cancel."""
+    """Return abs(x) - log(1 + abs(x)), by a series for abs(x) < 1 where these cancel.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     a = x.abs()
     # log(1 + a) = 2 artanh(r) = 2 (r + r**3 / 3 + r**5 / 5 ...) with r = a / (2 + a), and a - 2 r = r a.
     r = a.clamp(max=1) / (2 + a.clamp(max=1))
@@ -131,6 +227,16 @@ def integral_of_antiderivative(x: torch.Tensor) -> torch.Tensor:
     It is sgn(x) (x**2 / 2 + a - (1 + a) log(1 + a)) with a = abs(x). Where these cancel, for a < 8, it comes
     from that of b = z - 1, z = sqrt(1 + a), in a sum of positive terms: b**3 (1 + b / 2) + 2 z G(b), with
     G(b) = r b**2 times the sum of r**(2 k) / ((2 k + 1) (2 k + 3)), r = b / (2 + b).
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
     """
     a = x.abs()
     small = a.clamp(max=8)
@@ -151,11 +257,35 @@ def integral_of_antiderivative(x: torch.Tensor) -> torch.Tensor:
 
 @_in_float32
 def log_jacobian(x: torch.Tensor) -> torch.Tensor:
-    """Return -2 log(1 + abs(x)), the logarithm of the derivative."""
+    """Return -2 log(1 + abs(x)), the logarithm of the derivative.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     return -2 * torch.log1p(x.abs())
 
 
 @_in_float32
 def log_jacobian_gradient(x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-    """Return -2 dy sgn(x) / (1 + abs(x))."""
+    """Return -2 dy sgn(x) / (1 + abs(x)).
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+    dy : torch.Tensor
+        Gradient of the result, with the shape and dtype of `x`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     return -2 * dy * x.sgn() / (1 + x.abs())

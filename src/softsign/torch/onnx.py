@@ -44,7 +44,7 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
         a, one = op.Abs(y), number(1, y)
         return op.Where(op.Greater(a, one), number(math.nan, y), op.Div(y, op.Sub(one, a)))
 
-    def small(x: Any) -> tuple[Any, ...]:
+    def small(x: Any) -> tuple[Any, ...]:  # numpydoc ignore=PR01
         """Return abs(x) = a, whether a < 1, log(1 + a), r = a / (2 + a) and s = artanh(r) / r - 1 for those.
 
         For small a the logarithm is 2 r (1 + s).

@@ -81,7 +81,18 @@ def _run(function: int, name: str, x: Tensor, *addresses: int) -> None:
 
 
 def is_dense(x: Tensor) -> bool:
-    """Whether the elements fill a stretch of memory, in whatever order of the axes."""
+    """Whether the elements fill a stretch of memory, in whatever order of the axes.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Tensor of any shape and dtype.
+
+    Returns
+    -------
+    bool
+        True also where there are no elements.
+    """
     return bool(x.is_contiguous() or torch.ops.aten.is_non_overlapping_and_dense(x))
 
 
@@ -112,7 +123,27 @@ def _binary_on_cpu(name: str) -> Kernel:
 
 
 def same_layout(name: str, x: Tensor, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x, dy and a new tensor for the result, all dense with the same order of the axes."""
+    """Return x, dy and a new tensor for the result, all dense with the same order of the axes.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operator, for the error message.
+    x : torch.Tensor
+        Arguments, of any shape and layout.
+    dy : torch.Tensor
+        Gradient of the result, with the shape, dtype and device of `x`.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        `x`, `dy` and an uninitialized result, each with the shape and dtype of `x`.
+
+    Raises
+    ------
+    RuntimeError
+        If `x` and `dy` differ in shape, dtype or device.
+    """
     _check_alike(name, x, dy)
     dx = torch.empty_like(x)
     if not is_dense(x):
@@ -211,7 +242,13 @@ _SOFTSIGN = _core._functions.index("softsign")
 
 
 def overwrite_with_softsign(x: Tensor) -> None:
-    """Compute softsign in place, without a word to autograd."""
+    """Compute softsign in place, without a word to autograd.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and layout, on the CPU or CUDA; the results take their place.
+    """
     if not is_dense(x):
         x.copy_(direct_softsign(x))
     elif x.is_cpu:
@@ -245,7 +282,20 @@ _FORMULAS = {operator: _formula(name) for name, operator in OPERATORS.items()}
 
 
 def softsign_slope(x: Tensor, v: Tensor) -> Tensor:
-    """Return v times softsign's derivative at x."""
+    """Return v times softsign's derivative at x.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        Arguments, of any shape and floating-point or complex dtype.
+    v : torch.Tensor
+        Gradient or tangent, with the shape and dtype of `x`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
     return formulas.gradient(x, v) if x.is_complex() else gradient(x, v)
 
 
