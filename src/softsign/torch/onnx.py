@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from softsign.functions import FUNCTIONS
 from softsign.torch import ops
-from softsign.torch.formulas import TERMS
+from softsign.torch.formulas import SECOND_TERMS, TERMS
 
 
 def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
@@ -16,8 +17,8 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
     Returns
     -------
     dict
-        From operators of this package to functions that write ONNX nodes: for softsign one Softsign node;
-        inverse, antiderivative and log_jacobian are written out.
+        From operators of this package to functions that write ONNX nodes: for softsign one Softsign node; the
+        others are written out.
 
     Examples
     --------
@@ -40,6 +41,27 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
     def softsign(x: Any) -> Any:
         return op.Softsign(x)
 
+    def reciprocal(x: Any) -> Any:
+        return op.Reciprocal(op.Add(number(1, x), op.Abs(x)))
+
+    def derivative(x: Any) -> Any:
+        r = reciprocal(x)
+        return op.Mul(r, r)
+
+    def gradient(x: Any, dy: Any) -> Any:
+        r = reciprocal(x)
+        return op.Mul(op.Mul(dy, r), r)
+
+    def nth_derivative(n: int, x: Any) -> Any:
+        if n == 0:
+            return softsign(x)
+        r = value = reciprocal(x)
+        for k in range(1, n // 2 + 1):  # pairs of factors, as in formulas.nth_derivative
+            value = op.Mul(value, op.Mul(op.Mul(number(k * (n + 1 - k), x), r), r))
+        if n % 2:
+            return op.Mul(value, op.Mul(number((n + 1) // 2, x), r))
+        return op.Neg(op.Mul(value, op.Sign(x)))
+
     def inverse(y: Any) -> Any:
         a, one = op.Abs(y), number(1, y)
         return op.Where(op.Greater(a, one), number(math.nan, y), op.Div(y, op.Sub(one, a)))
@@ -57,21 +79,43 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
             s = op.Mul(op.Add(s, number(1 / (2 * k + 1), x)), square)
         return a, op.Less(a, one), op.Log(op.Add(one, a)), r, s
 
-    def antiderivative(x: Any) -> Any:
+    def integral_of_softsign(x: Any) -> Any:
         a, is_small, log1p, r, s = small(x)
         return op.Where(
             is_small, op.Mul(r, op.Sub(a, op.Mul(number(2, x), s))), op.Sub(a, op.Min(log1p, number(1e4, x)))
         )  # not inf - inf
+
+    def integral_of_antiderivative(x: Any) -> Any:  # as in formulas
+        a, log1p = op.Abs(x), op.Log(op.Add(number(1, x), op.Abs(x)))
+        one, two = number(1, x), number(2, x)
+        near_a = op.Min(a, number(8, x))
+        z = op.Sqrt(op.Add(one, near_a))
+        b = op.Div(near_a, op.Add(one, z))
+        r = op.Div(b, op.Add(two, b))
+        square, series = op.Mul(r, r), number(0, x)
+        for k in range(SECOND_TERMS - 1, -1, -1):
+            series = op.Add(op.Mul(series, square), number(1 / ((2 * k + 1) * (2 * k + 3)), x))
+        half = op.Mul(number(0.5, x), near_a)
+        b = op.Sub(half, op.Mul(half, r))
+        near = op.Mul(b, op.Mul(b, op.Add(half, op.Mul(op.Mul(two, z), op.Mul(r, series)))))
+        log1p = op.Min(log1p, number(1e4, x))  # not inf - inf
+        far = op.Sub(op.Mul(a, op.Sub(op.Add(one, op.Mul(number(0.5, x), a)), log1p)), log1p)
+        return op.Mul(op.Where(op.Less(a, number(8, x)), near, far), op.Sign(x))
 
     def log_jacobian(x: Any) -> Any:
         _, is_small, log1p, r, s = small(x)
         two = number(2, x)
         return op.Neg(op.Mul(two, op.Where(is_small, op.Mul(two, op.Add(r, op.Mul(r, s))), log1p)))
 
-    return {
-        ops.softsign: softsign,
-        ops.softsign_saving_output: softsign,
-        ops.OPERATORS["inverse"]: inverse,
-        ops.OPERATORS["antiderivative"]: antiderivative,
-        ops.OPERATORS["log_jacobian"]: log_jacobian,
+    integrals = {"softsign": integral_of_softsign, "antiderivative": integral_of_antiderivative}
+    written: dict[str, Callable[..., Any]] = {
+        "softsign": softsign,
+        "softsign_saving_output": softsign,
+        "derivative": derivative,
+        "gradient": gradient,
+        "nth_derivative": nth_derivative,
+        "inverse": inverse,
+        "log_jacobian": log_jacobian,
+        **{name: integrals[facts.integrand] for name, facts in FUNCTIONS.items() if facts.integrand},
     }
+    return {ops.OPERATORS[name]: write for name, write in written.items()}
