@@ -25,7 +25,7 @@ from softsign.data.shapeset import scaled
 __all__ = ["Dataset", "DatasetError", "load", "read_cifar10", "read_digits", "read_idx"]
 
 Bytes = NDArray[np.uint8]
-Array = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 NUMERALS = tuple("0123456789")
@@ -61,11 +61,11 @@ class Dataset:
     """
 
     name: str
-    train_x: Array
+    train_x: Float32
     train_label: Labels
-    valid_x: Array
+    valid_x: Float32
     valid_label: Labels
-    test_x: Array
+    test_x: Float32
     test_label: Labels
     classes: tuple[str, ...]
 
@@ -214,7 +214,7 @@ def read_cifar10(folder: str | os.PathLike[str]) -> Dataset:
 
 def _dataset(
     name: str,
-    scale: Callable[[Bytes], Array],
+    scale: Callable[[Bytes], Float32],
     x: Bytes,
     label: Labels,
     train: int,
@@ -231,7 +231,7 @@ def _dataset(
     return Dataset(name, train_x, label[:train], valid_x, label[train:], test_x_scaled, test_label, classes)
 
 
-def _from_0_to_1(levels: Bytes) -> Array:
+def _from_0_to_1(levels: Bytes) -> Float32:
     values = levels.astype(np.float32)
     values /= 255
     return values

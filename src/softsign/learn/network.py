@@ -17,7 +17,7 @@ from softsign.data.digits import Digits
 
 __all__ = ["Epoch", "Learner", "Network", "NumpyLearner", "new_network", "train"]
 
-Array: TypeAlias = NDArray[np.float32]
+Float32: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int64]
 
 HIDDEN = (256, 128)
@@ -59,7 +59,7 @@ class Network:
         self.weights = [rng.standard_normal(s, np.float32) / np.float32(math.sqrt(s[0])) for s in shapes]
         self.biases = [np.zeros(s[1], np.float32) for s in shapes]
 
-    def forward(self, x: Array) -> tuple[list[Array], list[Array]]:
+    def forward(self, x: Float32) -> tuple[list[Float32], list[Float32]]:
         """Return the weighted sums and the inputs of every layer.
 
         Parameters
@@ -74,7 +74,7 @@ class Network:
         inputs : list of ndarray of float32, shape (scans, inputs of the layer)
             What each layer was given; the first is `x`.
         """
-        sums: list[Array] = []
+        sums: list[Float32] = []
         inputs = [x]
         for weight, bias in zip(self.weights, self.biases, strict=True):
             total = inputs[-1] @ weight
@@ -83,7 +83,7 @@ class Network:
             inputs.append(softsign.softsign(total))
         return sums, inputs[:-1]
 
-    def gradients(self, x: Array, label: Labels) -> tuple[list[Array], list[Array], int]:
+    def gradients(self, x: Float32, label: Labels) -> tuple[list[Float32], list[Float32], int]:
         """Differentiate the mean cross-entropy of a batch.
 
         Parameters
@@ -105,8 +105,8 @@ class Network:
         dy = _softmax(sums[-1])
         dy[np.arange(len(label)), label] -= 1
         dy /= np.float32(len(label))
-        weights: list[Array] = []
-        biases: list[Array] = []
+        weights: list[Float32] = []
+        biases: list[Float32] = []
         for layer in reversed(range(len(self.weights))):
             weights.insert(0, inputs[layer].T @ dy)
             biases.insert(0, dy.sum(axis=0))
@@ -115,7 +115,7 @@ class Network:
                 softsign.gradient(sums[layer - 1], dy, out=dy)
         return weights, biases, right
 
-    def accuracy(self, x: Array, label: Labels) -> float:
+    def accuracy(self, x: Float32, label: Labels) -> float:
         """Return the share of scans classified correctly.
 
         Parameters
@@ -155,7 +155,7 @@ def new_network(digits: Digits, rng: np.random.Generator) -> Network:
 class Learner(Protocol):
     """What trains a network, one batch at a time."""
 
-    def step(self, x: Array, label: Labels, learning_rate: float) -> int:
+    def step(self, x: Float32, label: Labels, learning_rate: float) -> int:
         """Change the network's parameters by one batch.
 
         Parameters
@@ -173,7 +173,7 @@ class Learner(Protocol):
             Scans that the network classified correctly before.
         """
 
-    def accuracy(self, x: Array, label: Labels) -> float:
+    def accuracy(self, x: Float32, label: Labels) -> float:
         """Return the share of scans classified correctly.
 
         Parameters
@@ -205,7 +205,7 @@ class NumpyLearner:
         self.parameters = network.weights + network.biases
         self.velocities = [np.zeros_like(parameter) for parameter in self.parameters]
 
-    def step(self, x: Array, label: Labels, learning_rate: float) -> int:
+    def step(self, x: Float32, label: Labels, learning_rate: float) -> int:
         """Take a step along the gradient of one batch.
 
         Parameters
@@ -282,15 +282,15 @@ def _train(digits: Digits, learner: Learner, rng: np.random.Generator, epochs: i
         yield Epoch(hits / scans, learner.accuracy(test_x, digits.test_label))
 
 
-def _shifts(x: Array, paper: float) -> Array:
+def _shifts(x: Float32, paper: float) -> Float32:
     """View each scan moved by -1, 0 and 1 pixels: shape (scans, 3, 3, 8, 8)."""
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=paper)
-    view: Array = np.lib.stride_tricks.sliding_window_view(padded, x.shape[1:], axis=(1, 2))
+    view: Float32 = np.lib.stride_tricks.sliding_window_view(padded, x.shape[1:], axis=(1, 2))
     return view
 
 
-def _softmax(scores: Array) -> Array:
-    p: Array = scores - scores.max(axis=1, keepdims=True)
+def _softmax(scores: Float32) -> Float32:
+    p: Float32 = scores - scores.max(axis=1, keepdims=True)
     np.exp(p, out=p)
     p /= p.sum(axis=1, keepdims=True)
     return p

@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto
 
-from softsign.learn.network import MOMENTUM, WEIGHT_DECAY, Array, Labels, Network
+from softsign.learn.network import MOMENTUM, WEIGHT_DECAY, Float32, Labels, Network
 from softsign.onnx import gradients, sgd_step, to_model
 from softsign.operator import Net
 
@@ -50,7 +50,7 @@ def network_model(network: Network, *, loss: bool = False) -> ModelProto:
     return to_model(net, types, outputs=outputs)
 
 
-def parameters(network: Network) -> dict[str, Array]:
+def parameters(network: Network) -> dict[str, Float32]:
     """Return the parameters of a network under their names in `network_model`.
 
     Parameters
@@ -123,7 +123,7 @@ class OnnxLearner:
         held = parameters(network)
         self.state = held | {f"{name}_velocity": np.zeros_like(value) for name, value in held.items()}
 
-    def step(self, x: Array, label: Labels, learning_rate: float) -> int:
+    def step(self, x: Float32, label: Labels, learning_rate: float) -> int:
         """Take a step along the gradient of one batch.
 
         Parameters
@@ -147,7 +147,7 @@ class OnnxLearner:
         self.network.biases = [self.state[f"b{i}"] for i in layers]
         return int(np.count_nonzero(found["scores"].argmax(axis=1) == label))
 
-    def accuracy(self, x: Array, label: Labels) -> float:
+    def accuracy(self, x: Float32, label: Labels) -> float:
         """Return the share of scans classified correctly.
 
         Parameters
@@ -164,6 +164,6 @@ class OnnxLearner:
         """
         return float(np.mean(self._run(x, label, 0.0)["scores"].argmax(axis=1) == label))
 
-    def _run(self, x: Array, label: Labels, learning_rate: float) -> Mapping[str, Array]:
+    def _run(self, x: Float32, label: Labels, learning_rate: float) -> Mapping[str, Float32]:
         feeds = {"x": x, "label": label, "learning_rate": np.array(learning_rate, x.dtype), **self.state}
         return dict(zip(self.outputs, self.session.run(None, feeds), strict=True))
