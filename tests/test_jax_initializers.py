@@ -91,7 +91,7 @@ def networks(kind: Any) -> dict[float, Any]:
     """
     depth, width, second_moment = 50, 300, 4.0
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def draw(key: Any) -> Any:
         first_key, weight_key, bias_key = jax.random.split(key, 3)
         weight_keys = jax.random.split(weight_key, depth - 1)
@@ -114,7 +114,7 @@ def networks(kind: Any) -> dict[float, Any]:
     return found
 
 
-@jax.jit
+@jax.jit  # type: ignore[untyped-decorator]
 def mean_squares(x: Any, top: Any, first: Any, weights: Any, biases: Any) -> Any:
     """Mean squares of pre-activations after the first layer; that of the first gradient over the last's."""
 
