@@ -245,20 +245,25 @@ def test_shapes(
 ) -> None:
     """Broadcasting undone and done, with sizes that the model knows or that turn up when it runs."""
     small, large = (np.arange(np.prod(size), dtype=int).reshape(size).astype(dtype) for size in (like, shape))
-    for type, feeds in (
-        ("SumTo", {"x": large, "like": small}),
-        ("ExpandTo", {"x": small, "like": large}),
-        ("OnesLike", {"like": large}),
-    ):
-        truth = np.asarray(find(type).kernel(*feeds.values(), None))
-        node = helper.make_node(named(type, dtype), list(feeds), ["result"], domain=DOMAIN)
-        sizes = {
-            name: value.shape if declared else [f"{name}{i}" for i in range(value.ndim)]
-            for name, value in (*feeds.items(), ("result", truth))
+    feeds = {"small": small, "large": large}
+    calls = {"SumTo": ("large", "small"), "ExpandTo": ("small", "large"), "OnesLike": ("large",)}
+    truths = {
+        type: np.asarray(find(type).kernel(*(feeds[name] for name in names), None))
+        for type, names in calls.items()
+    }
+    nodes = [
+        helper.make_node(named(type, dtype), names, [type], domain=DOMAIN) for type, names in calls.items()
+    ]
+    inputs, outputs = (
+        {
+            name: (dtype, value.shape if declared else [f"{name}{i}" for i in range(value.ndim)])
+            for name, value in values.items()
         }
-        values = {name: (dtype, size) for name, size in sizes.items()}
-        result = values.pop("result")
-        found = computed(engine, as_model([node], values, {"result": result}, 18), feeds)["result"]
+        for values in (feeds, truths)
+    )
+    results = computed(engine, as_model(nodes, inputs, outputs, 18), feeds)
+    for type, truth in truths.items():
+        found = results[type]
         assert found.dtype == dtype
         np.testing.assert_array_equal(found.astype(np.float64), truth.astype(np.float64), strict=True)
 

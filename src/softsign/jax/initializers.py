@@ -13,10 +13,11 @@ Examples
 >>> depth, width, q = 50, 500, 0.5
 >>> keys = jax.random.split(jax.random.key(0), (depth, 2))
 >>> h = jax.random.normal(jax.random.key(1), (100, width))
->>> for layer, (weight_key, bias_key) in enumerate(keys):
-...     weights = softsign_normal(q, input_second_moment=None if layer else 1.0)
-...     x = softsign(h) if layer else h
-...     h = x @ weights(weight_key, (width, width)) + softsign_bias(q)(bias_key, (width,))
+>>> def layer(x, keys, input_second_moment=None):
+...     weights = softsign_normal(q, input_second_moment)(keys[0], (width, width))
+...     return x @ weights + softsign_bias(q)(keys[1], (width,))
+>>> h = layer(h, keys[0], 1.0)
+>>> h, _ = jax.lax.scan(lambda h, keys: (layer(softsign(h), keys), None), h, keys[1:])
 >>> print(f"{jax.numpy.var(h):.1f}")
 0.5
 """
