@@ -1,7 +1,9 @@
 """softsign.study.training: what is watched, and resuming to the bit."""
 
+import functools
 import json
 import statistics
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 import softsign
 from softsign.study import training
 from softsign.study.networks import build
-from softsign.study.runs import ACTIVATIONS, Result
+from softsign.study.runs import ACTIVATIONS, Result, Trial
 from softsign.study.sources import load_source
 from softsign.study.training import checkpoint_path, train
 from tests.helpers import run_python
@@ -24,6 +26,13 @@ from tests.test_study_runs import small
 
 def without_time(result: Result) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name != "seconds"}
+
+
+@functools.cache
+def trained(trial: Trial) -> dict[str, Any]:
+    """Result of a training that nothing stops, without its time."""
+    with tempfile.TemporaryDirectory() as folder:
+        return without_time(train(trial, folder))
 
 
 class StopError(Exception):
@@ -44,10 +53,9 @@ def reports_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_equal_trials_give_equal_results(tmp_path: Path) -> None:
-    results = [train(small(), tmp_path) for _ in range(2)]
-    assert without_time(results[0]) == without_time(results[1])
+    assert without_time(train(small(), tmp_path)) == trained(small())
     assert list(tmp_path.iterdir()) == []
-    assert without_time(train(small(seed=1), tmp_path)) != without_time(results[0])
+    assert trained(small(seed=1)) != trained(small())
 
 
 def test_it_learns(tmp_path: Path) -> None:
@@ -93,12 +101,11 @@ def test_a_stopped_training_goes_on_to_the_bit(
     tmp_path: Path, changes: dict[str, Any], stops: tuple[int, ...]
 ) -> None:
     trial = small(**changes)
-    whole = train(trial, tmp_path)
     for stop in stops:
         with pytest.raises(StopError):
             train(trial, tmp_path, stop_at(stop))
         assert [file.name for file in tmp_path.iterdir()] == [checkpoint_path(trial, tmp_path).name]
-    assert without_time(train(trial, tmp_path)) == without_time(whole)
+    assert without_time(train(trial, tmp_path)) == trained(trial)
     assert list(tmp_path.iterdir()) == [checkpoint_path(trial, tmp_path)]  # until the result is kept
 
 
@@ -106,7 +113,6 @@ def test_a_stopped_training_goes_on_to_the_bit(
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "another trial's"])
 def test_a_damaged_checkpoint_is_told_and_not_used(tmp_path: Path, damage: str) -> None:
     trial = small()
-    whole = train(trial, tmp_path)
     with pytest.raises(StopError):
         train(small(seed=1) if damage == "another trial's" else trial, tmp_path, stop_at(100))
     (file,) = tmp_path.iterdir()
@@ -116,7 +122,7 @@ def test_a_damaged_checkpoint_is_told_and_not_used(tmp_path: Path, damage: str) 
     Path(tmp_path, f"{trial.name}.checkpoint").write_bytes(content[:kept])
     result = train(trial, tmp_path)
     assert result["notes"] == [f"{trial.name}.checkpoint was damaged, so this training began again"]
-    assert without_time(result) | {"notes": []} == without_time(whole)
+    assert without_time(result) | {"notes": []} == trained(trial)
 
 
 def test_checkpoints_are_written_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,12 +130,11 @@ def test_checkpoints_are_written_by_the_clock(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(training, "REPORT_EVERY", 0.0)
     trial = small()
-    whole = train(trial, tmp_path)
     kept: list[bytes] = []
     train(trial, tmp_path, lambda updates: kept.append((tmp_path / f"{trial.name}.checkpoint").read_bytes()))
     for content in kept[::40]:
         (tmp_path / f"{trial.name}.checkpoint").write_bytes(content)
-        assert without_time(train(trial, tmp_path)) == without_time(whole)
+        assert without_time(train(trial, tmp_path)) == trained(trial)
 
 
 FULL_DISK = """
@@ -164,7 +169,7 @@ def test_no_space_for_a_checkpoint(tmp_path: Path) -> None:
         "True True",
     ], done.stderr
     resumed = train(trial, tmp_path)
-    assert without_time(resumed) == without_time(train(trial, tmp_path / "new"))
+    assert without_time(resumed) == trained(trial)
 
 
 def test_divergence_ends_a_training(tmp_path: Path) -> None:
