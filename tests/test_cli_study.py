@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dask
 import pytest
 
+from softsign.study import folder
 from softsign.study.folder import FILE
 from tests.helpers import in_session, started, wait_until
-from tests.test_cli import COMMAND, ENVIRONMENT, MEASURE, refused, run
-from tests.test_study_folder import read
+from tests.test_cli import COMMAND, ENVIRONMENT, MEASURE, call, refused, run
+from tests.test_data_files import write_mnist
+from tests.test_study_folder import read, threads
 
 SMALL = (
     "--data",
@@ -40,10 +43,20 @@ GRID = (
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def noise(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The option for random images, which need no scikit-learn: a process takes seconds to import that."""
+    place = tmp_path_factory.mktemp("noise")
+    write_mnist(place, train=120, test=40)
+    return "--data", str(place)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, noise: tuple[str, str]
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Where `softsign study` with GRID was called, and what it said."""
     place = tmp_path_factory.mktemp("finished")
-    return place, run(place, "study", *GRID)
+    return place, run(place, "study", *GRID, *noise)
 
 
 def test_small_grid(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -62,21 +75,21 @@ def test_small_grid(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> 
 
 
 def test_the_same_command_again_writes_the_report_anew(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+    finished: tuple[Path, subprocess.CompletedProcess[str]], noise: tuple[str, str], tmp_path: Path
 ) -> None:
     place, first = finished
     study = tmp_path / "softsign-study-quick"
     shutil.copytree(place / study.name, study)
     page, results = (study / "report.html").read_text(), (study / FILE).read_bytes()
     (study / "report.html").unlink()
-    second = run(tmp_path, "study", *GRID)
+    second = call(tmp_path, "study", *GRID, *noise)
     assert second.stderr == ""
     assert second.stdout == first.stdout
     assert (study / FILE).read_bytes() == results
     # Plotly names its figures at random.
     names = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     assert names.sub("", (study / "report.html").read_text()) == names.sub("", page)
-    words = refused(tmp_path, "study", *GRID, "--width", "30")
+    words = refused(tmp_path, "study", *GRID, *noise, "--width", "30")
     assert words == (
         "softsign: softsign-study-quick holds a study of other trials (width 20 instead of 30); "
         "choose another folder\n"
@@ -104,20 +117,15 @@ def test_the_same_command_again_writes_the_report_anew(
         (("--rates", "0.1"), "--rates is now --learning-rates"),
         (("--batch=10",), "--batch is now --batch-size"),
         (("--initialisations", "standard"), "--initialisations is now --initializations"),
-        (("--dask", "tcp://127.0.0.1:9"), "127.0.0.1:9"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
-    if "--dask" in arguments:
-        arguments = (*ONE[:-2], *arguments, "-o", "study")
-        result = run(
-            tmp_path, "study", *arguments, before=("env", "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=1s")
-        )
-        assert (result.returncode, result.stdout) == (2, "")
-        assert re.fullmatch(r"softsign: .+\n", result.stderr)
-        assert words in result.stderr
-    else:
-        assert words in refused(tmp_path, "study", *arguments)
+    assert words in refused(tmp_path, "study", *arguments)
+
+
+def test_no_scheduler_at_the_address(tmp_path: Path) -> None:
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        assert "127.0.0.1:9" in refused(tmp_path, "study", *ONE, "--dask", "tcp://127.0.0.1:9")
 
 
 def cpu_time(*command: str) -> float:
@@ -136,10 +144,10 @@ def test_a_refusal_imports_little() -> None:
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from softsign.cli import main; main()"
 
 
-def without_torch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def without_torch(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT_TORCH, "study", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=place, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -187,18 +195,23 @@ def test_a_damaged_study_is_told(tmp_path: Path) -> None:
     assert "study/study.json is damaged" in refused(tmp_path, "study", *ONE)
 
 
-def test_no_space_for_the_results(tmp_path: Path) -> None:
+def test_no_space_for_the_results(
+    tmp_path: Path, noise: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The operating system lets no file grow beyond 2000 bytes, as if the disk were full."""
-    words = run(tmp_path, "study", *ONE, before=("prlimit", "--fsize=2000")).stderr
+    words = run(tmp_path, "study", *ONE, *noise, before=("prlimit", "--fsize=2000")).stderr
     assert words.splitlines()[-1].startswith("softsign: study/study.json: File too large")
     assert {file.name for file in (tmp_path / "study").iterdir()} == {FILE}
     assert json.loads((tmp_path / "study" / FILE).read_text())["results"] == {}
-    assert run(tmp_path, "study", *ONE).returncode == 0
+    monkeypatch.setattr(folder, "local_workers", lambda workers: threads())
+    assert call(tmp_path, "study", *ONE, *noise).returncode == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_keeps_what_was_done(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    arguments = [*ONE[:-2], "--updates", "100000", "-o", "study"]
+def test_an_interrupt_keeps_what_was_done(
+    tmp_path: Path, noise: tuple[str, str], number: signal.Signals, code: int
+) -> None:
+    arguments = [*ONE, *noise, "--updates", "100000"]
     study = tmp_path / "study"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with started(COMMAND, "study", *arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from softsign.study.runs import Trial
 from softsign.study.training import checkpoint_path, train
 from tests.helpers import in_session, started, wait_until
 from tests.test_study_runs import small
-from tests.test_study_training import without_time
+from tests.test_study_training import trained, without_time
 
 LONG = 10**6  # updates: hours
 SECONDS = 1500  # updates: a second or two
@@ -33,8 +34,8 @@ def results_of(study: Study) -> dict[str, Any]:
     return {name: without_time(result) for name, result in study.results.items()}
 
 
-def results_alone(study: Study, folder: Path) -> dict[str, Any]:
-    return {trial.name: without_time(train(trial, folder)) for trial in study.trials}
+def results_alone(study: Study) -> dict[str, Any]:
+    return {trial.name: trained(trial) for trial in study.trials}
 
 
 def threads() -> ThreadPoolExecutor:
@@ -57,15 +58,31 @@ def interrupt_when_trained(under_way: Mapping[str, int]) -> None:
         raise InterruptError
 
 
-def test_results_are_those_of_training_alone_and_last(tmp_path: Path) -> None:
+def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(tmp_path: Path) -> None:
+    """Two studies, one after the other, by the same processes, which take seconds to start."""
     study = Study(tmp_path / "a", trials())
     assert not (tmp_path / "a").exists()  # until it runs
+    longer = Study(tmp_path / "b", trials(updates=LONG))
     seen: list[str] = []
-    with local_workers(2) as executor:
-        study.run(executor, finished=lambda trial, result: seen.append(trial.name))
+    others = set(multiprocessing.active_children())
+
+    def kill_one(under_way: Mapping[str, int]) -> None:
+        if len(under_way) == 2 and min(under_way.values()) > 0:
+            workers = set(multiprocessing.active_children()) - others
+            os.kill(min(worker.pid or 0 for worker in workers), signal.SIGKILL)
+
+    def run_both() -> None:
+        with local_workers(2) as executor:
+            study.run(executor, finished=lambda trial, result: seen.append(trial.name))
+            longer.run(executor, kill_one)
+
+    with pytest.raises(
+        StudyError, match=r"a worker process was killed, .* goes on from the last checkpoints"
+    ):
+        run_both()
     assert sorted(seen) == sorted(trial.name for trial in study.trials)
     assert [file.name for file in (tmp_path / "a").iterdir()] == [FILE]
-    alone = results_alone(study, tmp_path)
+    alone = results_alone(study)
     assert results_of(study) == alone
     again = Study(tmp_path / "a")
     assert again.trials == trials()
@@ -73,6 +90,7 @@ def test_results_are_those_of_training_alone_and_last(tmp_path: Path) -> None:
     assert again.remaining() == []
     assert again.environment == study.environment
     assert set(again.environment) == {"softsign", "Python", "NumPy", "PyTorch", "processor", "cores"}
+    assert Study(tmp_path / "b").results == {}
 
 
 @pytest.mark.usefixtures("quick_reports")
@@ -87,33 +105,18 @@ def test_an_interrupted_study_goes_on(tmp_path: Path) -> None:
     with threads() as executor:
         again.run(executor)
     assert [file.name for file in study.folder.iterdir()] == [FILE]
-    assert results_of(again) == results_alone(study, tmp_path)
-
-
-def test_a_killed_worker_is_told_and_the_other_leaves_a_checkpoint(tmp_path: Path) -> None:
-    study = Study(tmp_path, trials(updates=LONG))
-
-    def kill_one(under_way: Mapping[str, int]) -> None:
-        if len(under_way) == 2 and min(under_way.values()) > 0:
-            os.kill(min(child.pid or 0 for child in multiprocessing.active_children()), signal.SIGKILL)
-
-    with (
-        pytest.raises(StudyError, match=r"a worker process was killed, .* goes on from the last checkpoints"),
-        local_workers(2) as executor,
-    ):
-        study.run(executor, kill_one)
-    assert Study(tmp_path).results == {}
+    assert results_of(again) == results_alone(study)
 
 
 KILLED = """
 import sys
-from softsign.study import training
-from softsign.study.folder import Study, local_workers
-training.REPORT_EVERY = 0.0  # in the workers, too, which begin with this script
-study = Study(sys.argv[1])
 if __name__ == "__main__":
+    from softsign.study.folder import Study, local_workers
     with local_workers(2) as executor:
-        study.run(executor)
+        Study(sys.argv[1]).run(executor)
+else:  # a worker, which begins with this script
+    from softsign.study import training
+    training.REPORT_EVERY = 0.0
 """
 
 
@@ -134,7 +137,7 @@ def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
     with threads() as executor:
         again.run(executor)
     assert all(result["notes"] == [] for result in again.results.values())
-    assert results_of(again) == results_alone(study, tmp_path)
+    assert results_of(again) == results_alone(study)
 
 
 def read(path: Path) -> int:
@@ -228,18 +231,17 @@ def test_no_study(tmp_path: Path) -> None:
         Study(tmp_path)
 
 
-@pytest.mark.usefixtures("quick_reports")
 def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fills up while a training ends: the file is whole, and the training is not lost."""
-    study = Study(tmp_path, trials(1, updates=SECONDS))
+    study = Study(tmp_path, trials(1, updates=10))
+    study.save()
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
 
     def full(path: Any, *, overwrite: bool) -> Any:
         raise OSError(28, "No space left on device", str(path))
 
-    with pytest.raises(InterruptError), threads() as executor:
-        study.run(executor, interrupt_when_trained)
     monkeypatch.setattr("softsign.study.folder.written_whole", full)
     with pytest.raises(OSError, match="No space left"), threads() as executor:
         study.run(executor)
@@ -262,11 +264,20 @@ def test_results_are_json(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Any:
+    """Two processes that begin as copies of one that has imported, once, what takes seconds."""
+    import dask
     import distributed
 
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, host="127.0.0.1"
-    ) as cluster:
+    multiprocessing.set_forkserver_preload(
+        ["distributed", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo", training.__name__]
+    )
+    forkserver.ensure_running()  # before Dask chooses what is imported
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, host="127.0.0.1"
+        ) as cluster,
+    ):
         with distributed.Client(cluster) as client:
             client.run(exec, "from softsign.study import training; training.REPORT_EVERY = 0.0")
         yield cluster
@@ -276,7 +287,7 @@ def test_dask_gives_the_same_results(tmp_path: Path, cluster: Any) -> None:
     study = Study(tmp_path / "a", trials())
     with dask_workers(cluster.scheduler_address) as executor:
         study.run(executor)
-    assert results_of(study) == results_alone(study, tmp_path)
+    assert results_of(study) == results_alone(study)
     assert [file.name for file in study.folder.iterdir()] == [FILE]
 
 
@@ -289,7 +300,7 @@ def test_an_interrupted_study_on_dask_goes_on(tmp_path: Path, cluster: Any) -> N
     assert any(checkpoint_path(trial, study.folder).exists() for trial in study.trials)
     with dask_workers(cluster.scheduler_address) as executor:
         study.run(executor)
-    assert results_of(study) == results_alone(study, tmp_path)
+    assert results_of(study) == results_alone(study)
 
 
 class Elsewhere:
