@@ -178,12 +178,18 @@ def test_complex_formulas() -> None:
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Compile anew: the caches on disk do not know of changes in the formulas."""
+    """Compile anew: the caches on disk do not know of changes in the formulas.
+
+    In this process: for these few kernels it takes longer to start others, which import PyTorch first.
+    """
     import torch._functorch.config as autograd_config
     from torch._inductor import config
 
     torch._dynamo.reset()
-    with config.patch(fx_graph_cache=False), autograd_config.patch(enable_autograd_cache=False):
+    with (
+        config.patch(fx_graph_cache=False, compile_threads=1),
+        autograd_config.patch(enable_autograd_cache=False),
+    ):
         yield
     torch._dynamo.reset()
 

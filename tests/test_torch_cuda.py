@@ -6,6 +6,7 @@ as a GPU does. So the results are those of a GPU provided that the compiler keep
 written, which the test of the generated code is for. What takes a GPU to see: real launches, and speed.
 """
 
+import functools
 import importlib.util
 import re
 from collections import Counter
@@ -82,6 +83,12 @@ def load() -> ModuleType:
     return module
 
 
+@functools.cache
+def interpreted() -> ModuleType:
+    """The module with kernels for the interpreter, which takes a while to rewrite each: once for all."""
+    return load()
+
+
 @contextmanager
 def interpreter() -> Iterator[ModuleType]:
     from triton.runtime import interpreter
@@ -100,7 +107,7 @@ def interpreter() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         patch.setenv("TRITON_INTERPRET", "1")
         patch.setattr(interpreter, "_convert_float", convert_float)
-        yield load()
+        yield interpreted()
 
 
 def tensor(a: Array) -> torch.Tensor:
