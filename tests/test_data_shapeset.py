@@ -92,8 +92,9 @@ def test_class_prior(scenes: Scenes) -> None:
 
 
 def test_grey_levels(scenes: Scenes, images: NDArray[np.uint8]) -> None:
-    backgrounds, shapes = images[:, 0, 0], [set(image.flat) - {image[0, 0]} for image in images]
-    inverted = backgrounds > 127
+    backgrounds = images[:, 0, 0].tolist()
+    shapes = [set(image.tobytes()) - {image[0, 0]} for image in images]
+    inverted = images[:, 0, 0] > 127
     for background, levels, light in zip(backgrounds, shapes, inverted, strict=True):
         assert background in (LIGHT if light else DARK)
         assert levels <= (DARK if light else LIGHT)
@@ -176,13 +177,16 @@ def test_proportions_vary_within_a_kind(scenes: Scenes) -> None:
 @pytest.mark.parametrize("kind", [0, 1, 2])
 def test_pixels_are_those_with_their_centres_inside_in_exact_arithmetic(scenes: Scenes, kind: int) -> None:
     for image in np.flatnonzero(scenes.kinds[0] == kind)[:8]:
-        corners = [
+        exact = [
             (Fraction(corner.real), Fraction(corner.imag))
             for corner in corners_of(scenes.first, scenes.kinds[0], image)
         ]
+        # In units of a power of two, all coordinates are integers, which are faster than fractions.
+        units = 2 * max(value.denominator for corner in exact for value in corner)
+        corners = [(int(x * units), int(y * units)) for x, y in exact]
         filled = shapeset._filled(scenes.first.corners[:, [image]])[0]
         for row, column in np.ndindex(32, 32):
-            x, y = Fraction(2 * column + 1, 2), Fraction(2 * row + 1, 2)
+            x, y = (2 * column + 1) * units // 2, (2 * row + 1) * units // 2
             sides = [
                 (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
                 for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True)
