@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -402,24 +403,16 @@ def _binary(name: str) -> type[torch.autograd.Function]:
 # vmap: one call for the whole batch.
 
 
-def _unary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
+def _vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
     op = OPERATORS[name]
 
     def rule(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        return op(*args), in_dims[-1]
+        def batch(arg: Any, dim: int | None) -> Any:
+            if isinstance(arg, int):
+                return arg
+            return arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
 
-    return rule
-
-
-def _binary_vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
-    op = OPERATORS[name]
-
-    def rule(info: Any, in_dims: tuple[Any, ...], *args: Tensor) -> tuple[Tensor, int]:
-        batches = (
-            arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
-            for arg, dim in zip(args, in_dims, strict=True)
-        )
-        return op(*batches), 0
+        return op(*map(batch, args, in_dims)), 0
 
     return rule
 
@@ -432,20 +425,15 @@ for _name in NAMES:
         _library.impl(_name, _formula(_name), _key)
     _library.impl(_name, _on_meta(_name), "Meta")
     _library.impl(_name, _private.at_one_level((_binary if _is_binary else _unary)(_name)), "Autograd")
-    torch.library.register_vmap(
-        f"softsign::{_name}", (_binary_vmap if _is_binary else _unary_vmap)(_name), lib=_library
-    )
+    torch.library.register_vmap(f"softsign::{_name}", _vmap(_name), lib=_library)
 
 
 # Sharded tensors: any axis may be split among the devices, as the functions take each element by itself.
 
 
+@functools.cache
 def offer_sharding() -> None:
     """Tell DTensor, once it is imported, how the operators are sharded."""
-    global _sharding_offered
-    if _sharding_offered:
-        return
-    _sharding_offered = True
     from torch.distributed.tensor import Replicate, Shard
     from torch.distributed.tensor.experimental import register_sharding
 
@@ -455,6 +443,3 @@ def offer_sharding() -> None:
 
     for operator in OPERATORS.values():
         register_sharding(operator)(placements)
-
-
-_sharding_offered = False
