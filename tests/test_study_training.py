@@ -19,7 +19,7 @@ from softsign.study import training
 from softsign.study.networks import build
 from softsign.study.runs import ACTIVATIONS, Result, Trial
 from softsign.study.sources import load_source
-from softsign.study.training import checkpoint_path, train
+from softsign.study.training import Descent, checkpoint_path, train
 from tests.test_study_runs import small
 
 
@@ -85,6 +85,20 @@ def test_fifty_layers(tmp_path: Path) -> None:
     assert fifty_layers("critical:0.1", tmp_path) < 0.5
     assert fifty_layers("normalized", tmp_path) > 0.6
     assert fifty_layers("pytorch", tmp_path, updates=100) > 0.8
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_descent_is_that_of_torch_optim(momentum: float) -> None:
+    ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    descent, optimizer = Descent(ours, 0.1, momentum), torch.optim.SGD(theirs.parameters(), 0.1, momentum)
+    for x in torch.randn(20, 4, 5):
+        optimizer.zero_grad()
+        for network, update in ((ours, descent), (theirs, optimizer)):
+            network(x).square().sum().backward()
+            update.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.usefixtures("reports_always")
