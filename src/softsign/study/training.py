@@ -138,17 +138,17 @@ class Descent:
         #: One for each parameter; without momentum there are none.
         self.velocities = [torch.zeros_like(w) for w in self.parameters] if momentum else []
 
-    @torch.no_grad()
     def step(self) -> None:
         """Update the parameters by their gradients, which are then gone."""
         moves = [w.grad for w in self.parameters]
-        if self.momentum:
-            for velocity, gradient in zip(self.velocities, moves, strict=True):
-                velocity.mul_(self.momentum).add_(gradient)
-            moves = self.velocities
-        for w, move in zip(self.parameters, moves, strict=True):
-            w.add_(move, alpha=-self.learning_rate)
-            w.grad = None
+        with torch.no_grad():
+            if self.momentum:
+                for velocity, gradient in zip(self.velocities, moves, strict=True):
+                    velocity.mul_(self.momentum).add_(gradient)
+                moves = self.velocities
+            for w, move in zip(self.parameters, moves, strict=True):
+                w.add_(move, alpha=-self.learning_rate)
+                w.grad = None
 
 
 @contextlib.contextmanager
