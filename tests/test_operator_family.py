@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import softsign
-from softsign.operator import SoftsignFunctor, SoftsignGradientFunctor, create_operator, schema
+from softsign.operator import SoftsignFunctor, SoftsignGradientFunctor, Workspace, create_operator, schema
 from tests.helpers import Array, assert_same_bits, random_values, ulps
 from tests.operator_helpers import CASES, A, by_dtype, run
 
@@ -168,3 +168,11 @@ def test_sum_to_keeps_the_terms_of_long_sums(dtype: np.dtype[Any], shape: tuple[
     total = run(create_operator("SumTo", ["X", "like"], "Y"), "Y", X=x, like=np.ones(shape, dtype))
     assert total.dtype == dtype
     np.testing.assert_array_equal(total.astype(float), np.full(shape, 4096 if shape else 12288))
+
+
+def test_div_of_integers_truncates_towards_zero() -> None:
+    workspace = Workspace()
+    workspace.feed("A", np.array([7, -7, 7, -7, 6]))
+    workspace.feed("B", np.array([2, 2, -2, -2, 3]))
+    workspace.run(create_operator("Div", ["A", "B"], "C"))
+    assert workspace.fetch("C").tolist() == [3, -3, -3, 3, 2]

@@ -1,5 +1,6 @@
 """`softsign.stream`: a file gives what the array in it gives, and a failure leaves nothing behind."""
 
+import io
 import os
 import threading
 from collections.abc import Callable
@@ -206,3 +207,18 @@ def test_an_exception_in_the_middle_leaves_the_old_file(tmp_path: Path, error: t
         stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy", overwrite=True, progress=fail)
     assert (tmp_path / "y.npy").read_bytes() == b"old"
     assert files(tmp_path) == {"x.npy", "y.npy"}
+
+
+@pytest.mark.parametrize("missing", [1, 8])
+def test_a_pipe_that_ends_early_is_told(tmp_path: Path, missing: int) -> None:
+    """Its length is not known before it is read, and less than an element may be missing, or just one."""
+    content = io.BytesIO()
+    np.save(content, np.ones(100))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(content.getvalue()[:-missing],))
+    writer.start()
+    with pytest.raises(ValueError, match=f"truncated: .* promises 800 .* holds {800 - missing}"):
+        stream.apply(softsign.softsign, pipe, tmp_path / "y.npy")
+    writer.join()
+    assert not (tmp_path / "y.npy").exists()

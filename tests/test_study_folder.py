@@ -269,7 +269,7 @@ def cluster() -> Any:
     import distributed
 
     multiprocessing.set_forkserver_preload(
-        ["distributed", "sklearn.datasets", "sklearn.model_selection", "torch._dynamo", training.__name__]
+        ["distributed", "sklearn.datasets", "sklearn.model_selection", training.__name__]
     )
     forkserver.ensure_running()  # before Dask chooses what is imported
     with (
