@@ -31,6 +31,7 @@ from typing import Any
 import ml_dtypes  # noqa: F401  gives NumPy the name bfloat16
 import numpy as np
 import numpy.typing as npt
+from harness import write_section
 
 import softsign
 from softsign import _core
@@ -303,16 +304,6 @@ def in_words(function: str) -> str:
     return text + (f", for n ≤ {max(ORDERS)}" if "n" in FUNCTIONS[function].arguments else "")
 
 
-def write_between(path: Path, subject: str, text: str) -> None:
-    """Replace what stands between the two marks of a subject in a page."""
-    begin, end = f"<!-- {subject}:begin -->", f"<!-- {subject}:end -->"
-    before, found, rest = path.read_text().partition(begin)
-    _, found_end, after = rest.partition(end)
-    if not found or not found_end:
-        raise SystemExit(f"{path} has no lines {begin} and {end} to write the table between")
-    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
-
-
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Check every bound and law of the numbers.")
@@ -335,8 +326,8 @@ def main() -> int:
         parser.error("--write takes all functions and dtypes, and no --quick: the page shows all of them")
 
     if arguments.bounds:
-        write_between(PAGE, "bounds", bounds_table())
-        write_between(README, "functions", functions_table())
+        write_section(PAGE, "bounds", bounds_table())
+        write_section(README, "functions", functions_table())
         return 0
 
     tasks = list(plan(arguments.functions, arguments.dtypes, arguments.seed, arguments.quick))
@@ -354,7 +345,7 @@ def main() -> int:
         for law, (number, first) in finding.broken.items():
             print(f"{function} {dtype}: {law} broken {number} times, for instance at {first}")
     if arguments.write:
-        write_between(PAGE, "accuracy", f"{markdown_table(HEADER, rows(ordered))}\n\n{notes()}")
+        write_section(PAGE, "accuracy", f"{markdown_table(HEADER, rows(ordered))}\n\n{notes()}")
     return int(any(finding.wrong for finding in ordered.values()))
 
 

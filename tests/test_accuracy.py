@@ -35,7 +35,9 @@ def load_command() -> ModuleType:
     assert spec
     assert spec.loader
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(COMMAND.parent))  # as for a script: it imports its neighbors
     spec.loader.exec_module(module)
+    sys.path.pop(0)
     return module
 
 
@@ -417,11 +419,11 @@ def test_the_command_fails_if_a_bound_is_exceeded(
 def test_a_table_is_written_between_its_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("above\n\n<!-- a:begin -->\nold\n<!-- a:end -->\n\nbelow\n")
-    command.write_between(page, "a", command.markdown_table(("function", "dtype"), [("f", "float32")]))
+    command.write_section(page, "a", command.markdown_table(("function", "dtype"), [("f", "float32")]))
     table = "| function | dtype |\n| --- | --- |\n| f | float32 |"
     assert page.read_text() == f"above\n\n<!-- a:begin -->\n\n{table}\n\n<!-- a:end -->\n\nbelow\n"
     with pytest.raises(SystemExit, match="has no lines <!-- b:begin -->"):
-        command.write_between(page, "b", "")
+        command.write_section(page, "b", "")
 
 
 @pytest.mark.parametrize("page", ["PAGE", "README"])
