@@ -237,6 +237,14 @@ def test_apply(x: Path, name: str) -> None:
     assert_same_bits(np.load(x.with_name("y.npy")), getattr(softsign, name)(-0.25 * np.load(x)))
 
 
+def test_apply_tells_its_speed(x: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(x, np.ones(1_500_000, np.float32))
+    times = iter([10.0, 12.0])
+    monkeypatch.setattr("softsign.cli.apply.perf_counter", lambda: next(times))
+    result = call(x.parent, "apply", "x.npy", "y.npy")
+    assert result.stdout == "y.npy: softsign, 1,500,000 x float32, 6.0 MB in 2.0 s, 3 MB/s\n"
+
+
 def test_apply_tells_of_values_outside_the_domain(x: Path) -> None:
     result = run(x.parent, "apply", "x.npy", "y.npy", "--function", "inverse")
     assert result.returncode == 0
