@@ -87,6 +87,19 @@ def test_fifty_layers(tmp_path: Path) -> None:
     assert fifty_layers("pytorch", tmp_path, updates=100) > 0.8
 
 
+def test_validation_and_test_errors_are_of_their_own_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With wrong labels in validation what was learnt is wrong there, and right in the test."""
+    source = load_source("digits")
+    x, labels = source.valid
+    monkeypatch.setattr(training, "load_source", lambda data: source._replace(valid=(x, (labels + 1) % 10)))
+    result = train(small(updates=300), tmp_path)
+    assert result["valid_error"] is not None
+    assert result["test_error"] is not None
+    assert result["test_error"] < 0.5 < 0.8 < result["valid_error"]
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_descent_is_that_of_torch_optim(momentum: float) -> None:
     ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
