@@ -10,13 +10,22 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import infer_node_outputs
 
 from softsign.onnx.dialect import type_of, value_info
 from softsign.operator.arithmetic import fit
-from softsign.operator.definitions import Array, Infer, Kernel, OperatorSchema, SchemaError, TensorType
+from softsign.operator.definitions import (
+    Array,
+    Infer,
+    Kernel,
+    OperatorDef,
+    OperatorSchema,
+    SchemaError,
+    TensorType,
+    is_discrete,
+)
 from softsign.operator.gradient import GradientMaker, NoGradient
 from softsign.operator.registry import gradient_of, register_cpu_operator, register_gradient
 
@@ -24,9 +33,10 @@ __all__ = ["counts", "onnx_inference"]
 
 _ELEMENTWISE = ("Identity", "Cast", "CastLike", "Tanh", "Sigmoid", "Relu")
 _RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")  # the elements stay in order
-_OTHERS = ("Transpose", "ReduceSum", "ReduceMean", "MatMul", "Gemm", "Softmax", "SoftmaxCrossEntropyLoss")
-_CONSTANT = ("Constant", "Equal", "Not", "OneHot", "Shape", "Sign", "Size")  # no gradient passes
-_WITHOUT_MAKER = ("Gather", "Where")  # of class weights and labels
+_REDUCING = ("ReduceSum", "ReduceMean")
+_OTHERS = ("Transpose", "MatMul", "Gemm", "Softmax", "SoftmaxCrossEntropyLoss", "OneHot", "Where")
+_INDEXED = ("Gather", "GatherND", "ScatterND")
+_CONSTANT = ("Constant", "Equal", "Not", "Shape", "Sign", "Size")  # no gradient passes
 
 
 def _node(op_type: str, inputs: Sequence[Any], outputs: int, attributes: dict[str, Any]) -> onnx.NodeProto:
@@ -65,9 +75,13 @@ def onnx_inference(official: onnx.defs.OpSchema) -> Infer:
         The ``infer`` of an `OperatorSchema`.
     """
 
-    def infer(*types: TensorType, **attributes: Any) -> list[TensorType]:
+    def infer(*types: TensorType | None, **attributes: Any) -> list[TensorType]:
         node = _node(official.name, types, official.max_output, attributes)
-        declared = {name: value_info(name, known).type for name, known in zip(node.input, types, strict=True)}
+        declared = {
+            name: value_info(name, known).type
+            for name, known in zip(node.input, types, strict=True)
+            if known is not None
+        }
         opset = [helper.make_opsetid("", official.since_version)]
         try:
             found = infer_node_outputs(official, node, declared, opset_imports=opset)
@@ -97,7 +111,7 @@ def counts(least: int, most: int) -> tuple[int, int | None] | int:
     return least, None if most > 1000 else most
 
 
-for _name in (*_ELEMENTWISE, *_RESHAPING, *_OTHERS, *_CONSTANT, *_WITHOUT_MAKER):
+for _name in (*_ELEMENTWISE, *_RESHAPING, *_REDUCING, *_OTHERS, *_INDEXED, *_CONSTANT):
     _official = onnx.defs.get_schema(_name)
     register_cpu_operator(
         _name,
@@ -142,11 +156,22 @@ def _identity(maker: GradientMaker) -> None:
     maker.set_input_gradient(0, maker.output_gradient(0))
 
 
-@gradient_of("Cast", "CastLike")
-def _cast(maker: GradientMaker) -> None:
-    known = maker.type_of(maker.op.inputs[0])
-    if known is None or known.dtype.kind not in "iub":  # integers have no gradient
-        maker.emit("CastLike", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
+class _GetCastGradient(GradientMaker):
+    @classmethod
+    def is_constant(cls, op: OperatorDef, i: int) -> bool:
+        to = op.attributes.get("to", TensorProto.FLOAT)
+        return i == 1 or is_discrete(helper.tensor_dtype_to_np_dtype(to))
+
+    def get_gradient_defs(self) -> Sequence[OperatorDef]:
+        """Return a cast back, unless the cast may have been one to integers."""
+        like = self.type_of(self.op.inputs[-1])
+        if self.op.type == "Cast" or (like is not None and not is_discrete(like.dtype)):
+            self.emit("CastLike", self.output_gradient(0), self.input(0), output=self.input_gradient(0))
+        return self.defs
+
+
+for _name in ("Cast", "CastLike"):
+    register_gradient(_name, _GetCastGradient)
 
 
 @gradient_of("Tanh")
@@ -172,7 +197,7 @@ def _relu(maker: GradientMaker) -> None:
     maker.emit("Mul", maker.output_gradient(0), sign, output=maker.input_gradient(0))
 
 
-@gradient_of(*_RESHAPING)
+@gradient_of(*_RESHAPING, constant=[1])
 def _reshape(maker: GradientMaker) -> None:
     shape = maker.emit("Shape", maker.input(0))
     maker.emit("Reshape", maker.output_gradient(0), shape, output=maker.input_gradient(0), allowzero=1)
@@ -185,17 +210,26 @@ def _transpose(maker: GradientMaker) -> None:
     maker.emit("Transpose", maker.output_gradient(0), output=maker.input_gradient(0), **inverse)
 
 
-@gradient_of("ReduceSum", "ReduceMean")
+@gradient_of(*_REDUCING, constant=[1])
 def _reduce(maker: GradientMaker) -> None:
     gradient = maker.output_gradient(0)
     if maker.op.type == "ReduceMean":
-        sizes = [maker.emit("Size", of) for of in (maker.input(0), gradient)]
-        whole, part = (maker.emit("CastLike", size, gradient) for size in sizes)
-        gradient = maker.emit("Div", maker.emit("Mul", gradient, part), whole)
+        gradient = _mean_part(maker, gradient)
     axes = maker.op.inputs[1] if len(maker.op.inputs) > 1 else ""
     if axes and not maker.op.attributes.get("keepdims", 1):
         gradient = maker.emit("Unsqueeze", gradient, maker.input(1))
     maker.emit("ExpandTo", gradient, maker.input(0), output=maker.input_gradient(0))
+
+
+def _mean_part(maker: GradientMaker, gradient: str) -> str:
+    """Emit the gradient times the number of means, over that of elements, which float16 could not hold."""
+    sizes = [maker.emit("Size", of) for of in (maker.input(0), gradient)]
+    known = maker.type_of(maker.op.inputs[0])
+    if known is not None and known.dtype.itemsize == 2:
+        whole, part = (maker.emit("Cast", size, to=int(TensorProto.FLOAT)) for size in sizes)
+        return maker.emit("Mul", gradient, maker.emit("CastLike", maker.emit("Div", part, whole), gradient))
+    whole, part = (maker.emit("CastLike", size, gradient) for size in sizes)
+    return maker.emit("Div", maker.emit("Mul", gradient, part), whole)
 
 
 @gradient_of("MatMul")
@@ -260,56 +294,164 @@ def _softmax(maker: GradientMaker) -> None:
     maker.emit("Mul", y, maker.emit("Sub", dy, total), output=maker.input_gradient(0))
 
 
-@gradient_of("SoftmaxCrossEntropyLoss")
+@gradient_of("Where", constant=[0])
+def _where(maker: GradientMaker) -> None:
+    for i in filter(maker.wants, (1, 2)):
+        dy = maker.output_gradient(0)
+        zero = _number_like(maker, 0, dy)
+        fit(maker, i, maker.emit("Where", maker.input(0), *((dy, zero) if i == 1 else (zero, dy))))
+
+
+@gradient_of("OneHot", constant=[0, 1])
+def _one_hot(maker: GradientMaker) -> None:
+    """Emit the sums of dy over the cold and the hot elements, the gradients of the two values."""
+    dy, zero = maker.output_gradient(0), _number_like(maker, 0, maker.output_gradient(0))
+    places = (_int64(maker, 0), _int64(maker, 1), _constant(maker, [0, 1]))
+    one_hot = maker.emit("OneHot", *places, axis=maker.op.attributes.get("axis", -1))
+    hot = maker.emit("Cast", one_hot, to=int(TensorProto.BOOL))
+    cold_sum = maker.emit("ReduceSum", maker.emit("Where", hot, zero, dy), keepdims=0)
+    hot_sum = maker.emit("ReduceSum", maker.emit("Where", hot, dy, zero), keepdims=0)
+    first = _constant(maker, [True, False], np.bool_)
+    maker.emit("Where", first, cold_sum, hot_sum, output=maker.input_gradient(2))
+
+
+def _int64(maker: GradientMaker, i: int) -> str:
+    """Return integers as int64, for which every engine has the kernels that index."""
+    known = maker.type_of(maker.op.inputs[i])
+    if known is not None and known.dtype == np.int64:
+        return maker.input(i)
+    return maker.emit("Cast", maker.input(i), to=int(TensorProto.INT64))
+
+
+def _zeros(maker: GradientMaker, like: str) -> str:
+    return maker.emit("ExpandTo", _number_like(maker, 0, like), like)
+
+
+@gradient_of("Gather", constant=[1])
+def _gather(maker: GradientMaker) -> None:
+    """Add the parts of dy to zeros at the places that they were taken from, with the axis in front."""
+    axis = maker.op.attributes.get("axis", 0)
+    data, dy = maker.input(0), maker.output_gradient(0)
+    places = maker.emit("Unsqueeze", _int64(maker, 1), _constant(maker, [-1]))
+    if axis == 0:
+        zeros = _zeros(maker, data)
+        maker.emit("ScatterND", zeros, places, dy, output=maker.input_gradient(0), reduction="add")
+        return
+    rank, new = _rank(maker, 0), _rank(maker, 1)
+    axis %= rank
+    perm = [axis, *range(axis), *range(axis + 1, rank)]
+    moved = [*range(axis, axis + new), *range(axis), *range(axis + new, rank - 1 + new)]
+    zeros = _zeros(maker, maker.emit("Transpose", data, perm=perm))
+    turned = maker.emit("Transpose", dy, perm=moved)
+    total = maker.emit("ScatterND", zeros, places, turned, reduction="add")
+    back = [int(i) for i in np.argsort(perm)]
+    maker.emit("Transpose", total, output=maker.input_gradient(0), perm=back)
+
+
+@gradient_of("GatherND", constant=[1])
+def _gather_nd(maker: GradientMaker) -> None:
+    if maker.op.attributes.get("batch_dims", 0):
+        raise SchemaError(f"the gradient of {maker.op} knows batch_dims = 0 alone")
+    zeros, dy = _zeros(maker, maker.input(0)), maker.output_gradient(0)
+    maker.emit("ScatterND", zeros, maker.input(1), dy, output=maker.input_gradient(0), reduction="add")
+
+
+@gradient_of("ScatterND", constant=[1])
+def _scatter_nd(maker: GradientMaker) -> None:
+    reduction = maker.op.attributes.get("reduction", "none")
+    if reduction not in ("none", "add"):
+        raise SchemaError(f"the gradient of {maker.op} knows the reductions none and add, not {reduction}")
+    dy, places = maker.output_gradient(0), maker.input(1)
+    if maker.wants(0) and reduction == "add":
+        maker.set_input_gradient(0, dy)
+    elif maker.wants(0):
+        zeros = _zeros(maker, maker.input(2))
+        maker.emit("ScatterND", dy, places, zeros, output=maker.input_gradient(0))
+    if maker.wants(2):
+        maker.emit("GatherND", dy, places, output=maker.input_gradient(2))
+
+
+@gradient_of("SoftmaxCrossEntropyLoss", constant=[1])
 def _cross_entropy(maker: GradientMaker) -> None:
     """Emit dx = dl w (softmax(x) - onehot(label)), w the weight of each label, for the mean by their sum.
 
-    There is no gradient for the class weights.
+    The gradient of a class's weight is the sum of dl nll over its labels, for the mean that of
+    dl (nll - loss) by the sum of the weights, nll the loss of a label without weight.
     """
-    p = maker.emit("Softmax", maker.input(0), axis=1)
     d_loss, d_log = (*maker.output_gradients, None)[:2]
-    parts = []
-    if d_loss is not None:
-        parts.append(_cross_entropy_of_loss(maker, p))
-    if d_log is not None:
-        total = maker.emit("ReduceSum", d_log, _constant(maker, [1]))
-        parts.append(maker.emit("Sub", d_log, maker.emit("Mul", p, total)))
+    loss = None if d_loss is None else _Labels(maker)
     if maker.wants(0):
+        p = maker.emit("Softmax", maker.input(0), axis=1)
+        parts = []
+        if loss is not None:
+            parts.append(loss.logits_gradient(p))
+        if d_log is not None:
+            total = maker.emit("ReduceSum", d_log, _constant(maker, [1]))
+            parts.append(maker.emit("Sub", d_log, maker.emit("Mul", p, total)))
         maker.set_input_gradient(0, parts[0] if len(parts) == 1 else maker.emit("Sum", *parts))
+    if maker.wants(2):
+        weights = maker.input(2)
+        maker.set_input_gradient(2, _zeros(maker, weights) if loss is None else loss.weights_gradient())
 
 
-def _cross_entropy_of_loss(maker: GradientMaker, p: str) -> str:
-    """Emit the part of dx that comes from the loss, not from the logarithms; p is softmax(x)."""
-    x, label = maker.input(0), maker.input(1)
-    ignored = maker.op.attributes.get("ignore_index")
-    if ignored is not None:
-        same = maker.emit("Equal", label, maker.emit("CastLike", _constant(maker, ignored), label))
-        valid = maker.emit("Not", same)
-        label = maker.emit("Where", valid, label, maker.emit("CastLike", _constant(maker, 0), label))
-    depth = maker.emit("Squeeze", maker.emit("Shape", x, start=1, end=2))
-    one_hot = maker.emit("OneHot", label, depth, _constant(maker, [0, 1]), axis=1)
-    difference = maker.emit("Sub", p, maker.emit("CastLike", one_hot, x))
-    weight = None
-    if len(maker.op.inputs) > 2 and maker.op.inputs[2]:
-        weight = maker.emit("Gather", maker.input(2), label)
-    if ignored is not None:
-        mask = maker.emit("CastLike", valid, x)
-        weight = mask if weight is None else maker.emit("Mul", weight, mask)
-    return maker.emit("Mul", difference, _label_factor(maker, label, weight))
+class _Labels:
+    """The labels of a cross entropy while its gradients are put together."""
 
+    def __init__(self, maker: GradientMaker) -> None:
+        self.maker = maker
+        self.reduction = maker.op.attributes.get("reduction", "mean")
+        self.ignored = maker.op.attributes.get("ignore_index")
+        self.label = _int64(maker, 1)
+        self.valid = ""
+        if self.ignored is not None:
+            same = maker.emit("Equal", self.label, _constant(maker, self.ignored))
+            self.valid = maker.emit("Not", same)
+            self.label = maker.emit("Where", self.valid, self.label, _constant(maker, 0))
+        self.factor, self.weight = self._factor()
 
-def _label_factor(maker: GradientMaker, label: str, weight: str | None) -> str:
-    """Emit the factor of each label, with an axis for the classes."""
-    reduction = maker.op.attributes.get("reduction", "mean")
-    factor = maker.output_gradient(0)
-    if reduction == "mean":
+    def _factor(self) -> tuple[str, str | None]:
+        """Emit dl, for the mean by the sum of the weights, and the weight of each label; None: it is 1."""
+        maker, factor, weight = self.maker, self.maker.output_gradient(0), None
+        if len(maker.op.inputs) > 2 and maker.op.inputs[2]:
+            weight = maker.emit("Gather", maker.input(2), self.label)
+        if self.ignored is not None:
+            mask = maker.emit("CastLike", self.valid, maker.input(0))
+            weight = mask if weight is None else maker.emit("Mul", weight, mask)
+        if self.reduction != "mean":
+            return factor, weight
         if weight is None:
-            count = maker.emit("CastLike", maker.emit("Size", label), factor)
+            count = maker.emit("CastLike", maker.emit("Size", self.label), factor)
         else:
             count = maker.emit("ReduceSum", weight, keepdims=0)
-        factor = maker.emit("Div", factor, count)
-    if weight is not None:
-        factor = maker.emit("Mul", factor, weight)
-    elif reduction != "none":
-        return factor
-    return maker.emit("Unsqueeze", factor, _constant(maker, [1]))
+        if self.ignored is not None:  # where all labels are ignored the gradient is 0, not 0 / 0
+            none = maker.emit("Equal", count, _number_like(maker, 0, count))
+            count = maker.emit("Add", count, maker.emit("CastLike", none, count))
+        return maker.emit("Div", factor, count), weight
+
+    def logits_gradient(self, p: str) -> str:
+        """Emit the part of dx that comes from the loss, not from the logarithms; p is softmax(x)."""
+        maker, x, factor = self.maker, self.maker.input(0), self.factor
+        depth = maker.emit("Squeeze", maker.emit("Shape", x, start=1, end=2))
+        one_hot = maker.emit("OneHot", self.label, depth, _constant(maker, [0, 1]), axis=1)
+        difference = maker.emit("Sub", p, maker.emit("CastLike", one_hot, x))
+        if self.weight is not None:
+            factor = maker.emit("Mul", factor, self.weight)
+        if self.weight is not None or self.reduction == "none":
+            factor = maker.emit("Unsqueeze", factor, _constant(maker, [1]))
+        return maker.emit("Mul", difference, factor)
+
+    def weights_gradient(self) -> str:
+        """Emit the gradient of the class weights."""
+        maker = self.maker
+        ignored = {} if self.ignored is None else {"ignore_index": self.ignored}
+        part = maker.emit(
+            "SoftmaxCrossEntropyLoss", maker.input(0), maker.input(1), reduction="none", **ignored
+        )
+        if self.reduction == "mean":
+            part = maker.emit("Sub", part, maker.output(0))
+        if self.valid:
+            part = maker.emit("Where", self.valid, part, _number_like(maker, 0, part))
+        part = maker.emit("Mul", part, self.factor)
+        places = maker.emit("Unsqueeze", self.label, _constant(maker, [-1]))
+        zeros = _zeros(maker, maker.input(2))
+        return maker.emit("ScatterND", zeros, places, part, reduction="add")

@@ -211,12 +211,12 @@ def _div_gradient(maker: GradientMaker) -> None:
         fit(maker, 1, maker.emit("Neg", maker.emit("Mul", da, maker.output(0))))
 
 
-@gradient_of("SumTo")
+@gradient_of("SumTo", constant=[1])
 def _sum_to_gradient(maker: GradientMaker) -> None:
     maker.emit("ExpandTo", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
 
 
-@gradient_of("ExpandTo")
+@gradient_of("ExpandTo", constant=[1])
 def _expand_to_gradient(maker: GradientMaker) -> None:
     maker.emit("SumTo", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
 
