@@ -557,11 +557,16 @@ def test_gradients_of_all_parameters() -> None:
         "loss",
         *(f"{name}_grad" for name in names),
     }
-    model.graph.initializer[0].name = "parameters"
+
+
+def test_a_tensor_called_parameters() -> None:
+    model = loss_model("L = Tanh (parameters)", "double parameters")
     with pytest.raises(
         ModelError, match=r"wrt: the model has a tensor 'parameters'; \['parameters'\] stands"
     ):
-        gradients(model, "loss", "parameters")
+        gradients(model, "L")
+    found = run(gradients(model, "L", ["parameters"]), {"parameters": np.array(0.0)})
+    assert found["parameters_grad"] == 1
 
 
 def test_a_model_with_softsign_in_pieces_is_told_of_fix_softsign() -> None:

@@ -41,8 +41,8 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str] = "paramete
     -------
     onnx.ModelProto
         The same model with one more output for each name in `wrt`, in that order behind the others. It is
-        called ``<name>_grad``, or ``<name>_grad_1`` and so on where the model has such a tensor already: the
-        result can be differentiated again.
+        called ``<name>_grad``, with a number behind it where the model has such a tensor already. The result
+        can be differentiated again.
 
     Raises
     ------
