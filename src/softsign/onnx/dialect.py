@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.inliner
-import onnx.version_converter
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe, one_line
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
@@ -19,6 +18,7 @@ from softsign.onnx.functions import (
     make_functions,
     operator_of,
 )
+from softsign.onnx.raising import raised
 from softsign.operator import OperatorDef, TensorType, schema
 from softsign.operator.definitions import Names
 
@@ -63,18 +63,21 @@ def normalize_model(model: ModelProto) -> ModelProto:
     Raises
     ------
     ModelError
-        When onnx cannot convert it.
+        When it cannot be raised to opset 18 without changing its values: those of Scan of opset 8, of PRelu
+        before 7 and of Resize of opset 10 that makes images smaller, and what onnx cannot convert.
     """
     made = inlined(model)
-    try:
-        if opset_of(made.opset_import) < OPSET:
-            made = onnx.version_converter.convert_version(made, OPSET)
-    except RuntimeError as error:
-        raise ModelError(f"onnx cannot convert the model to opset {OPSET}: {one_line(error)}") from error
+    opset = opset_of(made.opset_import)
+    if not opset:  # it has none of ONNX's own operators
+        made.opset_import.append(helper.make_opsetid("", OPSET))
+    elif opset < OPSET:
+        made = raised(made, opset, OPSET)
     # Before IR version 4 initializers had to be inputs too; since then that lets the caller replace them.
     if made.ir_version < 4:
         remove(made.graph.input, {tensor.name for tensor in made.graph.initializer})
     made.ir_version = max(made.ir_version, IR_VERSION)
+    if opset < OPSET:
+        check_model(made, f"the model, converted to opset {OPSET},", foreign=True)
     return made
 
 
