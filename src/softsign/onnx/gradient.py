@@ -8,6 +8,7 @@ from softsign.onnx.check import ModelError, check_model, describe
 from softsign.onnx.dialect import (
     add_functions,
     given_names,
+    inline_functions,
     lowered,
     node_def,
     normalize_model,
@@ -21,8 +22,8 @@ from softsign.operator.walks import gradient_operators, infer_types
 __all__ = ["gradients"]
 
 
-def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelProto:
-    """Add the gradients of a loss to a model, as nodes that any ONNX engine runs.
+def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str], *, inline: bool = False) -> ModelProto:
+    """Add the gradients of a loss to a model, as nodes that ONNX engines run.
 
     Parameters
     ----------
@@ -32,12 +33,15 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
         Name of the tensor to differentiate: a scalar.
     wrt : str or sequence of str
         Names of inputs or initializers of a floating-point type to differentiate with respect to.
+    inline : bool, optional
+        Whether ONNX's own operators alone shall be left, as by `inline_functions`, for engines that take no
+        functions.
 
     Returns
     -------
     onnx.ModelProto
         The same model with one more output for each name in `wrt`, called ``<name>_grad``. It can be
-        differentiated again.
+        differentiated again, unless its functions are inlined.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str]) -> ModelPr
     made.graph.output.extend(value_info(f"{name}_grad", types[name]) for name in names)
     add_functions(made, nodes)
     check_model(made, "the gradient model")
-    return made
+    return inline_functions(made) if inline else made
 
 
 def _reverse_pass(

@@ -88,7 +88,9 @@ class _Recurrent(OpRun):  # type: ignore[misc]
         for state in (initial_h, initial_c):
             made = np.zeros((directions, batch, hidden)) if state is None else state.astype(np.float64)
             states.append(made.swapaxes(0, 1) if by_batch and state is not None else made)
-        functions = _functions(attributes, self.functions, directions)
+        if all(attribute.name != "activations" for attribute in self.onnx_node.attribute):
+            attributes["activations"] = [*self.functions] * directions  # the schema's default fits LSTM alone
+        functions = _functions(attributes, len(self.functions))
         b = np.zeros((directions, 2 * self.gates * hidden)) if b is None else b.astype(np.float64)
         p = np.zeros((directions, 3 * hidden)) if p is None else p.astype(np.float64)
         ends = np.full(batch, steps) if lengths is None else np.asarray(lengths, np.int64)
@@ -110,22 +112,19 @@ class _Recurrent(OpRun):  # type: ignore[misc]
         return tuple(array.astype(dtype) for array in (y, *states))[: len(self.onnx_node.output)]
 
 
-def _functions(
-    attributes: Mapping[str, Any], defaults: Sequence[str], directions: int
-) -> list[list[_Function]]:
+def _functions(attributes: Mapping[str, Any], count: int) -> list[list[_Function]]:
     """Return the activation functions of each direction."""
-    names = attributes.get("activations") or [*defaults] * directions
-    if len(names) != len(defaults) * directions:
-        raise ValueError(f"activations are {', '.join(names)}; there must be {len(defaults) * directions}")
+    names = attributes["activations"]
+    directions = 2 if attributes["direction"] == "bidirectional" else 1
+    if len(names) != count * directions:
+        raise ValueError(f"activations are {', '.join(names)}; there must be {count * directions}")
     constants = [iter(attributes.get(key) or ()) for key in ("activation_alpha", "activation_beta")]
     bound = np.inf if attributes.get("clip") is None else float(attributes["clip"])
     # As in ONNX Runtime: what the gates are computed of is clipped, not LSTM's cell state.
-    made = [
-        _function(name, constants, bound if i % len(defaults) < 2 else np.inf) for i, name in enumerate(names)
-    ]
+    made = [_function(name, constants, bound if i % count < 2 else np.inf) for i, name in enumerate(names)]
     if any(list(left) for left in constants):
         raise ValueError(f"activation_alpha or activation_beta has more numbers than {', '.join(names)} take")
-    return [made[i : i + len(defaults)] for i in range(0, len(made), len(defaults))]
+    return [made[i : i + count] for i in range(0, len(made), count)]
 
 
 def _function(name: str, constants: Sequence[Iterator[float]], bound: float) -> _Function:

@@ -7,10 +7,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
-from onnx.reference.ops.op_max_pool import MaxPool as _MaxPool
 
 from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe
-from softsign.onnx.dialect import opset_of
 from softsign.onnx.functions import DOMAIN, is_function_name, operator_of
 from softsign.onnx.recurrent import GRU, LSTM, RNN
 from softsign.operator.definitions import Array
@@ -121,22 +119,17 @@ class LRN(OpRun):  # type: ignore[misc]
         return ((x / (float(bias) + float(alpha) / size * sums) ** float(beta)).astype(x.dtype),)
 
 
-class MaxPool(_MaxPool):  # type: ignore[misc]
-    """ONNX's MaxPool. The evaluator's own does not know what SAME_LOWER is."""
+class Optional(OpRun):  # type: ignore[misc]
+    """ONNX's Optional. The evaluator's own makes a sequence of its value, even of none."""
 
     op_domain = ""
 
-    def _run(self, x: Array, **attributes: Any) -> tuple[Array, ...]:
-        kernel = attributes["kernel_shape"]
-        strides, dilations = (attributes.get(key) or [1] * len(kernel) for key in ("strides", "dilations"))
-        if str(attributes.get("auto_pad")).startswith("SAME"):
-            lower, upper = [], []
-            for size, width, stride, step in zip(x.shape[2:], kernel, strides, dilations, strict=True):
-                missing = max(0, (-(-size // stride) - 1) * stride + (width - 1) * step + 1 - size)
-                lower.append(missing // 2 if attributes["auto_pad"] == "SAME_UPPER" else -(-missing // 2))
-                upper.append(missing - lower[-1])
-            attributes |= {"auto_pad": "NOTSET", "pads": [*lower, *upper]}
-        return tuple(super()._run(x, **attributes))
+    def run(self, *inputs: Any, **options: Any) -> tuple[Any]:
+        """Return the value, or None, which `_run` could not return."""
+        return (inputs[0] if inputs else None,)
+
+    def _run(self, *inputs: Any, **options: Any) -> tuple[Any]:
+        raise NotImplementedError
 
 
 #: What draws random numbers: no two engines draw the same, so there is nothing to check.
@@ -176,4 +169,4 @@ def evaluator(proto: ModelProto | NodeProto) -> ReferenceEvaluator:
             raise ModelError(f"{describe(node)} draws random numbers, which are different in each engine")
     called = {node.op_type for node in nodes if node.domain == DOMAIN}
     own = [_implementation(name) for name in sorted(called) if is_function_name(name)]
-    return ReferenceEvaluator(proto, new_ops=[ReferenceSoftsign, RNN, LSTM, GRU, Loop, LRN, MaxPool, *own])
+    return ReferenceEvaluator(proto, new_ops=[ReferenceSoftsign, RNN, LSTM, GRU, Loop, LRN, Optional, *own])
