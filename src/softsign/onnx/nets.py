@@ -12,6 +12,7 @@ from softsign.onnx.dialect import (
     IR_VERSION,
     OPSET,
     add_functions,
+    inline_functions,
     lowered,
     node_def,
     normalize_model,
@@ -27,7 +28,11 @@ __all__ = ["from_model", "to_model"]
 
 
 def to_model(
-    net: Net, types: Mapping[str, Any] | None = None, *, outputs: Sequence[str] | None = None
+    net: Net,
+    types: Mapping[str, Any] | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    inline: bool = False,
 ) -> ModelProto:
     """Make an ONNX model of a net.
 
@@ -44,12 +49,15 @@ def to_model(
         that ``net.types`` has may be left out.
     outputs : sequence of str, optional
         Blobs to return. Default: ``net.outputs``.
+    inline : bool, optional
+        Whether ONNX's own operators alone shall be used, as by `inline_functions`, for engines that take no
+        functions.
 
     Returns
     -------
     onnx.ModelProto
         A checked model of opset 18. Operators that ONNX does not have are model-local functions of standard
-        operators.
+        operators, or with `inline` these.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def to_model(
             raise ModelError(f"the dtype of the output {value.name!r} cannot be inferred")
         value.CopyFrom(value_info(value.name, found[value.name]))
     check_model(model, f"the model of net {net.name!r}")
-    return model
+    return inline_functions(model) if inline else model
 
 
 def _input_types(net: Net, types: Mapping[str, Any]) -> dict[str, TensorType]:
