@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx import ModelError, gradients, model_info, run, to_model
+from softsign.onnx import ModelError, check_model, gradients, model_info, normalize_model, run, to_model
 from softsign.operator import (
     GradientMaker,
     Net,
@@ -455,3 +455,29 @@ def test_model_info_of_split_softsign() -> None:
     text = "a = Abs (x) one = Constant <value = float {1.0}> () t = Add (a, one) y = Div (x, t)"
     found = model_info(model_of(text, "float[2] x", "float[2] y", opset=13))
     assert (found.missing_gradients, found.split_softsign) == (["Abs"], 1)
+
+
+def nested(levels: int) -> ModelProto:
+    """Return a model of functions, each of which calls the next one twice."""
+    functions = []
+    for i in range(levels):
+        called = f"mine.f{i + 1}" if i < levels - 1 else "Tanh"
+        functions.append(
+            f'<domain: "mine", opset_import: ["" : 18, "mine" : 1]>'
+            f" f{i} (a) => (c) {{ b = {called} (a) c = {called} (b) }}"
+        )
+    text = "y = mine.f0 (x) L = ReduceSum <keepdims = 0> (y)"
+    return model_of(text, "double[2] x", "double L", opset='"" : 18, "mine" : 1', more=" ".join(functions))
+
+
+def test_functions_that_double_with_each_level() -> None:
+    assert gradients(nested(3), "L", "x").graph.node
+    for use in (check_model, normalize_model, model_info, lambda model: gradients(model, "L", "x")):
+        with pytest.raises(
+            ModelError, match="1,073,741,825 nodes once its functions are inlined; at most 50,000"
+        ):
+            use(nested(30))
+    circle = nested(2)
+    circle.functions[1].node[0].CopyFrom(helper.make_node("f0", ["a"], ["b"], domain="mine"))
+    with pytest.raises(ModelError, match=r"the model: the function 'mine::f[01]' calls itself"):
+        check_model(circle)

@@ -8,7 +8,15 @@ import onnx
 import onnx.inliner
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
+from softsign.onnx.check import (
+    ONNX_DOMAINS,
+    ModelError,
+    bodies,
+    check_expansion,
+    check_model,
+    describe,
+    one_line,
+)
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
@@ -107,6 +115,7 @@ def inlined(model: ModelProto) -> ModelProto:
     ]
     if not foreign:
         return made
+    check_expansion(model)
     try:
         return onnx.inliner.inline_selected_functions(made, foreign)
     except (RuntimeError, onnx.checker.ValidationError) as error:
