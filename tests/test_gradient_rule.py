@@ -281,6 +281,27 @@ def test_what_a_maker_forgets_is_refused_in_models() -> None:
         gradients(model, "L", ["X", "T"])
 
 
+@pytest.mark.usefixtures("registry")
+def test_an_output_that_a_maker_leaves_out_is_refused() -> None:
+    halves = OperatorSchema(num_inputs=1, num_outputs=2)
+    register_cpu_operator("Double", lambda x, a=None, b=None: (2 * x, 3 * x), halves)
+
+    @gradient_of("Double")
+    def rule(maker: GradientMaker) -> None:
+        first = maker.output_gradient(0)
+        maker.emit("Sum", first, first, output=maker.input_gradient(0))
+
+    net = Net("two")
+    net.add("Double", "X", ["A", "B"])
+    net.add("Mul", ["A", "B"], "C")
+    found = net.add_gradients("A")
+    assert ran(net, {"X": np.ones(1)}).fetch(found["X"]) == 2
+    with pytest.raises(
+        SchemaError, match=r"maker of Double\(X\) -> \(A, B\) leaves out that of its output 1, 'B'"
+    ):
+        net.add_gradients("C")
+
+
 def test_types_of_unknown_sizes_are_not_taken_for_the_same() -> None:
     """Sizes that the depths decide: the product is broadcast, which no shape tells in advance."""
     net = Net("depths", {"d1": np.array(1), "d4": np.array(4), "i": np.array([0, 1, 0])})

@@ -19,7 +19,7 @@ except ModuleNotFoundError as error:
         "softsign.onnx needs ONNX: pip install 'softsign[onnx]'", name="onnx"
     ) from error
 
-from softsign.onnx import operators  # noqa: F401  (registers its operators)
+from softsign.onnx import makers  # noqa: F401  (registers operators and their gradients)
 from softsign.onnx.backend import Backend, ReferenceSoftsign, run
 from softsign.onnx.check import ModelError, check_model, load_model
 from softsign.onnx.dialect import inline_functions, normalize_model

@@ -145,7 +145,8 @@ class _GetIfGradient(GradientMaker):
         if refusals:
             raise GradientError(refusals)
         outputs = [self.input_gradient(i) for i in wanted]
-        return [OperatorDef("If", [self.input(0)], outputs, attributes=branches)]
+        dys = [dy for dy in self.output_gradients if dy]  # the branches read them
+        return [OperatorDef("If", [self.input(0), *dys], outputs, attributes=branches)]
 
     def _branch(self, graph: GraphProto, wanted: Sequence[str]) -> GraphProto:
         """Return a branch that computes, after what it computed, the gradients of tensors around it."""
@@ -253,7 +254,7 @@ def _lowered(ops: Sequence[OperatorDef], types: Mapping[str, TensorType], taken:
     nodes: list[NodeProto] = []
     for is_if, group in itertools.groupby(ops, lambda op: op.type == "If"):
         if is_if:
-            nodes += [helper.make_node("If", op.inputs, op.outputs, **op.attributes) for op in group]
+            nodes += [helper.make_node("If", op.inputs[:1], op.outputs, **op.attributes) for op in group]
         else:
             nodes += lowered(list(group), known, taken)
     for node in nodes:

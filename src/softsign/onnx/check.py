@@ -189,15 +189,19 @@ def check_expansion(model: ModelProto, source: str = "the model") -> None:
         twice as many as the model has.
     """
     held = {
-        (function.domain, function.name): [_called(node) for body in bodies(function) for node in body.node]
+        (function.domain, function.name, function.overload): [
+            _called(node) for body in bodies(function) for node in body.node
+        ]
         for function in model.functions
     }
     outer = [_called(node) for body in bodies(model.graph) for node in body.node]
     try:
         order = list(TopologicalSorter({f: held.keys() & calls for f, calls in held.items()}).static_order())
     except CycleError as error:
-        raise ModelError(f"{source}: the function {'::'.join(error.args[1][0])!r} calls itself") from error
-    sizes: dict[tuple[str, str], int] = {}
+        raise ModelError(
+            f"{source}: the function {'::'.join(error.args[1][0][:2])!r} calls itself"
+        ) from error
+    sizes: dict[tuple[str, str, str], int] = {}
     for function in order:
         sizes[function] = sum(sizes.get(called, 1) for called in held[function])
     size = sum(sizes.get(called, 1) for called in outer)
@@ -208,8 +212,8 @@ def check_expansion(model: ModelProto, source: str = "the model") -> None:
         )
 
 
-def _called(node: NodeProto) -> tuple[str, str]:
-    return node.domain, node.op_type
+def _called(node: NodeProto) -> tuple[str, str, str]:
+    return node.domain, node.op_type, node.overload
 
 
 def _external(model: ModelProto) -> Iterator[TensorProto]:

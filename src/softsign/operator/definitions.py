@@ -288,7 +288,8 @@ class OperatorSchema:  # numpydoc ignore=PR02
         self._passed.update(known.dtype for known in types if known is not None)
         if self.identical_type_and_shape:
             return [self._identical(op, types)] * len(op.outputs)
-        if self.infer is None or any(n and known is None for n, known in zip(op.inputs, types, strict=True)):
+        unknown = None in types and any(t is None and n for n, t in zip(op.inputs, types, strict=True))
+        if self.infer is None or unknown:
             return [None] * len(op.outputs)
         try:
             return self.infer(*types, **op.attributes)

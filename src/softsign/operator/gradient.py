@@ -185,6 +185,7 @@ class GradientMaker:
         self.scope: Scope = _Alone(op, self.output_gradients) if scope is None else scope
         self.input_gradients: dict[int, str] = {}
         self.defs: list[OperatorDef] = []
+        self.seen: set[int] = set()  # outputs whose gradients have been asked for
 
     @classmethod
     def is_constant(cls, op: OperatorDef, i: int) -> bool:
@@ -282,6 +283,8 @@ class GradientMaker:
     def output_gradient(self, i: int) -> str:
         """Return the blob with the gradient of an output.
 
+        A maker that neither asks for the gradient of an output nor reads it is refused where there is one.
+
         Parameters
         ----------
         i : int
@@ -300,6 +303,7 @@ class GradientMaker:
         name = self.output_gradients[i] if i < len(self.output_gradients) else None
         if name is None:
             raise SchemaError(f"the gradient of {self.op} needs that of its output {i}, which has none")
+        self.seen.add(i)
         return name
 
     def wants(self, i: int) -> bool:

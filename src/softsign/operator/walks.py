@@ -306,6 +306,12 @@ class _Graph:
                 raise SchemaError(
                     f"the gradient maker of {maker.op} does not write {dx!r}, the gradient of input {i}"
                 )
+        read = {*maker.input_gradients.values(), *(name for made in defs for name in made.inputs)}
+        for i, (name, dy) in enumerate(zip(maker.op.outputs, maker.output_gradients, strict=True)):
+            if dy is not None and dy not in read and i not in maker.seen:
+                raise SchemaError(
+                    f"the gradient maker of {maker.op} leaves out that of its output {i}, {name!r}"
+                )
 
     def first_values(self) -> Gradients:
         """Return the gradient of each blob with respect to the first value that it has."""
