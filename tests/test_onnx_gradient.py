@@ -431,6 +431,11 @@ def test_the_rest_of_the_model_is_as_it_was() -> None:
     assert list(made.graph.node[: len(model.graph.node)]) == list(model.graph.node)
 
 
+def test_sums_over_axes_that_the_types_tell_need_no_function() -> None:
+    made = gradients(network_onnx.network_model(wide_network("float32"), loss=True), "loss")
+    assert {function.name for function in made.functions} == {"SoftsignGradient"}
+
+
 def test_names_of_the_model_are_not_used_again() -> None:
     """The names that gradients would get, had the model not tensors of these names."""
     body = "y = Tanh (x) y_Mul = Neg (y) L_grad = Mul (y_Mul, y) L = ReduceSum <keepdims = 0> (L_grad)"

@@ -250,7 +250,7 @@ def reverse_nodes(
 
 def _lowered(ops: Sequence[OperatorDef], types: Mapping[str, TensorType], taken: Names) -> list[NodeProto]:
     """Return operators as nodes; the registry does not know If."""
-    known = infer_types([op for op in ops if op.type != "If"], types)
+    known = infer_types([op for op in ops if op.type != "If"], types) | dict(types)
     nodes: list[NodeProto] = []
     for is_if, group in itertools.groupby(ops, lambda op: op.type == "If"):
         if is_if:

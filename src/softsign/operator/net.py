@@ -159,14 +159,15 @@ class Net:
         dict of str to str
             The blob that holds the gradient of each blob. If a blob is overwritten in place, it is the
             gradient with respect to its first value. Blobs that `ys` do not depend on, or by steps alone, are
-            not in it. Asking for one whose gradient a gradient maker does not know raises SchemaError.
+            not in it. Asking for one whose gradient a gradient maker does not know raises GradientError.
 
         Raises
         ------
         SchemaError
-            When the net does not compute one of `ys`, or has none of `wrt`, or an operator has no gradient
-            maker, or not for an input that leads from `wrt`, or a value that a gradient needs has been
-            overwritten. The net is then as it was.
+            When the net has no blob of a name in `ys` or `wrt`. The net is then as it was.
+        GradientError
+            When operators on the way have no gradient maker, or one that does not know a gradient that is
+            wanted, or a value that a gradient needs has been overwritten. The net is then as it was.
         """
         if isinstance(ys, str):
             ys = [ys]

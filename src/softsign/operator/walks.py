@@ -142,7 +142,15 @@ def gradient_operators(
 
 
 class Gradients(dict[str, str]):
-    """The blob with the gradient of each blob; asking for one that cannot be had says why."""
+    """The blob with the gradient of each blob; asking for one that cannot be had says why.
+
+    Parameters
+    ----------
+    found : mapping of str to str
+        The gradients.
+    refused : mapping of str to Refusal
+        Why there is none, of blobs that have none.
+    """
 
     def __init__(self, found: Mapping[str, str], refused: Mapping[str, Refusal]) -> None:
         super().__init__(found)
