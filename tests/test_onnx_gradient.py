@@ -270,6 +270,8 @@ def test_cross_entropy(
     else:
         body += " L = Add (p, s)"
     assert_gradients(loss_model(body, inputs), feeds, wrt)
+    if weighted:
+        assert_gradients(loss_model(body, inputs), feeds, ["w"])
 
 
 @by_engine

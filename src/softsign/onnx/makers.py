@@ -275,7 +275,10 @@ def _cross_entropy(maker: GradientMaker) -> None:
     The gradient of a class's weight is the sum of dl nll over its labels, for the mean that of
     dl (nll - loss) by the sum of the weights, nll the loss of a label without weight.
     """
-    d_loss, d_log = (*maker.output_gradients, None)[:2]
+    d_loss, d_log = [
+        None if dy is None else maker.output_gradient(i)
+        for i, dy in enumerate((*maker.output_gradients, None)[:2])
+    ]
     loss = None if d_loss is None else _Labels(maker)
     if maker.wants(0):
         p = maker.emit("Softmax", maker.input(0), axis=1)
@@ -283,7 +286,6 @@ def _cross_entropy(maker: GradientMaker) -> None:
         if loss is not None:
             parts.append(loss.logits_gradient(p))
         if d_log is not None:
-            d_log = maker.output_gradient(1)
             total = maker.emit("ReduceSum", d_log, _constant(maker, [1]))
             parts.append(maker.emit("Sub", d_log, maker.emit("Mul", p, total)))
         maker.set_input_gradient(0, parts[0] if len(parts) == 1 else maker.emit("Sum", *parts))
