@@ -373,6 +373,10 @@ def test_if_is_differentiated(engine: str, condition: bool) -> None:
     found = run(made, feeds, engine=engine)
     for name in ("W", "b"):
         np.testing.assert_allclose(found[f"{name}_grad"], of_model(model, "L", feeds, name), rtol=1e-6)
+    inline = gradients(model, "L", ["W", "b"], inline=True)
+    assert not inline.functions
+    for name, value in run(inline, feeds, engine=engine).items():
+        np.testing.assert_allclose(value, found[name], rtol=1e-14)
     twice = gradients(summed(made, "W_grad"), "S", ["W", "b"])
     found = run(twice, feeds, engine=engine)
     for value, name in zip(twice.graph.output[-2:], ("W", "b"), strict=True):
@@ -427,9 +431,9 @@ HIDDEN = """h = If (go) < then_branch = t () => (double[2] u) { z = Ceil (b) u =
 @pytest.mark.parametrize(
     ("text", "wrt", "words"),
     [
-        (LOOP, "W", r"Loop\(n, go, W, b\) -> \(h\) is control flow, of which If alone has a gradient"),
-        (LOOP, "b", r"Loop\(n, go, W, b\) -> \(h\) is control flow"),
-        (SCAN, "b", r"Scan\(W, rows, b\) -> \(h, s\) is control flow"),
+        (LOOP, "W", r"no gradient is known for Loop\(n, go, W, b\) -> \(h\); of operators with bodies If alone"),
+        (LOOP, "b", r"no gradient is known for Loop\(n, go, W, b\) -> \(h\)"),
+        (SCAN, "b", r"no gradient is known for Scan\(W, rows, b\) -> \(h, s\)"),
         (HIDDEN, "b", r"no gradient is registered for Abs\(z\) -> \(u\), .*Round\(b\) -> \(v\)"),
     ],
     ids=["carried by Loop", "read by Loop", "read by Scan", "in If"],

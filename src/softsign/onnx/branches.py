@@ -122,10 +122,10 @@ def maker_of(
 
 
 class _GetNoGradient(GradientMaker):
-    """Refuses control flow but If."""
+    """Refuses operators with bodies, but If."""
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        raise SchemaError(f"{self.op} is control flow, of which If alone has a gradient")
+        raise SchemaError(f"no gradient is known for {self.op}; of operators with bodies If alone has one")
 
 
 class _GetIfGradient(GradientMaker):

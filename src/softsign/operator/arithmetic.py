@@ -71,7 +71,8 @@ def _expand_to(x: Array, like: Array, y: Array | None = None) -> Array:
 def _divide(a: Array, b: Array, y: Array | None = None) -> Array:
     """Divide; integers as ONNX does, towards zero."""
     if a.dtype.kind in "iu":
-        return np.asarray(np.trunc(a / b), a.dtype)
+        floor, rest = np.divmod(a, b)
+        return np.asarray(floor + ((rest != 0) & ((a < 0) != (b < 0))), a.dtype)
     return np.asarray(np.divide(a, b, y))
 
 
