@@ -431,7 +431,11 @@ HIDDEN = """h = If (go) < then_branch = t () => (double[2] u) { z = Ceil (b) u =
 @pytest.mark.parametrize(
     ("text", "wrt", "words"),
     [
-        (LOOP, "W", r"no gradient is known for Loop\(n, go, W, b\) -> \(h\); of operators with bodies If alone"),
+        (
+            LOOP,
+            "W",
+            r"no gradient is known for Loop\(n, go, W, b\) -> \(h\); of operators with bodies If alone",
+        ),
         (LOOP, "b", r"no gradient is known for Loop\(n, go, W, b\) -> \(h\)"),
         (SCAN, "b", r"no gradient is known for Scan\(W, rows, b\) -> \(h, s\)"),
         (HIDDEN, "b", r"no gradient is registered for Abs\(z\) -> \(u\), .*Round\(b\) -> \(v\)"),

@@ -306,6 +306,14 @@ def test_inputs_defaults_and_outputs_are_kept() -> None:
     assert run(to_model(edited), {"unused": x, "x": x})["unused_1"].tolist() == [-2, -3, -4]
 
 
+def test_the_type_of_an_output_that_nothing_else_tells_is_kept() -> None:
+    model = model_of("y = Reshape (x, shape)", inputs="float[n] x, int64[m] shape", outputs="float[a,b] y")
+    again = to_model(from_model(model))
+    assert list(again.graph.output) == list(model.graph.output)
+    x = np.arange(6, dtype=np.float32)
+    assert run(again, {"x": x, "shape": np.array([2, 3])})["y"].shape == (2, 3)
+
+
 def test_outputs_that_are_inputs_or_constants() -> None:
     net = Net("given", {"C": np.array([3.0])})
     net.add("Mul", ["X", "C"], "Y")

@@ -105,9 +105,12 @@ def to_model(
     add_functions(model, nodes)
     found = tensor_types(model)
     for value in model.graph.output:
-        if value.name not in found:
+        known = found.get(value.name)
+        if known is None or known.shape is None:
+            known = net.returned.get(value.name, known)
+        if known is None:
             raise ModelError(f"the dtype of the output {value.name!r} cannot be inferred")
-        value.CopyFrom(value_info(value.name, found[value.name]))
+        value.CopyFrom(value_info(value.name, known))
     check_model(model, f"the model of net {net.name!r}")
     return inline_functions(model) if inline else model
 
@@ -213,6 +216,7 @@ def from_model(model: ModelProto) -> Net:
     net.constants = constants
     net.declared = {value.name: _input_type(value) for value in graph.input}
     net.types = {name: known for name, known in net.declared.items() if name not in constants}
+    net.returned = {value.name: known for value in graph.output if (known := type_of(value)) is not None}
     net.outputs = [value.name for value in graph.output]
     return net
 
