@@ -20,10 +20,12 @@ except ModuleNotFoundError as error:
 
 from softsign.onnx import operators  # noqa: F401  (registers its operators)
 from softsign.onnx.backend import Backend, ReferenceSoftsign, run
-from softsign.onnx.check import ModelError, check_model, load_model
-from softsign.onnx.dialect import inline_functions, normalize_model
+from softsign.onnx.check import ModelError, check_model
+from softsign.onnx.dialect import normalize_model
 from softsign.onnx.fix import count_softsign, fix_softsign
 from softsign.onnx.gradient import gradients
+from softsign.onnx.inlining import inline_functions
+from softsign.onnx.loading import load_model
 from softsign.onnx.nets import from_model, to_model
 from softsign.onnx.sgd import sgd_step
 

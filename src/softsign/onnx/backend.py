@@ -308,7 +308,7 @@ def _array(value: Any) -> Array:
         array: Array = value.numpy()
         return array
     data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
-    return numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data))
+    return numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data)).copy()
 
 
 #: What can compute a model, by name.

@@ -8,7 +8,6 @@ from softsign.onnx.check import ModelError, check_model, describe
 from softsign.onnx.dialect import (
     add_functions,
     given_names,
-    inline_functions,
     lowered,
     node_def,
     normalize_model,
@@ -16,6 +15,7 @@ from softsign.onnx.dialect import (
     tensor_types,
     value_info,
 )
+from softsign.onnx.inlining import inline_functions
 from softsign.operator import SchemaError, TensorType
 from softsign.operator.walks import gradient_operators, infer_types
 
