@@ -21,11 +21,13 @@ except ModuleNotFoundError as error:
 
 from softsign.onnx import makers  # noqa: F401  (registers operators and their gradients)
 from softsign.onnx.backend import Backend, ReferenceSoftsign, run
-from softsign.onnx.check import ModelError, check_model, load_model
-from softsign.onnx.dialect import inline_functions, normalize_model
+from softsign.onnx.check import ModelError, check_model
+from softsign.onnx.dialect import normalize_model
 from softsign.onnx.fix import count_softsign, fix_softsign
 from softsign.onnx.gradient import gradients
 from softsign.onnx.info import ModelInfo, model_info
+from softsign.onnx.inlining import inline_functions
+from softsign.onnx.loading import load_model
 from softsign.onnx.nets import from_model, to_model
 from softsign.onnx.sgd import sgd_step
 

@@ -2,19 +2,18 @@
 
 import contextlib
 import ctypes
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx.backend.base
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from softsign.onnx.check import ModelError, one_line
-from softsign.onnx.dialect import normalize_model, type_of
+from softsign.onnx.dialect import normalize_model, tensor_names, type_of
 from softsign.onnx.reference import ReferenceSoftsign, evaluator
-from softsign.operator.definitions import Array
+from softsign.operator.definitions import Array, Names
 
 __all__ = ["ENGINES", "Backend", "ReferenceSoftsign", "run"]
 
@@ -199,7 +198,8 @@ def run(model: ModelProto, inputs: Mapping[str, Any], *, engine: str = "onnxrunt
     return ENGINES[engine](model, feeds)
 
 
-def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
+def _check_feeds(model: ModelProto, feeds: dict[str, Array]) -> None:
+    """Refuse what the model does not take, and let text be the objects that ONNX's strings are in Python."""
     defaults = {tensor.name for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
@@ -216,9 +216,13 @@ def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
             if name not in defaults:
                 raise ModelError(f"input {name!r} of the model is missing")
             continue
-        array = feeds[name]
         if known is None:
             continue
+        if known.dtype == object and feeds[name].dtype.kind == "U":
+            feeds[name] = feeds[name].astype(object)
+        array = feeds[name]
+        if known.dtype == object and not all(isinstance(item, str) for item in array.flat):
+            raise ModelError(f"input {name!r} is {array.dtype}; the model takes strings")
         if array.dtype != known.dtype:
             raise ModelError(f"input {name!r} is {array.dtype}; the model takes {known.dtype}")
         if known.shape is None:
@@ -248,30 +252,63 @@ def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str,
 
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
-    values = {
-        name: ort.OrtValue.ortvalue_from_numpy_with_onnx_type(
-            np.asarray(array, order="C"), helper.np_dtype_to_tensor_dtype(array.dtype)
-        )
-        for name, array in feeds.items()
-    }
     try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        results = session.run_with_ort_values(None, values)
+        data = _with_own_outputs(model).SerializeToString()
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        if any(array.dtype == object for array in feeds.values()):  # strings, which have no OrtValue
+            results = session.run(None, feeds)
+        else:
+            values = {name: _ort_value(array) for name, array in feeds.items()}
+            results = [_array(value) for value in session.run_with_ort_values(None, values)]
     except Exception as error:  # of several classes, which it does not export
         raise ModelError(f"ONNX Runtime cannot run the model: {one_line(error)}") from error
-    names = [value.name for value in session.get_outputs()]
-    return {name: _array(result) for name, result in zip(names, results, strict=True)}
+    names = [value.name for value in model.graph.output]
+    return dict(zip(names, results, strict=True))
+
+
+#: Dtypes of which ONNX Runtime keeps several elements in a byte, unlike NumPy.
+_PACKED = {
+    code
+    for name, code in onnx.TensorProto.DataType.items()
+    if name in ("INT2", "UINT2", "INT4", "UINT4", "FLOAT4E2M1")
+}
+
+
+def _ort_value(array: Array) -> Any:
+    """Return an array as a tensor of ONNX Runtime."""
+    import onnxruntime as ort
+
+    dtype = helper.np_dtype_to_tensor_dtype(array.dtype)
+    if dtype in _PACKED:
+        raise TypeError(f"it takes no {array.dtype} from NumPy")
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.asarray(array, order="C"), dtype)
+
+
+def _with_own_outputs(model: ModelProto) -> ModelProto:
+    """Return a model no input of which is an output: ONNX Runtime would return memory that it has freed."""
+    inputs = {value.name for value in model.graph.input}
+    if not any(value.name in inputs for value in model.graph.output):
+        return model
+    made, names = ModelProto(), Names(tensor_names(model))
+    made.CopyFrom(model)
+    for value in made.graph.output:
+        if value.name in inputs:
+            name = names.fresh(f"{value.name}_copy")
+            made.graph.node.append(helper.make_node("Identity", [value.name], [name]))
+            value.name = name
+    return made
 
 
 def _array(value: Any) -> Array:
-    """Return a tensor of ONNX Runtime, whose own `numpy` does not know bfloat16."""
-    dtype = helper.tensor_dtype_to_np_dtype(value.element_type())
-    if dtype.name != "bfloat16":
+    """Return a tensor of ONNX Runtime, whose own `numpy` does not know the dtypes of ml_dtypes."""
+    if not value.is_tensor():
+        raise TypeError(f"an output is {value.data_type()}, and not a tensor")
+    code = value.element_type()
+    if helper.tensor_dtype_to_np_dtype(code).isbuiltin == 1:
         array: Array = value.numpy()
         return array
-    shape = value.shape()
-    data = ctypes.string_at(value.data_ptr(), math.prod(shape) * dtype.itemsize)
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+    return numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data)).copy()
 
 
 #: What can compute a model, by name.

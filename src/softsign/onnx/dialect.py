@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from softsign.onnx.check import (
     ONNX_DOMAINS,
     ModelError,
     bodies,
-    check_expansion,
     check_model,
     describe,
     one_line,
@@ -22,10 +20,10 @@ from softsign.onnx.functions import (
     VERSION,
     function_name,
     is_function,
-    is_function_name,
     make_functions,
     operator_of,
 )
+from softsign.onnx.inlining import inlined
 from softsign.onnx.raising import raised
 from softsign.operator import OperatorDef, TensorType, schema
 from softsign.operator.definitions import Names
@@ -36,8 +34,6 @@ __all__ = [
     "add_functions",
     "given_names",
     "infer_shapes",
-    "inline_functions",
-    "inlined",
     "lowered",
     "node_def",
     "normalize_model",
@@ -88,99 +84,6 @@ def normalize_model(model: ModelProto) -> ModelProto:
     if opset < OPSET:
         check_model(made, f"the model, converted to opset {OPSET},", foreign=True)
     return made
-
-
-def inlined(model: ModelProto) -> ModelProto:
-    """Return a copy of a model with the bodies of its functions, but softsign's, in place of their calls.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        The model; not changed.
-
-    Returns
-    -------
-    onnx.ModelProto
-        The copy.
-
-    Raises
-    ------
-    ModelError
-        When onnx cannot inline them.
-    """
-    made = ModelProto()
-    made.CopyFrom(model)
-    foreign = [
-        (f.domain, f.name) for f in model.functions if f.domain != DOMAIN or not is_function_name(f.name)
-    ]
-    if not foreign:
-        return made
-    check_expansion(model)
-    try:
-        return onnx.inliner.inline_selected_functions(made, foreign)
-    except (RuntimeError, onnx.checker.ValidationError) as error:
-        raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
-
-
-def inline_functions(model: ModelProto) -> ModelProto:
-    """Return a copy of a model in which the bodies of all its functions stand in place of their calls.
-
-    Some engines, such as OpenVINO and tinygrad, take no model-local functions. What the calls computed, their
-    bodies compute: values stay. The domains that nothing uses any more are no longer imported.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        The model; not changed.
-
-    Returns
-    -------
-    onnx.ModelProto
-        The copy. Softsign's functions are operators of ONNX in it, so it can neither be differentiated again
-        nor made a net again.
-
-    Raises
-    ------
-    ModelError
-        When onnx cannot inline them.
-
-    Examples
-    --------
-    >>> from softsign.onnx import inline_functions, to_model
-    >>> from softsign.operator import Net
-    >>> net = Net("one")
-    >>> _ = net.add("SoftsignDerivative", "X", "Y")
-    >>> model = inline_functions(to_model(net, {"X": ("float32", ("n",))}))
-    >>> [node.op_type for node in model.graph.node]
-    ['Constant', 'CastLike', 'Abs', 'Add', 'Div', 'Div']
-    >>> len(model.functions), [imported.domain for imported in model.opset_import]
-    (0, [''])
-    """
-    made = ModelProto()
-    made.CopyFrom(model)
-    if model.functions:
-        try:
-            made = onnx.inliner.inline_local_functions(made)
-        except (RuntimeError, onnx.checker.ValidationError) as error:
-            raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
-    _replace_size(made)
-    used = {node.domain for body in bodies(made.graph) for node in body.node} | set(ONNX_DOMAINS)
-    for i in reversed(range(len(made.opset_import))):
-        if made.opset_import[i].domain not in used:
-            del made.opset_import[i]
-    return made
-
-
-def _replace_size(model: ModelProto) -> None:
-    """Put Shape and ReduceProd in the place of Size, which is no tensor in tinygrad 0.14."""
-    names = Names(tensor_names(model))
-    for body in bodies(model.graph):
-        for i, node in reversed(list(enumerate(body.node))):
-            if node.domain in ONNX_DOMAINS and node.op_type == "Size":
-                shape = names.fresh(f"{node.output[0]}_shape")
-                body.node.insert(i, helper.make_node("Shape", node.input, [shape]))
-                product = helper.make_node("ReduceProd", [shape], node.output, node.name, keepdims=0)
-                body.node[i + 1].CopyFrom(product)
 
 
 def opset_of(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
@@ -314,10 +217,17 @@ def type_of(value: onnx.ValueInfoProto) -> TensorType | None:
     -------
     TensorType or None
         Dtype and shape; None if it is not a tensor or has no dtype.
+
+    Raises
+    ------
+    ModelError
+        When it has a dtype that ONNX does not know.
     """
     tensor = value.type.tensor_type
     if not tensor.elem_type:
         return None
+    if tensor.elem_type not in TensorProto.DataType.values():
+        raise ModelError(f"{value.name!r} has a dtype that ONNX does not know: {tensor.elem_type}")
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     if not tensor.HasField("shape"):
         return TensorType(dtype, None)
@@ -364,9 +274,12 @@ def node_def(node: NodeProto) -> OperatorDef:
     Raises
     ------
     ModelError
-        When the node is of softsign's domain and there is no such function.
+        When the node is of softsign's domain and there is no such function, or an attribute is damaged.
     """
-    attributes = {a.name: _attribute(a) for a in node.attribute}
+    try:
+        attributes = {a.name: _attribute(a) for a in node.attribute}
+    except (UnicodeDecodeError, TypeError, ValueError) as error:
+        raise ModelError(f"{describe(node)} has a damaged attribute: {one_line(error)}") from error
     if node.domain == DOMAIN:
         try:
             op_type, fixed = operator_of(node.op_type)

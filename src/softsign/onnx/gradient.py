@@ -10,13 +10,13 @@ from softsign.onnx.dialect import (
     add_functions,
     given_names,
     infer_shapes,
-    inline_functions,
     normalize_model,
     tensor_names,
     tensor_types,
     value_info,
 )
 from softsign.onnx.fix import count_softsign, fix_softsign
+from softsign.onnx.inlining import inline_functions
 from softsign.operator import SchemaError, TensorType
 from softsign.operator.definitions import Names, is_discrete
 from softsign.operator.gradient import GradientError

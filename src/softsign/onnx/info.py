@@ -8,8 +8,9 @@ from onnx import ModelProto, ValueInfoProto
 
 from softsign.onnx.branches import every_node
 from softsign.onnx.check import ONNX_DOMAINS, ModelError
-from softsign.onnx.dialect import inlined, opset_of, tensor_types, type_of
+from softsign.onnx.dialect import opset_of, tensor_types, type_of
 from softsign.onnx.gradient import missing_gradients, parameter_names, split_softsign
+from softsign.onnx.inlining import inlined
 from softsign.operator import TensorType
 
 __all__ = ["ModelInfo", "model_info"]

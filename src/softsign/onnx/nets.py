@@ -12,7 +12,6 @@ from softsign.onnx.dialect import (
     IR_VERSION,
     OPSET,
     add_functions,
-    inline_functions,
     lowered,
     node_def,
     normalize_model,
@@ -20,6 +19,7 @@ from softsign.onnx.dialect import (
     type_of,
     value_info,
 )
+from softsign.onnx.inlining import inline_functions
 from softsign.operator import Net, OperatorDef, SchemaError, TensorType
 from softsign.operator.definitions import Names
 from softsign.operator.walks import infer_types

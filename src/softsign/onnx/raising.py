@@ -153,7 +153,8 @@ def _repair_clip(model: ModelProto) -> None:
                 continue
             for name in filter(None, node.input[1:]):
                 tensor = constants[name].attribute[0].t
-                bound = numpy_helper.to_array(tensor).astype(helper.tensor_dtype_to_np_dtype(dtype))
+                with np.errstate(over="ignore"):  # the least float32 is −inf in float16
+                    bound = numpy_helper.to_array(tensor).astype(helper.tensor_dtype_to_np_dtype(dtype))
                 tensor.CopyFrom(numpy_helper.from_array(bound, tensor.name))
 
 

@@ -10,6 +10,7 @@ from onnx.reference.op_run import OpRun
 
 from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe
 from softsign.onnx.functions import DOMAIN, is_function_name, operator_of
+from softsign.onnx.pooling import AveragePool, LpPool, MaxPool
 from softsign.onnx.recurrent import GRU, LSTM, RNN
 from softsign.operator.definitions import Array
 from softsign.operator.registry import find
@@ -169,4 +170,7 @@ def evaluator(proto: ModelProto | NodeProto) -> ReferenceEvaluator:
             raise ModelError(f"{describe(node)} draws random numbers, which are different in each engine")
     called = {node.op_type for node in nodes if node.domain == DOMAIN}
     own = [_implementation(name) for name in sorted(called) if is_function_name(name)]
-    return ReferenceEvaluator(proto, new_ops=[ReferenceSoftsign, RNN, LSTM, GRU, Loop, LRN, Optional, *own])
+    return ReferenceEvaluator(
+        proto,
+        new_ops=[ReferenceSoftsign, RNN, LSTM, GRU, Loop, LRN, Optional, MaxPool, AveragePool, LpPool, *own],
+    )
