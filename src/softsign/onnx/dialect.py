@@ -7,14 +7,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import (
-    ONNX_DOMAINS,
-    ModelError,
-    bodies,
-    check_model,
-    describe,
-    one_line,
-)
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
