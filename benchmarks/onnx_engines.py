@@ -155,6 +155,7 @@ def openvino(model: ModelProto, feeds: Mapping[str, Array]) -> Outputs:
 def tinygrad(model: ModelProto, feeds: Mapping[str, Array]) -> Outputs:
     """Run a model in tinygrad, interpreted by Python."""
     os.environ.setdefault("DEV", "PYTHON")
+    os.environ.setdefault("CACHELEVEL", "0")  # no files in the home of whoever runs it
     from tinygrad import Tensor
     from tinygrad.nn.onnx import OnnxRunner
 

@@ -12,6 +12,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from softsign.onnx.functions import DOMAIN
 
 __all__ = [
+    "LARGEST",
     "ONNX_DOMAINS",
     "ModelError",
     "bodies",
@@ -132,7 +133,7 @@ def _check_equation(node: NodeProto, source: str) -> None:
 
 
 #: Larger messages than this, in bytes, cannot be written or read by protobuf.
-_LARGEST = (1 << 31) - 1
+LARGEST = (1 << 31) - 1
 #: Tensors of fewer bytes than this may tell a shape.
 _TELLING = 1 << 16
 
@@ -143,7 +144,7 @@ def _for_checker(model: ModelProto) -> ModelProto:
     onnx 1.23 also cannot infer what MeanVarianceNormalization gives for its default axes.
     """
     bare = [n for n in model.graph.node if n.op_type == "MeanVarianceNormalization" and not n.attribute]
-    if not bare and model.ByteSize() <= _LARGEST:
+    if not bare and model.ByteSize() <= LARGEST:
         return model
     made = ModelProto()
     for field, value in model.ListFields():
