@@ -319,11 +319,13 @@ def _array(value: Any) -> Array:
     if not value.is_tensor():
         raise TypeError(f"an output is {value.data_type()}, and not a tensor")
     code = value.element_type()
+    array: Array
     if helper.tensor_dtype_to_np_dtype(code).isbuiltin == 1:
-        array: Array = value.numpy()
+        array = value.numpy()
         return array
     data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
-    return numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data)).copy()
+    array = numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data))
+    return array.copy()
 
 
 #: What can compute a model, by name.
