@@ -103,7 +103,7 @@ def ratios(outputs: Mapping[str, Array], feeds: Mapping[str, Array]) -> dict[str
 def perceptron() -> tuple[ModelProto, dict[str, Array], Outputs]:
     """Return the gradient graph of a multilayer perceptron, what to feed, and the exact values."""
     rng = np.random.default_rng(0)
-    sizes = {"W1": (4, 8), "b1": (8,), "W2": (8, 3), "b2": (3,)}
+    sizes = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
     net = Net("perceptron", {n: rng.standard_normal(size).astype(np.float32) for n, size in sizes.items()})
     net.add("MatMul", ["X", "W1"], "Z1")
     net.add("Add", ["Z1", "b1"], "A1")
@@ -114,10 +114,10 @@ def perceptron() -> tuple[ModelProto, dict[str, Array], Outputs]:
     net.add("Mul", ["D", "D"], "S")
     net.add("ReduceMean", "S", "L", keepdims=0)
     feeds = {
-        "X": rng.standard_normal((5, 4)).astype(np.float32),
-        "T": rng.standard_normal((5, 3)).astype(np.float32),
+        "X": rng.standard_normal((4, 3)).astype(np.float32),
+        "T": rng.standard_normal((4, 2)).astype(np.float32),
     }
-    types = {"X": ("float32", ("n", 4)), "T": ("float32", ("n", 3))}
+    types = {"X": ("float32", ("n", 3)), "T": ("float32", ("n", 2))}
     model = gradients(to_model(net, types, outputs=["L"]), "L", list(sizes), inline=True)
     values = {n: v.astype(np.float64) for n, v in (net.constants | feeds).items()}
     a1 = values["X"] @ values["W1"] + values["b1"]
@@ -155,6 +155,8 @@ def openvino(model: ModelProto, feeds: Mapping[str, Array]) -> Outputs:
 def tinygrad(model: ModelProto, feeds: Mapping[str, Array]) -> Outputs:
     """Run a model in tinygrad, interpreted by Python."""
     os.environ.setdefault("DEV", "PYTHON")
+    os.environ.setdefault("PARALLEL", "0")  # no processes, each of which imports it again
+    os.environ.setdefault("CACHELEVEL", "0")  # no files in the home of whoever runs it
     from tinygrad import Tensor
     from tinygrad.nn.onnx import OnnxRunner
 

@@ -156,6 +156,8 @@ def test_poolings(name: str, shape: tuple[int, ...]) -> None:
         "LpPool": [", p = 3"],
     }
     for kernel, stride, padding, option in itertools.product((2, 3), (1, 2, 3), paddings, more[name]):
+        if stride > kernel and "SAME" in padding:
+            continue  # ONNX Runtime has negative padding there
         outputs = f"float{dims} y" + (f", int64{dims} i" if name == "MaxPool" else "")
         attributes = f"kernel_shape = {[kernel] * rank}, strides = {[stride] * rank}, {padding}{option}"
         body = f"{'y, i' if name == 'MaxPool' else 'y'} = {name} <{attributes}> (x)"

@@ -2,6 +2,8 @@
 
 import contextlib
 import ctypes
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ import onnx
 import onnx.backend.base
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from softsign.onnx.check import ModelError, one_line
+from softsign.onnx.check import LARGEST, ModelError, one_line
 from softsign.onnx.dialect import normalize_model, tensor_names, type_of
 from softsign.onnx.reference import ReferenceSoftsign, evaluator
 from softsign.operator.definitions import Array, Names
@@ -253,8 +255,7 @@ def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str,
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
     try:
-        data = _with_own_outputs(model).SerializeToString()
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = _session(_with_own_outputs(model), options)
         if any(array.dtype == object for array in feeds.values()):  # strings, which have no OrtValue
             results = session.run(None, feeds)
         else:
@@ -264,6 +265,20 @@ def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str,
         raise ModelError(f"ONNX Runtime cannot run the model: {one_line(error)}") from error
     names = [value.name for value in model.graph.output]
     return dict(zip(names, results, strict=True))
+
+
+def _session(model: ModelProto, options: Any) -> Any:
+    """Return a session of ONNX Runtime, which reads a model that is too large for a message from files."""
+    import onnxruntime as ort
+
+    if model.ByteSize() <= LARGEST:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    made = ModelProto()
+    made.CopyFrom(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        onnx.save(made, path, save_as_external_data=True, location="data", size_threshold=0)
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 #: Dtypes of which ONNX Runtime keeps several elements in a byte, unlike NumPy.
@@ -304,11 +319,13 @@ def _array(value: Any) -> Array:
     if not value.is_tensor():
         raise TypeError(f"an output is {value.data_type()}, and not a tensor")
     code = value.element_type()
+    array: Array
     if helper.tensor_dtype_to_np_dtype(code).isbuiltin == 1:
-        array: Array = value.numpy()
+        array = value.numpy()
         return array
     data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
-    return numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data)).copy()
+    array = numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data))
+    return array.copy()
 
 
 #: What can compute a model, by name.

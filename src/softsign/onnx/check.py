@@ -12,6 +12,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from softsign.onnx.functions import DOMAIN
 
 __all__ = [
+    "LARGEST",
     "ONNX_DOMAINS",
     "ModelError",
     "bodies",
@@ -19,6 +20,7 @@ __all__ = [
     "check_model",
     "describe",
     "domain_of",
+    "for_checker",
     "inner_graphs",
     "one_line",
     "tensors_of",
@@ -72,7 +74,7 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
     _check_operators(model, source, foreign)
     check_expansion(model, source)
     try:
-        onnx.checker.check_model(_for_checker(model), full_check=True)
+        onnx.checker.check_model(for_checker(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         message = one_line(str(error).replace("==> Context:", ""))
         raise ModelError(f"{source} breaks ONNX's rules: {message}") from error
@@ -184,18 +186,28 @@ def _check_equation(node: NodeProto, source: str) -> None:
 
 
 #: Larger messages than this, in bytes, cannot be written or read by protobuf.
-_LARGEST = (1 << 31) - 1
+LARGEST = (1 << 31) - 1
 #: Tensors of fewer bytes than this may tell a shape.
 _TELLING = 1 << 16
 
 
-def _for_checker(model: ModelProto) -> ModelProto:
+def for_checker(model: ModelProto) -> ModelProto:
     """Return what stands for a model where onnx checks it: without the data of weights if these are too many.
 
     onnx 1.23 also cannot infer what MeanVarianceNormalization gives for its default axes.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model itself, or one in which large initializers are inputs.
     """
     bare = [n for n in model.graph.node if n.op_type == "MeanVarianceNormalization" and not n.attribute]
-    if not bare and model.ByteSize() <= _LARGEST:
+    if not bare and model.ByteSize() <= LARGEST:
         return model
     made = ModelProto()
     for field, value in model.ListFields():

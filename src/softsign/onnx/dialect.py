@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
+from softsign.onnx.check import LARGEST, ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
@@ -62,8 +62,11 @@ def normalize_model(model: ModelProto) -> ModelProto:
     ------
     ModelError
         When it cannot be raised to opset 18 without changing its values: those of Scan of opset 8, of PRelu
-        before 7 and of Resize of opset 10 that makes images smaller, and what onnx cannot convert.
+        before 7 and of Resize of opset 10 that makes images smaller, and what onnx cannot convert, as any
+        model of more than 2 GiB.
     """
+    if model.ByteSize() > LARGEST:
+        raise ModelError("the model takes more than 2 GiB, which onnx cannot convert")
     made = inlined(model)
     opset = opset_of(made.opset_import)
     if not opset:  # it has none of ONNX's own operators

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from onnx import ModelProto, ValueInfoProto
 
 from softsign.onnx.branches import every_node
-from softsign.onnx.check import ONNX_DOMAINS, ModelError
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, for_checker
 from softsign.onnx.dialect import opset_of, tensor_types, type_of
 from softsign.onnx.gradient import missing_gradients, parameter_names, split_softsign
 from softsign.onnx.inlining import inlined
@@ -80,8 +80,8 @@ def model_info(model: ModelProto) -> ModelInfo:
     >>> found.outputs["Y"].shape
     ('batch', 2)
     """
-    graph = model.graph
-    whole = inlined(model)
+    graph, light = model.graph, for_checker(model)
+    whole = inlined(light)
     types = tensor_types(whole)
     constants = {tensor.name for tensor in graph.initializer}
     return ModelInfo(
@@ -91,7 +91,7 @@ def model_info(model: ModelProto) -> ModelInfo:
         parameters={name: types[name] for name in parameter_names(graph, types)},
         operators=_operators(model),
         missing_gradients=missing_gradients(whole, types),
-        split_softsign=_split_softsign(model),
+        split_softsign=_split_softsign(light),
     )
 
 

@@ -4,6 +4,7 @@ The evaluator's own go wrong with SAME_LOWER, with paddings that differ between 
 windows that ceil_mode lets hang over.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,9 +79,8 @@ class MaxPool(_Pool):
         y = windows.max(axis=-1)
         if len(self.onnx_node.output) < 2:
             return (y,)
-        order = "F" if attributes.get("storage_order") else "C"
-        number = np.prod(x.shape[2:], dtype=int)
-        each = np.arange(number).reshape(x.shape[2:], order=order)
+        number = math.prod(x.shape[2:])
+        each = np.arange(number).reshape(x.shape[2:], order="F" if attributes.get("storage_order") else "C")
         places = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *[1] * (x.ndim - 2)) * number + each
         at = windows.argmax(axis=-1)[..., None]
         return y, np.take_along_axis(self.windows(places, -1, attributes), at, axis=-1)[..., 0]

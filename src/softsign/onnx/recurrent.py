@@ -133,8 +133,8 @@ def _function(name: str, constants: Sequence[Iterator[float]], bound: float) -> 
     if function is None:
         raise ValueError(f"activation function {name!r} is not one of ONNX's")
     count, defaults = _CONSTANTS.get(name.lower(), (0, ()))
-    given = [next(constants[i], defaults[i] if defaults else None) for i in range(count)]
-    if None in given:
+    given = [next(constants[i], defaults[i] if defaults else np.nan) for i in range(count)]
+    if np.isnan(given).any():
         raise ValueError(f"activation function {name!r} needs {count} constants, alpha before beta")
     return lambda x: function(np.clip(x, -bound, bound), *map(float, given))
 
