@@ -436,6 +436,26 @@ def test_tensors_of_a_wrong_size(path: Path) -> None:
         tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3], raw_data=bytes_)
         model.graph.initializer.append(tensor)
         assert f"PATH: tensor 'w' of 3 elements has {held} bytes instead of 12" in refusal(path, model)
+    model = model_of("y = Add (x, w)")
+    model.graph.initializer.append(
+        TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[3], float_data=[1, 2])
+    )
+    assert "PATH: tensor 'w' of 3 elements has 2 numbers instead of 3" in refusal(path, model)
+
+
+@pytest.mark.parametrize("dtype", ["int4", "uint4", "float8e5m2", "bfloat16", "complex64", "string", "bool"])
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_tensors_of_every_kind_are_taken(path: Path, dtype: str, count: int) -> None:
+    code = TensorProto.DataType.Value(dtype.upper())
+    values: Array = np.zeros(count, helper.tensor_dtype_to_np_dtype(code))
+    for raw in (False, True)[: 1 if dtype == "string" else 2]:
+        zeros = [""] * count if dtype == "string" else [0] * count
+        tensor = (
+            numpy_helper.from_array(values, "w") if raw else helper.make_tensor("w", code, [count], zeros)
+        )
+        model = model_of("y = Identity (w)", outputs=f"{dtype}[{count}] y", opset=21, ir=10)
+        model.graph.initializer.append(tensor)
+        loaded(path, model)
 
 
 def test_dtypes_that_onnx_does_not_know() -> None:

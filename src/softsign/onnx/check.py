@@ -238,7 +238,18 @@ def _set(message: Any, name: str, value: Any) -> None:
 
 
 def tensors_of(model: ModelProto) -> Iterator[TensorProto]:
-    """Yield the tensors in a model: initializers, and attributes of nodes."""
+    """Yield the tensors in a model: initializers, and attributes of nodes.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Yields
+    ------
+    onnx.TensorProto
+        Each tensor; of a sparse one, values and indices.
+    """
     for body in bodies(model.graph, *model.functions):
         if isinstance(body, GraphProto):
             yield from body.initializer
@@ -252,20 +263,31 @@ def tensors_of(model: ModelProto) -> Iterator[TensorProto]:
             yield from (part for s in attribute.sparse_tensors for part in (s.values, s.indices))
 
 
+#: How many elements of a dtype are in a byte of `raw_data`, or in an element of `int32_data`.
+_PER_BYTE = {"INT4": 2, "UINT4": 2, "FLOAT4E2M1": 2, "INT2": 4, "UINT2": 4}
+
+
 def _check_tensor(tensor: TensorProto, source: str) -> None:
-    """Refuse a tensor that has more or fewer bytes than its dtype and sizes ask for."""
-    if tensor.data_type not in TensorProto.DataType.values() or not tensor.data_type:
-        raise ModelError(f"{source}: tensor {tensor.name!r} has no dtype that ONNX knows: {tensor.data_type}")
-    if not tensor.HasField("raw_data"):
-        return
-    count = math.prod(tensor.dims)
-    bits = 8 * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    """Refuse a tensor that has more or less data than its dtype and sizes ask for."""
+    try:
+        itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(
+            f"{source}: tensor {tensor.name!r} has no dtype that ONNX knows: {tensor.data_type}"
+        ) from None
     name = TensorProto.DataType.Name(tensor.data_type)
-    packed = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
-    needed = -(-count * packed.get(name, bits) // 8)
-    if len(tensor.raw_data) != needed:
-        held = f"{len(tensor.raw_data):,} bytes instead of {needed:,}"
-        raise ModelError(f"{source}: tensor {tensor.name!r} of {count:,} elements has {held}")
+    count = math.prod(tensor.dims)
+    needed = -(-count // _PER_BYTE.get(name, 1))
+    if tensor.HasField("raw_data"):
+        held, needed, unit = len(tensor.raw_data), needed * itemsize, "bytes"
+    elif tensor.data_location == TensorProto.EXTERNAL:
+        return
+    else:
+        held, unit = len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))), "numbers"
+        needed *= 2 if name.startswith("COMPLEX") else 1
+    if held != needed:
+        words = f"{held:,} {unit} instead of {needed:,}"
+        raise ModelError(f"{source}: tensor {tensor.name!r} of {count:,} elements has {words}")
 
 
 def bodies(*outer: Body) -> Iterator[Body]:
@@ -347,5 +369,16 @@ def _versions(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
 
 
 def domain_of(name: str) -> str:
-    """Return the name of a domain, of which ONNX's own has two."""
+    """Return the name of a domain, of which ONNX's own has two.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        The name; "" for ONNX's own domain.
+    """
     return "" if name in ONNX_DOMAINS else name

@@ -5,12 +5,8 @@ come from engines: where the choice between two values may be −0, Where has it
 Runtime turns the −0 of the second into 0; and nothing tells −0 from 0 by a sign bit, which ONNX cannot read.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import onnx.parser
-from onnx import FunctionProto
 
 __all__ = [
     "DOMAIN",
@@ -20,7 +16,6 @@ __all__ = [
     "Formula",
     "formula",
     "in_float32",
-    "parse_function",
 ]
 
 DOMAIN = "softsign"
@@ -371,10 +366,6 @@ FORMULAS_WITH_ORDER: dict[str, Callable[[int], Formula]] = {
 }
 
 
-_OPERANDS = re.compile(r"\(([^()]+)\)")
-_NUMBER = re.compile(r"-?[0-9][0-9.e+-]*|nan")
-
-
 def formula(type: str, n: int | None = None) -> Formula:
     """Return the formula of an operator in float32 and float64.
 
@@ -416,47 +407,3 @@ def in_float32(name: str, wide: Formula) -> Formula:
     call = f"wide_{wide.output} = {DOMAIN}.{name} ({', '.join(words)})"
     back = f"{wide.output} = CastLike (wide_{wide.output}, {inputs[0]})"
     return wide._replace(body="\n".join([*casts, call, back]))
-
-
-def parse_function(name: str, formula: Formula, opset: int) -> FunctionProto:
-    """Return the function of a formula.
-
-    Parameters
-    ----------
-    name : str
-        Name of the function.
-    formula : Formula
-        Inputs, output and body.
-    opset : int
-        Version of ONNX's operators that the body is written in.
-
-    Returns
-    -------
-    onnx.FunctionProto
-        The function in the domain `DOMAIN`.
-    """
-    return onnx.parser.parse_function(
-        f'<domain: "{DOMAIN}", opset_import: ["" : {opset}]>\n'
-        f"{name} ({formula.inputs}) => ({formula.output}) {{\n{_with_constants(formula)}\n}}"
-    )
-
-
-def _with_constants(formula: Formula) -> str:
-    """Return the body with its numbers replaced by names, after the nodes that make these."""
-    names: dict[str, str] = {}
-
-    def operands(call: re.Match[str]) -> str:
-        words = call[1].split(", ")
-        named = (
-            names.setdefault(word, f"constant_{len(names)}") if _NUMBER.fullmatch(word) else word
-            for word in words
-        )
-        return f"({', '.join(named)})"
-
-    body = _OPERANDS.sub(operands, formula.body)
-    like = formula.inputs.split(", ")[0]
-    constants = [
-        f"{name}_wide = Constant <value = double {{{number}}}> ()\n{name} = CastLike ({name}_wide, {like})"
-        for number, name in names.items()
-    ]
-    return "\n".join([*constants, body])

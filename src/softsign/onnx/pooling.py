@@ -21,7 +21,7 @@ class _Pool(OpRun):  # type: ignore[misc]
 
     op_domain = ""
 
-    def windows(self, x: Array, fill: Any, attributes: Any, inside: Any = None) -> Array:
+    def _windows(self, x: Array, fill: Any, attributes: Any, inside: Any = None) -> Array:
         """Return x cut into windows, whose axes come last; `inside` fills the padding, `fill` the rest."""
         kernel = attributes["kernel_shape"]
         rank = len(kernel)
@@ -75,7 +75,7 @@ class MaxPool(_Pool):
 
     def _run(self, x: Array, **attributes: Any) -> tuple[Array, ...]:
         least = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
-        windows = self.windows(x, least, attributes)
+        windows = self._windows(x, least, attributes)
         y = windows.max(axis=-1)
         if len(self.onnx_node.output) < 2:
             return (y,)
@@ -83,7 +83,7 @@ class MaxPool(_Pool):
         each = np.arange(number).reshape(x.shape[2:], order="F" if attributes.get("storage_order") else "C")
         places = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *[1] * (x.ndim - 2)) * number + each
         at = windows.argmax(axis=-1)[..., None]
-        return y, np.take_along_axis(self.windows(places, -1, attributes), at, axis=-1)[..., 0]
+        return y, np.take_along_axis(self._windows(places, -1, attributes), at, axis=-1)[..., 0]
 
 
 class AveragePool(_Pool):
@@ -91,8 +91,8 @@ class AveragePool(_Pool):
 
     def _run(self, x: Array, **attributes: Any) -> tuple[Array]:
         ones = np.ones((1, 1, *x.shape[2:]))
-        counts = self.windows(ones, 0, attributes, attributes.get("count_include_pad") or 0).sum(axis=-1)
-        return ((self.windows(x.astype(np.float64), 0, attributes).sum(axis=-1) / counts).astype(x.dtype),)
+        counts = self._windows(ones, 0, attributes, attributes.get("count_include_pad") or 0).sum(axis=-1)
+        return ((self._windows(x.astype(np.float64), 0, attributes).sum(axis=-1) / counts).astype(x.dtype),)
 
 
 class LpPool(_Pool):
@@ -100,5 +100,5 @@ class LpPool(_Pool):
 
     def _run(self, x: Array, **attributes: Any) -> tuple[Array]:
         p = attributes.get("p") or 2
-        powers = self.windows(np.abs(x.astype(np.float64)) ** p, 0, attributes)
+        powers = self._windows(np.abs(x.astype(np.float64)) ** p, 0, attributes)
         return ((powers.sum(axis=-1) ** (1 / p)).astype(x.dtype),)

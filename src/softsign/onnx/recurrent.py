@@ -58,7 +58,7 @@ class _Recurrent(OpRun):  # type: ignore[misc]
     gates: int
     functions: Sequence[str]
 
-    def step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
+    def _step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
         """Return the hidden state and the cell state after one item."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class _Recurrent(OpRun):  # type: ignore[misc]
             for t in range(steps):
                 running = np.flatnonzero(t < ends)
                 at = (ends - 1 - t if backward else np.full(batch, t))[running]
-                made_h, made_c = self.step(x[at, running], h[running], c[running], weights, attributes)
+                made_h, made_c = self._step(x[at, running], h[running], c[running], weights, attributes)
                 h, c = h.copy(), c.copy()
                 h[running], c[running] = made_h, made_c
                 y[at, d, running] = made_h
@@ -145,7 +145,7 @@ class RNN(_Recurrent):
     gates = 1
     functions = ("Tanh",)
 
-    def step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
+    def _step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
         """Return the hidden state after one item."""
         (f,) = weights.functions
         return f(x @ weights.w.T + h @ weights.r.T + sum(np.split(weights.b, 2))), c
@@ -157,7 +157,7 @@ class GRU(_Recurrent):
     gates = 3
     functions = ("Sigmoid", "Tanh")
 
-    def step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
+    def _step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
         """Return the hidden state after one item."""
         f, g = weights.functions
         wz, wr, wh = np.split(x @ weights.w.T + weights.b[: len(weights.b) // 2], 3, axis=1)
@@ -177,7 +177,7 @@ class LSTM(_Recurrent):
     gates = 4
     functions = ("Sigmoid", "Tanh", "Tanh")
 
-    def step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
+    def _step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
         """Return the hidden state and the cell state after one item."""
         f, g, last = weights.functions
         p_i, p_o, p_f = np.split(weights.peepholes, 3)

@@ -126,7 +126,20 @@ class Optional(OpRun):  # type: ignore[misc]
     op_domain = ""
 
     def run(self, *inputs: Any, **options: Any) -> tuple[Any]:
-        """Return the value, or None, which `_run` could not return."""
+        """Return the value, or None, which `_run` could not return.
+
+        Parameters
+        ----------
+        *inputs : object
+            The value, or nothing.
+        **options : object
+            Attributes; ignored.
+
+        Returns
+        -------
+        tuple
+            The value or None.
+        """
         return (inputs[0] if inputs else None,)
 
     def _run(self, *inputs: Any, **options: Any) -> tuple[Any]:
