@@ -7,12 +7,12 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
 import onnx
+from google.protobuf.message import EncodeError
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from softsign.onnx.functions import DOMAIN
 
 __all__ = [
-    "LARGEST",
     "ONNX_DOMAINS",
     "ModelError",
     "bodies",
@@ -22,6 +22,7 @@ __all__ = [
     "domain_of",
     "for_checker",
     "inner_graphs",
+    "is_large",
     "one_line",
     "tensors_of",
 ]
@@ -186,9 +187,28 @@ def _check_equation(node: NodeProto, source: str) -> None:
 
 
 #: Larger messages than this, in bytes, cannot be written or read by protobuf.
-LARGEST = (1 << 31) - 1
+_LARGEST = (1 << 31) - 1
 #: Tensors of fewer bytes than this may tell a shape.
 _TELLING = 1 << 16
+
+
+def is_large(model: ModelProto) -> bool:
+    """Tell whether a model takes more than 2 GiB, which protobuf can neither write nor read.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Returns
+    -------
+    bool
+        True for more than 2 GiB.
+    """
+    try:
+        return int(model.ByteSize()) > _LARGEST
+    except EncodeError:  # it writes the message to measure it
+        return True
 
 
 def for_checker(model: ModelProto) -> ModelProto:
@@ -207,7 +227,7 @@ def for_checker(model: ModelProto) -> ModelProto:
         The model itself, or one in which large initializers are inputs.
     """
     bare = [n for n in model.graph.node if n.op_type == "MeanVarianceNormalization" and not n.attribute]
-    if not bare and model.ByteSize() <= LARGEST:
+    if not bare and not is_large(model):
         return model
     made = ModelProto()
     for field, value in model.ListFields():
