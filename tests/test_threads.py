@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import softsign
+from tests.hammer import hammer
 from tests.helpers import (
     FLOATS,
     NAMES,
@@ -159,6 +160,10 @@ def test_calls_from_many_python_threads() -> None:
     with threads(2), ThreadPoolExecutor(8) as pool:
         for actual, alone in zip(pool.map(call, jobs), expected, strict=True):
             assert_same_bits(actual, alone)
+
+
+def test_thirty_two_threads_in_all_functions() -> None:
+    assert hammer(2.0) >= 32
 
 
 def test_flags_stay_in_the_python_thread_that_raised_them() -> None:
