@@ -1,7 +1,7 @@
 """Many threads in all ufuncs at once: ``python -m tests.hammer SECONDS``; a short one is part of the tests.
 
-Arrays of all dtypes, sizes, alignments and strides, in place and not, while the number of threads keeps changing:
-every result has the bits that one thread computes alone.
+Arrays of all dtypes, sizes, alignments and strides, in place and not, while the number of threads keeps
+changing: every result has the bits that one thread computes alone.
 """
 
 import random
@@ -13,7 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import softsign
-from tests.helpers import ALL_FLOATS, FLOATS, NAMES, Array, arguments, assert_same_bits, random_values, threads, ufunc
+from tests.helpers import (
+    ALL_FLOATS,
+    FLOATS,
+    NAMES,
+    Array,
+    arguments,
+    assert_same_bits,
+    random_values,
+    threads,
+    ufunc,
+)
 
 LARGE = (1 << 18) + 1001  # enough for two threads; longdouble, which takes long, gets fewer
 SIZES = (1, 7, 64, 513, 4099, 70_000, LARGE - 64)
@@ -22,7 +32,7 @@ Case = tuple[np.ufunc, tuple[Array, ...], Array]
 
 
 def cases() -> list[Case]:
-    """Each function and dtype with its arguments and the results of one thread, in pieces that one call takes."""
+    """Each function and dtype with its arguments and what one thread computes, in short calls."""
     found = []
     for name in NAMES:
         for dtype in ALL_FLOATS:

@@ -1,6 +1,7 @@
 """Mistakes that the sanitizers must report: ``make sanitize`` runs these before it trusts their silence.
 
-The core has none of them; they are made by handing it wrong addresses. `make test` does not collect this file.
+The core has none of them; they are made by handing it wrong addresses. `make test` does not collect this
+file.
 """
 
 import os
@@ -61,6 +62,9 @@ def test_a_mistake_is_reported(report: str) -> None:
 
 
 def test_what_is_no_mistake_is_not() -> None:
-    code = 'x, y = np.zeros(1000), np.zeros(1000)\ncall("softsign", "float64", 1000, x.ctypes.data, y.ctypes.data)'
+    code = """
+x, y = np.zeros(1000), np.zeros(1000)
+call("softsign", "float64", 1000, x.ctypes.data, y.ctypes.data)
+"""
     done = run_python(CALL + code)
     assert (done.returncode, done.stderr) == (0, "")
