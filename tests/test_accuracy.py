@@ -116,7 +116,7 @@ def test_hard_inputs(function: str, kernels: str) -> None:
 
 @pytest.mark.parametrize("kernels", command.KERNELS)
 def test_float32_enclosures_are_wide_enough(kernels: str) -> None:
-    """Where the bounds around 1/(1 + x)**2 would round to the same wrong number if they were 32 times closer."""
+    """Where both ends around 1/(1 + x)**2 would round to one wrong number if they were 32 times closer."""
     x = np.array(
         [float.fromhex(v) for v in ("0x1.e982bep-17", "0x1.7f52e6p-13", "0x1.5acf4ep-4")], np.float32
     )
@@ -148,7 +148,7 @@ def preimage(function: str, midpoint: Fraction) -> float:
 
 
 def near_midpoints(function: str, count: int, rng: random.Random) -> Array:
-    """Arguments whose results are next to midpoints between float64 numbers, for derivative subnormal ones, too."""
+    """Arguments whose results are next to midpoints of float64, for derivative subnormal ones, too."""
     lowest, highest = {"softsign": (-60, -1), "derivative": (-1000, -1), "inverse": (-60, 53)}[function]
     midpoints = [
         Fraction(2 * rng.getrandbits(52) + (1 << 53) + 1, 1 << 53)

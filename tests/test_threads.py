@@ -195,7 +195,7 @@ def test_fork_after_a_parallel_call() -> None:
 
 
 def test_the_size_of_the_cache_is_read_at_import() -> None:
-    """Not by the first large call, under a lock that a process forked meanwhile would find locked for ever."""
+    """Not by the first large call, under a lock that a process forked meanwhile would find locked."""
     code = """
 import os, softsign
 def reads():
