@@ -108,7 +108,7 @@ def test_gradient_function_is_differentiable_in_both() -> None:
     ids=["number", "complex", "complex dy", "sparse", "shapes"],
 )
 def test_gradient_function_refuses(arguments: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"gradient: the argument|must match the size"):
+    with pytest.raises(error, match=r"gradient: (the argument|.* is not among)|must match the size"):
         sst.gradient(*arguments)
 
 
@@ -642,7 +642,8 @@ print(*_private.missing(_private.FAST), _private.is_ordinary(x))
 for inplace in (False, True):
     y = s.softsign(x * 1, inplace)
     (dx,) = torch.autograd.grad(y.sum(), x, create_graph=not inplace)
-    print(type(y.grad_fn).__name__, y.tolist(), dx.tolist())
+    eager = s.functional.SoftsignInPlace if inplace else s.functional.Softsign
+    print(type(y.grad_fn) is eager._backward_cls, type(y.grad_fn).__name__, y.tolist(), dx.tolist())
 print(s.softsign(torch.ones(2), inplace=True).tolist(), s.log_jacobian(torch.zeros(1)).tolist())
 """
 FAST = ("torch._C._dispatch_keys", "torch._C._get_tracing_state")
@@ -669,7 +670,8 @@ def test_the_dispatcher_serves_where_the_names_of_the_fast_path_are_gone(
     assert forward.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
     assert in_place.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
     assert rest == "[0.5, 0.5] [-0.0]"
-    assert "Eager" not in forward + in_place
+    assert forward.startswith("False SoftsignBackward")
+    assert in_place.startswith("False CopyBackwards")
 
 
 def test_a_missing_needed_name_is_named(without: list[str]) -> None:

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 import softsign as core
 import softsign.torch as sst
@@ -103,14 +104,17 @@ def test_vmap_of_a_gradient_with_one_batched_argument() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_opcheck(name: str, dtype: torch.dtype) -> None:
     x, other = ((torch.rand(3, 4) * 1.8 - 0.9).to(dtype).requires_grad_() for _ in range(2))
-    arguments = {"gradient": (x, other), "gradient_from_output": (x, other), "nth_derivative": (3, x)}.get(
-        name, (x,)
-    )
+    arguments: Any = {
+        "gradient": (x, other),
+        "gradient_from_output": (x, other),
+        "nth_derivative": (3, x),
+        "derivative_times": ("softsign", 2, x, [other]),
+    }.get(name, (x,))
     result = torch.library.opcheck(getattr(torch.ops.softsign, name).default, arguments, atol=1e-2, rtol=1e-2)
     assert set(result.values()) == {"SUCCESS"}
     torch.library.opcheck(
         getattr(torch.ops.softsign, name).default,
-        tuple(a.detach().to_dense().T if isinstance(a, Tensor) else a for a in arguments),
+        tree_map_only(Tensor, lambda a: a.detach().T, arguments),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -159,11 +163,13 @@ def test_formulas_at_the_ends(name: str) -> None:
     given: list[tuple[Any, ...]] = [(x, torch.ones(7)) if "gradient" in name else (x,)]
     if name == "nth_derivative":
         given = [(n, x) for n in (0, 1, 2, 5, 30)]
+    if name == "derivative_times":
+        given = [("softsign", n, x, [torch.ones(7)] * k) for n in (-1, 0, 1, 2, 3) for k in (1, 2, 3)]
     for arguments in given:
         kernel = ops.OPERATORS[name](*arguments)
         formula = ops._formula(name)(*arguments)
         torch.testing.assert_close(formula, kernel, rtol=2e-6, atol=0, equal_nan=True)
-        if name != "log_jacobian":
+        if name not in ("log_jacobian", "derivative_times"):
             number = ~kernel.isnan()
             assert torch.equal(formula.signbit()[number], kernel.signbit()[number])
 
@@ -254,6 +260,28 @@ def test_compiled_values(dtype: torch.dtype) -> None:
     torch.testing.assert_close(dx, expected, atol=0, rtol=4 * torch.finfo(dtype).eps, equal_nan=True)
     for name in names:
         assert_within_bound(name, results[name], given[name])
+
+
+#: What eager code refuses, with a word of the sentence.
+REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, str]] = {
+    "order -1": (lambda x: sst.nth_derivative(-1, x), torch.ones(2), "got -1"),
+    "order 171": (lambda x: sst.nth_derivative(171, x), torch.ones(2), "got 171"),
+    "complex": (sst.inverse, torch.tensor([1j]), "complex64"),
+    "float8": (sst.softsign, torch.ones(2).to(torch.float8_e4m3fn), "float8"),
+    "complex gradient": (lambda x: sst.gradient(x, x), torch.tensor([1j]), "complex64"),
+    "operator's order": (lambda x: ops.nth_derivative(-1, x), torch.ones(2), "got -1"),
+    "operator's dtype": (lambda x: torch.ops.softsign.antiderivative(x), torch.tensor([1j]), "complex64"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo d")  # that it looks into the operator which refuses
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_eager_code_refuses(kind: str) -> None:
+    f, x, word = REFUSED[kind]
+    torch._dynamo.reset()
+    for call, given in ((f, x), (f, x.to("meta")), (torch.compile(f), x)):
+        with pytest.raises((ValueError, NotImplementedError, RuntimeError), match=word):
+            call(given)
 
 
 @pytest.mark.usefixtures("fresh")
