@@ -758,7 +758,7 @@ def test_parametric_refuses(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_parametric_refuses_other_channels() -> None:
-    with pytest.raises(ValueError, match=r"x must have 3 channels as axis 1, got the shape \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"x must have 3 channels as axis 1, got the shape \[2, 4\]"):
         sst.nn.ParametricSoftsign(3)(torch.ones(2, 4))
 
 

@@ -270,7 +270,6 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, str]] = {
     "float8": (sst.softsign, torch.ones(2).to(torch.float8_e4m3fn), "float8"),
     "complex gradient": (lambda x: sst.gradient(x, x), torch.tensor([1j]), "complex64"),
     "operator's order": (lambda x: ops.nth_derivative(-1, x), torch.ones(2), "got -1"),
-    "operator's dtype": (lambda x: torch.ops.softsign.antiderivative(x), torch.tensor([1j]), "complex64"),
 }
 
 

@@ -180,9 +180,7 @@ def test_weights_that_cannot_be_set_are_refused(kind: str) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = torch.randn(10, 60)
     for call in (init.critical_, lambda m: init.adapt_(m, batch)):
-        with pytest.raises(
-            ValueError, match=r"_: the (weight|bias) of number 1, a .*, is computed from other"
-        ):
+        with pytest.raises(ValueError, match=r"_: the (weight|bias) of number 1, \w+, is computed from"):
             call(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

@@ -151,3 +151,20 @@ def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
             for operator, formula in formulas.items():
                 decomposition.register_decomposition([operator])(formula)
             decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if one was compiled from
+
+
+def offer_masking(operators: Iterable[Any]) -> None:
+    """Tell MaskedTensor, whose table is not documented, that operators work on each element by itself."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from torch.masked import MaskedTensor
+        from torch.masked.maskedtensor._ops_refs import register_dispatch_func
+
+        def on_data(operator: Any, *args: Any) -> Any:
+            masked = [t for t in torch.utils._pytree.tree_leaves(args) if isinstance(t, MaskedTensor)]
+            mask = masked[0].get_mask()
+            if not all(torch.equal(t.get_mask(), mask) for t in masked):
+                raise ValueError(f"{operator}: masked tensors must have the same mask")
+            data = torch.utils._pytree.tree_map_only(MaskedTensor, lambda t: t.get_data(), args)
+            return MaskedTensor(operator(*data), mask)
+
+        register_dispatch_func([operator.overloadpacket for operator in operators])(on_data)

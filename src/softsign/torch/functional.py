@@ -146,9 +146,11 @@ def _ordinary(x: Tensor, inplace: bool) -> Tensor:
 def _scripted(x: Tensor, inplace: bool) -> Tensor:
     """Compute it in TorchScript."""
     if inplace:
+        if x.is_complex():
+            return x.copy_(torch.ops.softsign.softsign(x.clone()))
         return x.copy_(torch.ops.softsign.softsign_saving_output(x))
     if not (x.is_floating_point() or x.is_complex()):
-        x = x.to(torch.get_default_dtype())
+        x = x * 1.0  # converts to the default dtype, which TorchScript cannot ask for
     return torch.ops.softsign.softsign(x)
 
 

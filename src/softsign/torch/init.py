@@ -377,8 +377,8 @@ def _affine_layers(function: str, module_or_layers: Any) -> list[Any]:
         for name in ("weight", "bias"):
             if not _is_settable(layer, name):
                 raise ValueError(
-                    f"{function}: the {name} of number {i}, a {type(layer).__name__}, is computed from other "
-                    f"parameters that do not give each value; initialize it before it is parametrized or pruned"
+                    f"{function}: the {name} of number {i}, {type(layer).__name__}, is computed from others, "
+                    f"which do not give each value; initialize it before it is parametrized or pruned"
                 )
     return layers
 

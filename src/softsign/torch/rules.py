@@ -258,3 +258,6 @@ def offer_sharding() -> None:
 
     for operator in ops.OPERATORS.values():
         register_sharding(operator)(placements)
+
+
+_private.offer_masking(ops.OPERATORS.values())
