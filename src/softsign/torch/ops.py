@@ -35,11 +35,14 @@ def _signature(name: str) -> str:
     return ", ".join("int n" if arg == "n" else f"Tensor {arg}" for arg in _facts(name).arguments)
 
 
-library = torch.library.Library("softsign", "DEF")
-for _name in NAMES:
-    library.define(
-        f"{_name}({_signature(_name)}) -> Tensor", tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag)
-    )
+#: None where the package is imported again into a process: the dispatcher keeps the first's operators.
+library = None if hasattr(torch.ops.softsign, "softsign") else torch.library.Library("softsign", "DEF")
+if library:
+    for _name in NAMES:
+        library.define(
+            f"{_name}({_signature(_name)}) -> Tensor",
+            tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag),
+        )
 
 #: The operators by name.
 OPERATORS = {name: getattr(torch.ops.softsign, name).default for name in NAMES}
@@ -388,9 +391,10 @@ def _on_meta(name: str) -> Kernel:
 
 _FORMULAS = {operator: _formula(name) for name, operator in OPERATORS.items()}
 
-for _name in NAMES:
-    library.impl(_name, _on_cpu(_name), "CPU")
-    library.impl(_name, _on_cuda(_name), "CUDA")
-    for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):
-        library.impl(_name, in_operations(_name), _key)
-    library.impl(_name, _on_meta(_name), "Meta")
+if library:
+    for _name in NAMES:
+        library.impl(_name, _on_cpu(_name), "CPU")
+        library.impl(_name, _on_cuda(_name), "CUDA")
+        for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):
+            library.impl(_name, in_operations(_name), _key)
+        library.impl(_name, _on_meta(_name), "Meta")

@@ -213,18 +213,8 @@ def _vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
     return rule
 
 
-for _name in ops.NAMES:
-    ops.library.impl(_name, _rule(_name), "Autograd")
-    torch.library.register_vmap(f"softsign::{_name}", _vmap(_name), lib=ops.library)
-
-
 # The vmap of torch.autograd (`is_grads_batched`, `vectorize`) is another one, which splits the batch of any
 # operator by itself, but not of one that takes a list. So the list becomes a tensor there.
-
-ops.library.define(
-    "derivative_times_stacked(str function, int n, Tensor x, Tensor factors) -> Tensor",
-    tags=(torch.Tag.pt2_compliant_tag,),
-)
 
 
 def _derivative_times_stacked(function: str, n: int, x: Tensor, factors: Tensor) -> Tensor:
@@ -236,9 +226,17 @@ def _derivative_times_batched(function: str, n: int, x: Tensor, factors: list[Te
     return stacked
 
 
-for _key in ("CompositeExplicitAutograd", "Autograd"):
-    ops.library.impl("derivative_times_stacked", _derivative_times_stacked, _key)
-ops.library.impl("derivative_times", _derivative_times_batched, "Batched")
+if ops.library:
+    for _name in ops.NAMES:
+        ops.library.impl(_name, _rule(_name), "Autograd")
+        torch.library.register_vmap(f"softsign::{_name}", _vmap(_name), lib=ops.library)
+    ops.library.define(
+        "derivative_times_stacked(str function, int n, Tensor x, Tensor factors) -> Tensor",
+        tags=(torch.Tag.pt2_compliant_tag,),
+    )
+    for _key in ("CompositeExplicitAutograd", "Autograd"):
+        ops.library.impl("derivative_times_stacked", _derivative_times_stacked, _key)
+    ops.library.impl("derivative_times", _derivative_times_batched, "Batched")
 
 
 # Sharded tensors: any axis may be split among the devices, as the functions take each element by itself.
