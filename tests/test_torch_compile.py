@@ -1,10 +1,12 @@
 """softsign.torch under PyTorch's transformations: torch.func, compilers, exporters, sharding."""
 
+import io
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,7 +17,7 @@ import softsign as core
 import softsign.torch as sst
 from softsign import accuracy
 from softsign.functions import FUNCTIONS, bound
-from softsign.torch import formulas, ops
+from softsign.torch import formulas, ops, rules
 from tests.helpers import run_python
 from tests.test_torch import DTYPES, array, tensor
 
@@ -174,9 +176,28 @@ def test_formulas_at_the_ends(name: str) -> None:
             assert torch.equal(formula.signbit()[number], kernel.signbit()[number])
 
 
-def test_complex_formulas() -> None:
-    z = torch.tensor([0, 3 + 4j, -1e3j, complex(np.inf, 2), complex(-np.inf, np.inf)], dtype=torch.complex128)
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)
+def test_complex_formulas(dtype: torch.dtype) -> None:
+    most = torch.finfo(dtype).max
+    infinite = [complex(np.inf, 2), complex(-np.inf, np.inf)]
+    z = torch.tensor(
+        [0, 3 + 4j, -1e3j, 1e-30j, *infinite, complex(most, -most), complex(0, most)], dtype=dtype
+    )
     torch.testing.assert_close(formulas.softsign(z), ops.softsign(z))
+    got = formulas.gradient(z[-2], torch.full_like(z[-2], 2**20))  # (1 + 1j) 2**20 / (2 |z|)
+    torch.testing.assert_close(got.abs().item() * most, 2.0**19, rtol=1e-5, atol=0)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
+def test_compiled_complex() -> None:
+    z = torch.tensor([3e38 + 3e38j, 1 - 2j], requires_grad=True)
+    compiled = torch.compile(lambda z: sst.softsign(z.conj()))
+    torch.testing.assert_close(compiled(z), sst.softsign(z.conj()))
+    (dz,), (expected,) = (
+        torch.autograd.grad(f(z).abs().sum(), z) for f in (compiled, lambda z: sst.softsign(z))
+    )
+    torch.testing.assert_close(dz, expected)
 
 
 # torch.compile
@@ -300,6 +321,20 @@ def test_compiled_in_place() -> None:
     torch.testing.assert_close(buffer, expected)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("inplace", [False, True])
+def test_compiled_autograd_of_an_eager_forward(inplace: bool) -> None:
+    from torch._dynamo import compiled_autograd
+
+    torch._dynamo.reset()
+    x = torch.randn(5, requires_grad=True)
+    y = sst.softsign(x * 1, inplace)
+    (expected,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    with compiled_autograd._enable(torch.compile(backend="aot_eager", fullgraph=True)):
+        y.sum().backward()
+    torch.testing.assert_close(x.grad, expected)
+
+
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("backend", ["inductor", "aot_eager"])
 def test_compiled_with_any_size_and_kind(backend: str) -> None:
@@ -400,6 +435,21 @@ def test_onnx_export_writes_softsign_nodes(inplace: bool) -> None:
 
 
 @pytest.mark.usefixtures("quiet_exporter")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_onnx_export_without_the_table(dynamo: bool) -> None:
+    model = torch.nn.Sequential(sst.nn.Softsign(), sst.nn.ParametricSoftsign(3)).eval()
+    x = torch.tensor([[-torch.inf, 0.5, torch.inf], [-3.0, 0.0, 1e10]])
+    file = io.BytesIO()
+    torch.onnx.export(model, (x,), file, dynamo=dynamo, verbose=False)
+    proto = onnx.load_from_string(file.getvalue())
+    assert ("Softsign" in [node.op_type for node in proto.graph.node]) is not dynamo
+    if dynamo:  # ONNX Runtime's Softsign is nan at inf
+        (y,) = onnxruntime.InferenceSession(file.getvalue()).run(None, {proto.graph.input[0].name: x.numpy()})
+        np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-6)
+
+
+@pytest.mark.usefixtures("quiet_exporter")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_onnx_export_of_the_other_functions(dtype: torch.dtype) -> None:
     calls: dict[str, Callable[[Any, Any], Any]] = {
@@ -411,6 +461,12 @@ def test_onnx_export_of_the_other_functions(dtype: torch.dtype) -> None:
         "gradient": lambda of, x: of.gradient(x, 2 * x),
         "second derivative": lambda of, x: of.nth_derivative(2, x),
         "fifth derivative": lambda of, x: of.nth_derivative(5, x),
+        "derivative times": lambda of, x: (
+            x * of.nth_derivative(3, x) if of is core else ops.derivative_times("softsign", 3, x, [x])
+        ),
+        "antiderivative times": lambda of, x: (
+            x * of.antiderivative(x) if of is core else ops.derivative_times("softsign", -1, x, [x])
+        ),
     }
 
     class All(torch.nn.Module):
@@ -461,3 +517,23 @@ def test_sharded_tensors_stay_sharded(mesh: Any) -> None:
         local = x.to_local().detach()
         assert torch.equal(dx.to_local(), ops.gradient(local, torch.ones_like(local)))
         assert torch.autograd.grad(dx.sum(), x)[0].placements == (placement,)
+
+
+@pytest.mark.parametrize("how", ["in place", "compiled", "operator"])
+def test_sharded_tensors_from_the_first_call_on(mesh: Any, how: str) -> None:
+    from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+
+    known = DTensor._op_dispatcher.sharding_propagator.op_strategy_funcs
+    for operator in ops.OPERATORS.values():
+        known.pop(operator, None)
+    rules.offer_sharding.cache_clear()
+    torch._dynamo.reset()
+    calls: dict[str, Callable[[Tensor], Tensor]] = {
+        "in place": lambda x: sst.softsign(x * 1, inplace=True),
+        "compiled": torch.compile(sst.softsign, backend="aot_eager", fullgraph=True),
+        "operator": lambda x: ops.derivative_times("softsign", 0, x, [torch.ones_like(x)]),
+    }
+    x = distribute_tensor(torch.randn(2, 6), mesh, [Shard(1)])
+    y: Any = calls[how](x)
+    assert y.placements == (Shard(1),)
+    torch.testing.assert_close(y.to_local(), sst.softsign(x.to_local()))

@@ -138,10 +138,14 @@ def at_one_level(function: type[torch.autograd.Function]) -> Callable[..., Any]:
 
 
 def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
-    """Tell Inductor, if it is about to compile, the formulas of operators, which it fuses.
+    """Tell Inductor and the exporter to ONNX, if they are at work, the formulas of operators.
 
-    Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
+    Importing Inductor's table takes 2 s, so this waits until it is used: fake tensors come before code is
+    generated. The exporter has one of its own for those that a translation table does not have.
     """
+    if "torch.onnx._internal.exporter" in sys.modules:
+        with contextlib.suppress(AttributeError):
+            torch._decomp.decomposition_table.update(formulas)
     if "torch._inductor" not in sys.modules:
         return
     with contextlib.suppress(ImportError, AttributeError):

@@ -300,25 +300,38 @@ def derivative_times(function: str, n: int, x: torch.Tensor, factors: list[torch
         if len(factors) == 1:
             return math.prod(values, start=factors[0])
         return _product_apart(1, [(value, 1) for value in (*values, *factors)])
-    c, power, rising, odd = _derivative(function, n)
+    c, exponent, rising, odd = power(function, n)
     base = 1 + a if rising else torch.where(a > 1, torch.nan, 1 - a)
     if rising and n <= 2 and len(factors) <= 2:
-        value = c * _few_times(1 / base, -power, factors)
+        value = c * _few_times(1 / base, -exponent, factors)
     elif (function, n, len(factors)) == ("inverse", 1, 1):
         value = factors[0] / (base * base)
     else:
-        parts = [(base, power), *((factor, 1) for factor in factors)]
+        parts = [(base, exponent), *((factor, 1) for factor in factors)]
         if (
             rising
         ):  # what the base has lost by rounding counts as often as it is multiplied; far out it is nothing
             lost = (a.clamp(max=1) - (base - a.clamp(min=1))) / base
-            parts.append((1 + power * torch.where(a < 1e18, lost, 0), 1))
+            parts.append((1 + exponent * torch.where(a < 1e18, lost, 0), 1))
         value = _product_apart(c, parts)
     return value * x.sgn() if odd else value
 
 
-def _derivative(function: str, n: int) -> tuple[int, int, bool, bool]:
-    """Return c, p, whether the sign is +, and whether there is sgn(x), of c sgn(x) (1 ± abs(x))**p."""
+def power(function: str, n: int) -> tuple[int, int, bool, bool]:
+    """Return what the derivative of order n is made of: c (1 ± abs(x))**p, times sgn(x) or not.
+
+    Parameters
+    ----------
+    function : {"softsign", "inverse", "log_jacobian", "gradient_from_output"}
+        Of which function, as in `derivative_times`.
+    n : int
+        Order, 1 or more.
+
+    Returns
+    -------
+    tuple
+        c, p, whether the sign is +, and whether there is sgn(x).
+    """
     if function == "gradient_from_output":
         return (1, -2, 2, 0)[min(n, 3)], max(2 - n, 0), False, n % 2 == 1
     if function == "inverse":

@@ -437,9 +437,10 @@ def _apply(function: Callable[..., Tensor], *args: Any) -> Tensor:
 
 
 def _order(n: Any) -> int:
-    if not hasattr(n, "__index__"):
-        raise TypeError(f"nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n!r}")
-    order = operator.index(n)
+    try:
+        order = operator.index(n)
+    except TypeError:
+        raise TypeError(f"nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n!r}") from None
     ops.check_order(order)
     return order
 

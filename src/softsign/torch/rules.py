@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from softsign.torch import _private, formulas, ops
+from softsign.torch import _private, formulas, onnx, ops
 
 # Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v), for
 # nth_derivative slope(n, saved, v), is v times the derivative. So it is for complex softsign, whose df/dz is
@@ -188,6 +188,7 @@ def _rule(name: str) -> Callable[..., Tensor]:
     def kernel(*args: Any) -> Tensor:
         if "torch.distributed.tensor" in sys.modules:
             offer_sharding()
+        onnx.offer_symbolics()
         *first, last = args
         return apply(*first, *(last if isinstance(last, (list, tuple)) else [last]))
 
