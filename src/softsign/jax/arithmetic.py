@@ -22,7 +22,7 @@ __all__ = ["Member", "complex_softsign", "multiplied"]
 
 # The integers that clear the lower half of a significand: 12 of 24 bits stay, 26 of 53. Two such numbers
 # multiply exactly.
-_UPPER_HALF = {
+_UPPER_HALF: dict[Any, Any] = {
     np.dtype(np.float32): np.uint32(0xFFFF_F000),
     np.dtype(np.float64): np.uint64(0xFFFF_FFFF_F800_0000),
 }

@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -48,23 +47,22 @@ def applied(member: Member, x: Any, *factors: Any) -> Any:
     return multiplied(member, x, *factors)
 
 
-@functools.partial(applied.defjvp, symbolic_zeros=True)
+@applied.defjvp  # type: ignore[untyped-decorator]
 def _applied_jvp(member: Member, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    beside = Member("clamped_softsign") if member.name == "softsign" and len(primals) == 1 else member
-    tangent = _tangent(member, primals, tangents, SymbolicZero)
-    return applied(beside, *primals), jnp.zeros_like(primals[0]) if tangent is None else tangent
+    beside = Member("clamped_softsign") if member == Member("softsign") else member
+    return applied(beside, *primals), _tangent(member, primals, tangents)
 
 
-def _tangent(member: Member, primals: Sequence[Any], tangents: Sequence[Any], zero: type) -> Any:
+def _tangent(member: Member, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """Return the sum of the products in which one of the primals is replaced by its tangent."""
     x, *factors = primals
     terms = []
-    if not isinstance(tangents[0], zero):
+    if not isinstance(tangents[0], ad.Zero):
         terms.append(_bound(member.derivative, x, *factors, tangents[0]))
     for place, tangent in enumerate(tangents[1:]):
-        if not isinstance(tangent, zero):
+        if not isinstance(tangent, ad.Zero):
             terms.append(_bound(member, x, *factors[:place], *factors[place + 1 :], tangent))
-    return functools.reduce(jnp.add, terms) if terms else None
+    return functools.reduce(jnp.add, terms)
 
 
 def _bound(member: Member, *arrays: Any) -> Any:
@@ -73,7 +71,8 @@ def _bound(member: Member, *arrays: Any) -> Any:
     axes = frozenset().union(*varying)
     if any(axes - own for own in varying):
         arrays = tuple(
-            lax.pcast(array, tuple(axes - own), to="varying") for array, own in zip(arrays, varying, strict=True)
+            lax.pcast(array, tuple(axes - own), to="varying")
+            for array, own in zip(arrays, varying, strict=True)
         )
     return _product.bind(*arrays, member=member)
 
@@ -90,18 +89,18 @@ def _compiled(member: Member, *arrays: Any) -> Any:
     return multiplied(member, *arrays)
 
 
-@_product.def_impl
+@_product.def_impl  # type: ignore[untyped-decorator]
 def _computed(*arrays: Any, member: Member) -> Any:
     return _compiled(member, *arrays)
 
 
-@_product.def_abstract_eval
+@_product.def_abstract_eval  # type: ignore[untyped-decorator]
 def _shaped(x: Any, *factors: Any, member: Member) -> Any:
     return x.update(weak_type=False)
 
 
 def _product_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, member: Member) -> tuple[Any, Any]:
-    return _bound(member, *primals), _tangent(member, primals, tangents, ad.Zero)
+    return _bound(member, *primals), _tangent(member, primals, tangents)
 
 
 def _transposed(cotangent: Any, *operands: Any, member: Member) -> list[Any]:
