@@ -406,7 +406,8 @@ def test_products_with_second_derivatives_in_every_pair_of_modes(name: str, dtyp
     if name == "inverse":
         cases[:, 0] = np.clip(cases[:, 0], -0.75, 0.75)
     info = jnp.finfo(dtype)
-    products = [np.asarray(y) for y in jax.jit(second_products, static_argnums=0)(function(name), *cases.T)]
+    compute: Any = jax.jit(second_products, static_argnums=0)
+    products = [np.asarray(y) for y in compute(function(name), *cases.T)]
     for index, (x, inner, outer) in enumerate(cases):
         expected = Fraction(float(inner)) * Fraction(float(outer)) * truth(2, Fraction(float(x)))
         for y in (product[index] for product in products):
@@ -421,18 +422,10 @@ def test_products_with_second_derivatives_in_every_pair_of_modes(name: str, dtyp
 def test_products_of_any_number_of_factors() -> None:
     """The third derivative by reverse mode alone, with cotangents that must not meet first."""
     f = ours.softsign
-    for large in (1e20, 1e-20, 1e30):
-        f = reverse(f, jnp.float32(large))
+    for large in np.array([1e20, 1e-20, 1e30], np.float32):
+        f = reverse(f, large)
     expected = 1e30 * core.nth_derivative(3, 1e3)
     np.testing.assert_allclose(jax.jit(f)(jnp.float32(1e3)), expected, rtol=1e-6)
-
-
-def test_gradient_of_a_large_argument_for_a_large_cotangent() -> None:
-    """The derivative alone is no normal number there."""
-    x, dy = np.array([2.0**70, 2.0**100, 2.0**127], np.float32), np.array([1e30, 1e38, 3e38], np.float32)
-    expected = core.gradient(x.astype(float), dy.astype(float))
-    for found in (ours.gradient(x, dy), reverse(ours.softsign, jnp.asarray(dy))(jnp.asarray(x))):
-        np.testing.assert_allclose(found, expected * (expected > 2.0**-126), rtol=1e-6)
 
 
 def test_hessian_is_diagonal() -> None:

@@ -29,6 +29,8 @@ _UPPER_HALF: dict[Any, Any] = {
 #: Terms of the series of the antiderivative (r <= 1/3) and of the second one (r <= 1/2), which leave less
 #: than an eighth of the last place.
 _TERMS = {np.dtype(np.float32): (8, 11), np.dtype(np.float64): (17, 24)}
+#: Binary exponents of arguments up to which 1/(1 + abs(x))**2 is a normal number.
+_REACH: dict[Any, int] = {np.dtype(np.float32): 62, np.dtype(np.float64): 510}
 #: Powers of up to this order stay in the range of float32 if what they are of is between 1/2 and 2.
 _CHUNK = 64
 
@@ -206,64 +208,59 @@ def _polynomial(coefficients: list[float], x: Any) -> Any:
 def _power(member: Member, x: Any, factors: Sequence[Any]) -> Any:
     """Return the factors times c (-s)**m (m - 1)! sgn(x)**m / (1 + s abs(x))**m.
 
-    With t = fl(1 + s|x|), a power of two u that brings u t near 1, h, the upper half of the quotient 1/(u t),
-    and d = 1 - h u (1 + s|x|), abs(d) < 2^-10.9, the power is (u h)^m (1 - d)^-m = (u h)^m (1 + m d + m (m +
-    1)/2 d^2 + ...), up to terms below 2^-27. Each product in d is exact or small beside 1, so it does not
-    matter whether the compiler rounds it or contracts it into an fma; h^2 is exact. For m = 2 that leaves one
+    With u, 1 or a small power of two, t = fl(u + u s|x|), h, the upper half of the quotient 1/t, and d =
+    1 - h (u + u s|x|), abs(d) < 2^-10.9, the power is (u h)^m (1 - d)^-m = (u h)^m (1 + m d + m (m + 1)/2 d^2
+    + ...), up to terms below 2^-27. Each product in d is exact or small beside 1, so it does not matter
+    whether the compiler rounds it or contracts it into an fma; h^2 is exact. For m = 2 that leaves one
     rounding, and one for a factor.
     """
     _, s, m, times = member
     a = jnp.abs(x)
-    h, d, u, exponent = _reciprocal(s, a)
+    in_range = m <= 2 and len(factors) < 2
+    h, d, u_exponent = _reciprocal(s, a, scaled=not in_range)
     terms = 2
     while math.comb(m + terms, terms + 1) * 2 ** (-10.9 * (terms + 1)) > 2**-27:
         terms += 1
     series: Any = math.comb(m + terms - 1, terms)
     for k in range(terms - 1, 0, -1):
         series = math.comb(m + k - 1, k) + d * series
-    mantissa, constant_exponent = _whole(times * math.factorial(m - 1))
-    powers = [_raised(h, min(_CHUNK, m - start)) for start in range(0, m, _CHUNK)]
-    leading = powers[0] if mantissa == 1 else mantissa * powers[0]
-    value = leading + leading * (d * series)
-    value = jnp.where(a == jnp.inf, 0, value) if s > 0 else _beyond_the_pole(a, value)
+    powers, constant, exponent = [_raised(h, m)], float(times), 0
+    if not in_range:
+        mantissa, exponent = _split(h)
+        powers = [_raised(mantissa, min(_CHUNK, m - start)) for start in range(0, m, _CHUNK)]
+        constant, constant_exponent = _whole(times * math.factorial(m - 1))
+        exponent = constant_exponent + m * (exponent + u_exponent)
+    leading = powers[0] if constant == 1 else constant * powers[0]
+    value: Any = leading + leading * (d * series)
+    if s < 0:
+        value = jnp.where(a < 1, value, jnp.where(a == 1, jnp.inf, jnp.nan))
     if m % 2:
         value = jnp.where(x > 0, -s * value, jnp.where(x < 0, s * value, x))
-    if m + times > 3 or len(factors) > 1:
-        return _product([*factors, value, *powers[1:]], constant_exponent + m * exponent)
-    # One that is more than 1 is multiplied by no u below 1, and the reverse: so this has the product's range.
-    y = _product([*factors, value], direct=True) * 2**constant_exponent
-    for _ in range(m):
-        y = y * u
-    return y
+    if not in_range:
+        return _product([*factors, value, *powers[1:]], exponent)
+    return _product([*factors, value], direct=True)
 
 
-def _beyond_the_pole(a: Any, value: Any) -> Any:
-    """Return the value of a derivative of the inverse, which is defined for a < 1."""
-    return jnp.where(a < 1, value, jnp.where(a == 1, jnp.inf, jnp.nan))
+def _reciprocal(s: int, a: Any, *, scaled: bool) -> tuple[Any, Any, Any]:
+    """Return h, d and e with 1/(1 + s a) = u h/(1 - d), u = 2^e, which is 1 if not `scaled`.
 
-
-def _reciprocal(s: int, a: Any) -> tuple[Any, Any, Any, Any]:
-    """Return h, d, u and e with 1/(1 + s a) = u h/(1 - d) and u = 2^e.
-
-    h and h^2 are not more than 1 for s = 1, u neither; for s = -1 they are not less. An infinite a is taken
-    as the largest number, and 1 or more for s = -1 as 0.
+    An infinite a gives h = 0; one of 1 or more is taken as 0 for s = -1.
     """
-    info = jnp.finfo(a.dtype)
-    a = jnp.minimum(a, info.max) if s > 0 else jnp.where(a < 1, a, 0)
-    t = 1 + s * a
-    one, unit = _bits(jnp.ones_like(a, shape=())), np.array(1 << info.nmant, _UPPER_HALF[a.dtype].dtype)
-    field = _bits(t) & ~(unit - 1)  # the power of two that is not more than t
-    field = jnp.minimum(field, 2 * one - 2 * unit) if s > 0 else jnp.minimum(field + unit, one)
-    u = lax.bitcast_convert_type(2 * one - field, a.dtype)
-    scaled = t * u
-    upper = _upper_half(scaled)
-    h = _upper_half(1 / scaled)
-    large = a > 1
+    u: Any = 1
+    exponent: Any = 0
+    finite = jnp.minimum(a, jnp.finfo(a.dtype).max) if s > 0 else jnp.where(a < 1, a, 0)
+    if s > 0 and scaled:  # so that 1/t is a normal number
+        far = a > 2.0 ** _REACH[a.dtype]
+        u, exponent = jnp.where(far, jnp.asarray(2.0**-64, a.dtype), 1), jnp.where(far, -64, 0)
+        finite = finite * u
+    t = u + s * finite
+    upper = _upper_half(t)
+    h = _upper_half(1 / t)
+    large = finite > u
     # Exact: the larger term goes first.
-    lower = (jnp.where(large, s * a, 1) * u - upper) + jnp.where(large, 1, s * a) * u
+    lower = (jnp.where(large, s * finite, u) - upper) + jnp.where(large, u, s * finite)
     d = (1 - h * upper) - h * lower
-    exponent = ((one >> info.nmant).astype(jnp.int32)) - (field >> info.nmant).astype(jnp.int32)
-    return h, d, u, exponent
+    return jnp.where(a == jnp.inf, 0, h) if s > 0 else h, d, exponent
 
 
 def _raised(h: Any, m: int) -> Any:
@@ -285,16 +282,26 @@ def _product(factors: Sequence[Any], exponent: Any = 0, *, direct: bool = False)
     """Return the product of the factors and 2^exponent, `direct`: from left to right as they are."""
     if direct:
         return math.prod(factors[1:], start=factors[0])
-    y = None
+    y: Any = 1
     for factor in factors:
-        mantissa, own = jnp.frexp(factor)
-        y, exponent = mantissa if y is None else y * mantissa, exponent + own
-    y, own = jnp.frexp(y)
+        mantissa, own = _split(factor)
+        y, exponent = y * mantissa, exponent + own
     # In two steps, as 2^exponent alone may be out of range.
     reach = 2 * jnp.finfo(y.dtype).maxexp - 4
-    exponent = jnp.clip(exponent + own, -reach, reach)
+    exponent = jnp.clip(exponent, -reach, reach)
     half = exponent >> 1
     return y * _power_of_two(half, y.dtype) * _power_of_two(exponent - half, y.dtype)
+
+
+def _split(x: Any) -> tuple[Any, Any]:
+    """Return m, 1 <= abs(m) < 2, and e with m 2^e = x; 0, subnormal and other numbers are their own m."""
+    info, bits = jnp.finfo(x.dtype), _bits(x)
+    one, every = (_bits(jnp.full_like(x, value, shape=())) for value in (1, jnp.inf))
+    field = bits & every
+    mantissa = lax.bitcast_convert_type((bits ^ field) | one, x.dtype)
+    exponent = (field >> np.array(info.nmant, one.dtype)).astype(jnp.int32) - (info.maxexp - 1)
+    normal = (field != 0) & (field != every)
+    return jnp.where(normal, mantissa, x), jnp.where(normal, exponent, 0)
 
 
 def _power_of_two(exponent: Any, dtype: Any) -> Any:
