@@ -401,7 +401,7 @@ PRODUCTS: dict[str, list[tuple[float, float, float]]] = {
 @pytest.mark.parametrize("name", [*TRUTH, "second_antiderivative"])
 def test_products_with_second_derivatives_in_every_pair_of_modes(name: str, dtype: np.dtype[Any]) -> None:
     """Reverse mode over reverse mode must not multiply the two cotangents by themselves."""
-    truth = TRUTH.get(name, lambda n, x: exact("softsign", x))
+    truth: Callable[[int, Fraction], Fraction] = TRUTH.get(name, lambda n, x: exact("softsign", x))
     cases = np.array(PRODUCTS["float32" if dtype == BFLOAT16 else dtype.name], dtype)
     if name == "inverse":
         cases[:, 0] = np.clip(cases[:, 0], -0.75, 0.75)
