@@ -91,12 +91,19 @@ def multiplied(member: Member, x: Any, *factors: Any) -> Any:
         Computed in float32 or wider, and rounded once more to a narrower dtype.
     """
     wide, *wide_factors = (_widened(array) for array in (x, *factors))
+    in_range = len(factors) < 2  # in the order in which they are multiplied below
     if member.name == "power":
         y = _power(member, wide, wide_factors)
     elif member.name == "antiderivative":
-        y = _product([*wide_factors, *_antiderivative(wide)], direct=len(factors) < 2)
+        first, second = _antiderivative(wide)
+        y = (
+            math.prod(wide_factors, start=first) * second
+            if in_range
+            else _product([*wide_factors, first, second])
+        )
     else:
-        y = _product([*wide_factors, _HEADS[member.name](wide)], direct=len(factors) < 2)
+        value = _HEADS[member.name](wide)
+        y = math.prod(wide_factors, start=value) if in_range else _product([*wide_factors, value])
     return y if y.dtype == x.dtype else y.astype(x.dtype)
 
 
@@ -237,8 +244,8 @@ def _power(member: Member, x: Any, factors: Sequence[Any]) -> Any:
     if m % 2:
         value = jnp.where(x > 0, -s * value, jnp.where(x < 0, s * value, x))
     if not in_range:
-        return _product([*factors, value, *powers[1:]], exponent)
-    return _product([*factors, value], direct=True)
+        return _product([*factors, *powers[1:]], exponent, start=value)  # which is between 1 and 2^65
+    return math.prod(factors, start=value)
 
 
 def _reciprocal(s: int, a: Any, *, scaled: bool) -> tuple[Any, Any, Any]:
@@ -278,11 +285,9 @@ def _whole(number: int) -> tuple[float, int]:
     return number / (1 << exponent), exponent
 
 
-def _product(factors: Sequence[Any], exponent: Any = 0, *, direct: bool = False) -> Any:
-    """Return the product of the factors and 2^exponent, `direct`: from left to right as they are."""
-    if direct:
-        return math.prod(factors[1:], start=factors[0])
-    y: Any = 1
+def _product(factors: Sequence[Any], exponent: Any = 0, *, start: Any = 1) -> Any:
+    """Return start times the factors and 2^exponent."""
+    y = start
     for factor in factors:
         mantissa, own = _split(factor)
         y, exponent = y * mantissa, exponent + own
