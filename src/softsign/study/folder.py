@@ -14,6 +14,7 @@ import fcntl
 import importlib.metadata
 import importlib.util
 import json
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -23,7 +24,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from softsign import __version__
 from softsign._files import written_whole
@@ -91,6 +92,8 @@ class Study:
         file = self.folder / FILE
         if file.exists():
             self._load(file, trials)
+            if trials is not None:
+                self._clean()
         elif trials is None:
             raise StudyError(f"{folder} holds no study")
         else:
@@ -209,6 +212,12 @@ class Study:
         self.save()
         (self.folder / trial.checkpoint).unlink(missing_ok=True)
 
+    def _clean(self) -> None:
+        """Remove checkpoints that a kill has left beside the results that came of them."""
+        for trial in self.trials:
+            if trial.name in self.results:
+                (self.folder / trial.checkpoint).unlink(missing_ok=True)
+
     def _under_way(self) -> dict[str, int]:
         updates = {}
         for file in self.folder.glob("*.progress"):
@@ -235,7 +244,24 @@ def _checked(result: Any) -> Result:
     missing = Result.__required_keys__ - dict(result).keys()
     if missing:
         raise ValueError(f"a result lacks {', '.join(sorted(missing))}")
+    for name, kind in get_type_hints(Result).items():
+        if not _is(result[name], kind):
+            raise ValueError(f"{name} of a result is of another kind")
     return cast(Result, result)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Return whether a value from JSON is of a type of which `Result` is made."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        return isinstance(value, dict) and all(_is(value.get(name), hints[name]) for name in hints)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is(item, *get_args(kind)) for item in value)
+    if get_args(kind):  # a union
+        return any(_is(value, one) for one in get_args(kind))
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def _json(content: Any) -> str:
