@@ -18,8 +18,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants lint format accuracy bench bench-frameworks \
-	bench-study bench-operator peers clean help
+.PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format accuracy onnx-nodes \
+	onnx-engines bench bench-frameworks bench-study bench-operator peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -71,6 +71,12 @@ mutants: .venv/softsign.stamp .venv/test.stamp  ## plant mistakes in a copy, whi
 
 accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every bound, float32 on all inputs
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)
+
+onnx-nodes: .venv/softsign.stamp .venv/test.stamp  ## run all of ONNX's node tests on softsign.onnx.Backend
+	SOFTSIGN_ALL_NODES=1 $(BIN)/python -m pytest -n 2 tests/test_onnx_nodes.py $(ARGS)
+
+onnx-engines: .venv/softsign.stamp .venv/test.stamp  ## run models of softsign.onnx in the ONNX engines installed; ARGS="--web FOLDER"
+	$(BIN)/python benchmarks/onnx_engines.py $(ARGS)
 
 bench: .venv/softsign.stamp .venv/bench.stamp  ## time every function beside np.copyto and the peers installed
 	$(BIN)/python benchmarks/ufuncs.py $(ARGS)
