@@ -5,6 +5,7 @@ they turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills 
 write raises.
 """
 
+import contextlib
 import math
 import os
 import stat
@@ -16,7 +17,7 @@ from numpy.lib import format as npy
 
 from softsign._files import check_target, written_whole
 
-__all__ = ["Header", "apply", "read_header"]
+__all__ = ["Header", "apply", "read_array", "read_header"]
 
 #: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for
 #: each block would cost more than it brings beside the reading and writing.
@@ -97,10 +98,47 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
     return header
 
 
+def read_array(file: BinaryIO, name: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
+    """Read a whole ``.npy`` file, which may be a pipe, whose end only reading it tells.
+
+    Parameters
+    ----------
+    file : binary file
+        File to read, at its start.
+    name : path-like
+        Name of the file in error messages.
+
+    Returns
+    -------
+    ndarray
+        The array, in the memory order and byte order of the file.
+
+    Raises
+    ------
+    ValueError
+        When the file is not a complete ``.npy`` file, or promises more than memory can hold.
+    TypeError
+        When the array holds Python objects.
+    OSError
+        When it cannot be read.
+    """
+    header = read_header(file, name)
+    try:
+        array = np.empty(header.size, header.dtype)
+    except (MemoryError, ValueError) as error:
+        raise ValueError(
+            f"{name} promises {header.nbytes:,} bytes of data, more than memory can hold"
+        ) from error
+    held = _read(file, array, name)
+    if held < header.nbytes:
+        raise _truncated(name, header, held)
+    return array.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+
 def apply(
     function: np.ufunc,
     source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    target: str | os.PathLike[str] | BinaryIO,
     *,
     scale: float | None = None,
     overwrite: bool = False,
@@ -119,8 +157,9 @@ def apply(
         Function with one input and one output.
     source : path-like
         The ``.npy`` file to read. A pipe such as ``/dev/stdin`` is allowed.
-    target : path-like
-        The ``.npy`` file to write. Symbolic links are followed.
+    target : path-like or binary file
+        The ``.npy`` file to write. Symbolic links are followed. A binary file that is open for writing, such
+        as a pipe, gets the result as it is computed.
     scale : float, optional
         Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no
         scaling.
@@ -156,9 +195,10 @@ def apply(
     ...     print(header.dtype, numpy.load(f"{folder}/y.npy"))
     float64 [-0.5   0.    0.75]
     """
-    if os.path.exists(target) and os.path.samefile(source, target):
-        raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
-    check_target(target, overwrite=overwrite)
+    if isinstance(target, (str, os.PathLike)):
+        if os.path.exists(target) and os.path.samefile(source, target):
+            raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
+        check_target(target, overwrite=overwrite)
     with open(source, "rb") as file:
         header = read_header(file, source)
         scaled, result = _dtypes(function, header.dtype, scale, source)
@@ -167,7 +207,11 @@ def apply(
         x = np.empty(block, header.dtype)
         scaled_x = x if scale is None else np.empty(block, scaled)
         y = np.empty(block, result)
-        with written_whole(target, overwrite=overwrite) as out:
+        with (
+            written_whole(target, overwrite=overwrite)
+            if isinstance(target, (str, os.PathLike))
+            else contextlib.nullcontext(target) as out
+        ):
             npy.write_array_header_1_0(
                 out, {"shape": made.shape, "fortran_order": made.fortran_order, "descr": made.dtype.str}
             )
