@@ -173,10 +173,10 @@ def gradients(
     with refusals():
         loaded = _load(model)
         with doing("differentiating"):
-            made = gradients(loaded, loss, _wrt(wrt, loaded), inline=inline)
+            made = gradients(loaded, loss, _wrt(wrt, loaded))
             if sgd:
                 made = sgd_step(made, momentum=momentum, weight_decay=weight_decay)
-        save_model(made, output, force=force)
+        save_model(_inlined(made) if inline else made, output, force=force)
     _tell_model(output, ", ".join(_shown(value.name) for value in made.graph.output))
 
 
@@ -197,16 +197,14 @@ def fix(
 
     PyTorch, for one, exports Softsign as Abs, Add and Div, three passes over memory where engines have one.
     """
-    from softsign.onnx import count_softsign, fix_softsign, inline_functions
+    from softsign.onnx import count_softsign, fix_softsign
 
     with refusals():
         loaded = _load(model, foreign=True)
         with doing("fixing"):
             made = fix_softsign(loaded, accurate=accurate)
             before, after = count_softsign(loaded), count_softsign(made)
-            if inline:
-                made = inline_functions(made)
-        save_model(made, output, force=force)
+        save_model(_inlined(made) if inline else made, output, force=force)
     _tell_model(output, f"{after} Softsign nodes, {after - before} of them put back")
 
 
@@ -217,6 +215,13 @@ def _load(model: Path, *, foreign: bool = False) -> ModelProto:
         from softsign.onnx import load_model
 
         return load_model(place, foreign=foreign)
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    """Return a model without functions: the bodies stand where they were called."""
+    from softsign.onnx import inline_functions
+
+    return inline_functions(model)
 
 
 def _tell_model(output: Path, what: str) -> None:
