@@ -92,9 +92,10 @@ def check_output(*paths: Path, force: bool) -> None:
             raise typer.TyperException(f"{path} exists; --force replaces it") from error
 
 
-def tell(line: str, output: Path) -> None:
-    """Print what was made of an output; on standard error if standard output is taken by it."""
-    typer.echo(line, err=is_pipe(output))
+def tell(output: Path, what: str) -> None:
+    """Print what an output is; on standard error if standard output is taken by it."""
+    name = "standard output" if str(output) == "-" else typer.format_filename(output)
+    typer.echo(f"{name}: {what}", err=is_pipe(output))
 
 
 def save(figure: Figure, path: Path, *, force: bool) -> None:
@@ -120,7 +121,9 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, OverflowError) as error:
-        raise typer.TyperException(str(error)) from error
+        raise typer.TyperException(
+            str(error).replace("softsign.onnx.fix_softsign", "softsign onnx fix")
+        ) from error
 
 
 def progress_bar(*columns: str | ProgressColumn) -> Progress:

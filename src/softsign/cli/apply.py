@@ -114,8 +114,7 @@ def apply(
         raise typer.TyperException(f"{place} exists; --force replaces it") from error
     seconds = perf_counter() - start
     speed = f"{header.nbytes / 1e6:,.1f} MB in {seconds:.1f} s, {header.nbytes / 1e6 / seconds:,.0f} MB/s"
-    name = "standard output" if str(place) == "-" else typer.format_filename(place)
-    tell(f"{name}: {function}, {header.size:,} x {header.dtype}, {speed}", place)
+    tell(place, f"{function}, {header.size:,} x {header.dtype}, {speed}")
     if invalid:
         typer.echo(
             f"softsign: note: {function} is undefined for some of the input: nan written there", err=True

@@ -59,7 +59,10 @@ def info(model: Model) -> None:
     )
     _list("inputs", {name: _type(known) for name, known in found.inputs.items()})
     _list("outputs", {name: _type(known) for name, known in found.outputs.items()})
-    _list(f"parameters ({numbers:,} numbers)", {name: _type(t) for name, t in found.parameters.items()})
+    _list(
+        f"parameters, {numbers:,} number{'s' * (numbers != 1)}",
+        {name: _type(known) for name, known in found.parameters.items()},
+    )
     _list("operators", {name: f"{count:,}" for name, count in found.operators.items()})
     lacking = ", ".join(map(_shown, found.missing_gradients))
     typer.echo(f"without a gradient: {lacking or 'none of the operators'}")
@@ -133,8 +136,7 @@ def run(
             results = run(loaded, arrays, engine=engine)
         _write(results, files, force)
     for name, array in results.items():
-        file = "standard output" if str(files[name]) == "-" else typer.format_filename(files[name])
-        tell(f"{file}: {name}, {array.dtype}, shape {array.shape}", files[name])
+        tell(files[name], f"{name}, {array.dtype}, shape {array.shape}")
 
 
 @app.command()
@@ -177,7 +179,7 @@ def gradients(
             if sgd:
                 made = sgd_step(made, momentum=momentum, weight_decay=weight_decay)
         save_model(_inlined(made) if inline else made, output, force=force)
-    _tell_model(output, ", ".join(_shown(value.name) for value in made.graph.output))
+    tell(output, ", ".join(_shown(value.name) for value in made.graph.output))
 
 
 @app.command()
@@ -205,7 +207,7 @@ def fix(
             made = fix_softsign(loaded, accurate=accurate)
             before, after = count_softsign(loaded), count_softsign(made)
         save_model(_inlined(made) if inline else made, output, force=force)
-    _tell_model(output, f"{after} Softsign nodes, {after - before} of them put back")
+    tell(output, f"{after} Softsign nodes, {after - before} of them put back")
 
 
 def _load(model: Path, *, foreign: bool = False) -> ModelProto:
@@ -224,13 +226,8 @@ def _inlined(model: ModelProto) -> ModelProto:
     return inline_functions(model)
 
 
-def _tell_model(output: Path, what: str) -> None:
-    name = "standard output" if str(output) == "-" else typer.format_filename(output)
-    tell(f"{name}: {what}", output)
-
-
 def _list(title: str, entries: Mapping[str, str]) -> None:
-    typer.echo(f"{title}:{'' if entries else ' none'}")
+    typer.echo(f"{title}:" if entries else f"{title}: none")
     for name, what in entries.items():
         typer.echo(f"  {_shown(name)}  {what}")
 
