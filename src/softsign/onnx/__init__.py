@@ -22,7 +22,7 @@ except ModuleNotFoundError as error:
 from softsign.onnx import operators  # noqa: F401  (registers its operators)
 from softsign.onnx.backend import Backend, ReferenceSoftsign, run
 from softsign.onnx.check import ModelError, check_model, load_model
-from softsign.onnx.dialect import normalize_model
+from softsign.onnx.dialect import inline_functions, normalize_model
 from softsign.onnx.fix import count_softsign, fix_softsign
 from softsign.onnx.gradient import gradients
 from softsign.onnx.info import ModelInfo, model_info
@@ -39,6 +39,7 @@ __all__ = [
     "fix_softsign",
     "from_model",
     "gradients",
+    "inline_functions",
     "load_model",
     "model_info",
     "normalize_model",

@@ -10,6 +10,7 @@ from softsign.onnx.check import inner_graphs
 from softsign.onnx.dialect import lowered, node_def, type_of, value_info
 from softsign.operator import GradientMaker, OperatorDef, SchemaError, TensorType
 from softsign.operator.definitions import Names
+from softsign.operator.gradient import GradientError
 from softsign.operator.registry import registered_maker
 from softsign.operator.walks import gradient_operators, infer_types
 
@@ -135,10 +136,14 @@ class _GetIfGradient(GradientMaker):
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         wanted = [i for i in range(1, len(self.op.inputs)) if self.wants(i)]
-        branches = {
-            key: self._branch(self.op.attributes[key], [self.op.inputs[i] for i in wanted])
-            for key in ("then_branch", "else_branch")
-        }
+        branches, refusals = {}, []
+        for key in ("then_branch", "else_branch"):
+            try:
+                branches[key] = self._branch(self.op.attributes[key], [self.op.inputs[i] for i in wanted])
+            except GradientError as error:
+                refusals += error.refusals
+        if refusals:
+            raise GradientError(refusals)
         outputs = [self.input_gradient(i) for i in wanted]
         return [OperatorDef("If", [self.input(0)], outputs, attributes=branches)]
 

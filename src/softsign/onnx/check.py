@@ -16,6 +16,7 @@ __all__ = [
     "ONNX_DOMAINS",
     "ModelError",
     "bodies",
+    "check_expansion",
     "check_model",
     "describe",
     "inner_graphs",
@@ -25,6 +26,9 @@ __all__ = [
 
 #: The two names of the domain of ONNX's own operators.
 ONNX_DOMAINS = ("", "ai.onnx")
+
+#: How many nodes a model may have once its functions are inlined; shape inference of so many takes seconds.
+MOST_NODES = 50_000
 
 #: What has nodes.
 Body: TypeAlias = GraphProto | FunctionProto
@@ -110,6 +114,7 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
             )
     _check_order(model.graph, source)
     _check_operators(model, source, foreign)
+    check_expansion(model, source)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -162,6 +167,49 @@ def _check_operators(model: ModelProto, source: str, foreign: bool) -> None:
                     f"{source}: {describe(node)} is of an operator that neither ONNX nor the model defines "
                     f"at version {versions[domain]} of the domain"
                 )
+
+
+def check_expansion(model: ModelProto, source: str = "the model") -> None:
+    """Refuse functions that call each other so often that a small file is a huge model.
+
+    Whoever infers shapes through functions, or inlines them, walks all calls; and they double with each level
+    where a function calls the next one twice.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+    source : str, optional
+        Name used in error messages.
+
+    Raises
+    ------
+    ModelError
+        When a function calls itself, or the calls would make more than `MOST_NODES` nodes, and more than
+        twice as many as the model has.
+    """
+    held = {
+        (function.domain, function.name): [_called(node) for body in bodies(function) for node in body.node]
+        for function in model.functions
+    }
+    outer = [_called(node) for body in bodies(model.graph) for node in body.node]
+    try:
+        order = list(TopologicalSorter({f: held.keys() & calls for f, calls in held.items()}).static_order())
+    except CycleError as error:
+        raise ModelError(f"{source}: the function {'::'.join(error.args[1][0])!r} calls itself") from error
+    sizes: dict[tuple[str, str], int] = {}
+    for function in order:
+        sizes[function] = sum(sizes.get(called, 1) for called in held[function])
+    size = sum(sizes.get(called, 1) for called in outer)
+    most = max(MOST_NODES, 2 * (len(outer) + sum(map(len, held.values()))))
+    if size > most:
+        raise ModelError(
+            f"{source} has {size:,} nodes once its functions are inlined; at most {most:,} are allowed"
+        )
+
+
+def _called(node: NodeProto) -> tuple[str, str]:
+    return node.domain, node.op_type
 
 
 def _external(model: ModelProto) -> Iterator[TensorProto]:

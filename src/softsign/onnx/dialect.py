@@ -6,10 +6,17 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.inliner
-import onnx.version_converter
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe, one_line
+from softsign.onnx.check import (
+    ONNX_DOMAINS,
+    ModelError,
+    bodies,
+    check_expansion,
+    check_model,
+    describe,
+    one_line,
+)
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
@@ -19,6 +26,7 @@ from softsign.onnx.functions import (
     make_functions,
     operator_of,
 )
+from softsign.onnx.raising import raised
 from softsign.operator import OperatorDef, TensorType, schema
 from softsign.operator.definitions import Names
 
@@ -28,6 +36,7 @@ __all__ = [
     "add_functions",
     "given_names",
     "infer_shapes",
+    "inline_functions",
     "inlined",
     "lowered",
     "node_def",
@@ -63,18 +72,21 @@ def normalize_model(model: ModelProto) -> ModelProto:
     Raises
     ------
     ModelError
-        When onnx cannot convert it.
+        When it cannot be raised to opset 18 without changing its values: those of Scan of opset 8, of PRelu
+        before 7 and of Resize of opset 10 that makes images smaller, and what onnx cannot convert.
     """
     made = inlined(model)
-    try:
-        if opset_of(made.opset_import) < OPSET:
-            made = onnx.version_converter.convert_version(made, OPSET)
-    except RuntimeError as error:
-        raise ModelError(f"onnx cannot convert the model to opset {OPSET}: {one_line(error)}") from error
+    opset = opset_of(made.opset_import)
+    if not opset:  # it has none of ONNX's own operators
+        made.opset_import.append(helper.make_opsetid("", OPSET))
+    elif opset < OPSET:
+        made = raised(made, opset, OPSET)
     # Before IR version 4 initializers had to be inputs too; since then that lets the caller replace them.
     if made.ir_version < 4:
         remove(made.graph.input, {tensor.name for tensor in made.graph.initializer})
     made.ir_version = max(made.ir_version, IR_VERSION)
+    if opset < OPSET:
+        check_model(made, f"the model, converted to opset {OPSET},", foreign=True)
     return made
 
 
@@ -103,10 +115,72 @@ def inlined(model: ModelProto) -> ModelProto:
     ]
     if not foreign:
         return made
+    check_expansion(model)
     try:
         return onnx.inliner.inline_selected_functions(made, foreign)
     except (RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
+
+
+def inline_functions(model: ModelProto) -> ModelProto:
+    """Return a copy of a model in which the bodies of all its functions stand in place of their calls.
+
+    Some engines, such as OpenVINO and tinygrad, take no model-local functions. What the calls computed, their
+    bodies compute: values stay. The domains that nothing uses any more are no longer imported.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model; not changed.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The copy. Softsign's functions are operators of ONNX in it, so it can neither be differentiated again
+        nor made a net again.
+
+    Raises
+    ------
+    ModelError
+        When onnx cannot inline them.
+
+    Examples
+    --------
+    >>> from softsign.onnx import inline_functions, to_model
+    >>> from softsign.operator import Net
+    >>> net = Net("one")
+    >>> _ = net.add("SoftsignDerivative", "X", "Y")
+    >>> model = inline_functions(to_model(net, {"X": ("float32", ("n",))}))
+    >>> [node.op_type for node in model.graph.node]
+    ['Constant', 'CastLike', 'Abs', 'Add', 'Div', 'Div']
+    >>> len(model.functions), [imported.domain for imported in model.opset_import]
+    (0, [''])
+    """
+    made = ModelProto()
+    made.CopyFrom(model)
+    if model.functions:
+        try:
+            made = onnx.inliner.inline_local_functions(made)
+        except (RuntimeError, onnx.checker.ValidationError) as error:
+            raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
+    _replace_size(made)
+    used = {node.domain for body in bodies(made.graph) for node in body.node} | set(ONNX_DOMAINS)
+    for i in reversed(range(len(made.opset_import))):
+        if made.opset_import[i].domain not in used:
+            del made.opset_import[i]
+    return made
+
+
+def _replace_size(model: ModelProto) -> None:
+    """Put Shape and ReduceProd in the place of Size, which is no tensor in tinygrad 0.14."""
+    names = Names(tensor_names(model))
+    for body in bodies(model.graph):
+        for i, node in reversed(list(enumerate(body.node))):
+            if node.domain in ONNX_DOMAINS and node.op_type == "Size":
+                shape = names.fresh(f"{node.output[0]}_shape")
+                body.node.insert(i, helper.make_node("Shape", node.input, [shape]))
+                product = helper.make_node("ReduceProd", [shape], node.output, node.name, keepdims=0)
+                body.node[i + 1].CopyFrom(product)
 
 
 def opset_of(imports: Iterable[onnx.OperatorSetIdProto]) -> int:

@@ -19,7 +19,14 @@ from onnx import (
 )
 
 from softsign.onnx.check import ONNX_DOMAINS, bodies, check_model, inner_graphs
-from softsign.onnx.dialect import add_functions, infer_shapes, normalize_model, opset_of, remove
+from softsign.onnx.dialect import (
+    add_functions,
+    infer_shapes,
+    inline_functions,
+    normalize_model,
+    opset_of,
+    remove,
+)
 from softsign.onnx.functions import DOMAIN, function_name
 
 __all__ = ["count_softsign", "fix_softsign"]
@@ -51,7 +58,7 @@ class _Value(NamedTuple):
     one: bool = False
 
 
-def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
+def fix_softsign(model: ModelProto, *, accurate: bool = False, inline: bool = False) -> ModelProto:
     """Put Softsign back where an exporter has split it up.
 
     x / (1 + |x|) and x * Reciprocal(1 + |x|), with operands in either order, become one Softsign node, which
@@ -69,6 +76,9 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
         that name, which is right everywhere and takes every floating dtype. ONNX Runtime 1.32 gives nan at
         ±inf, and runs float64 Softsign in models of opset 18 alone. The model is raised to opset 18, and
         other functions are inlined, since their bodies do not tell dtypes.
+    inline : bool, optional
+        Whether ONNX's own operators alone shall be used, as by `inline_functions`, for engines that take no
+        functions.
 
     Returns
     -------
@@ -113,7 +123,7 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
             _Scope(function, typed_function, ChainMap(), function.opset_import, accurate).fix()
     if accurate:
         add_functions(made, rewritten)
-    return made
+    return inline_functions(made) if inline else made
 
 
 def count_softsign(model: ModelProto) -> int:

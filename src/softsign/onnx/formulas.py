@@ -78,16 +78,19 @@ _CORRECTION = """
 # next. From 16 on 1 - 1/t is monotone because each of its operations is.
 #
 # wide is 1 in float64 and 0 in float32, where 2^27 + 1 rounds to 2^27; splitter is Veltkamp's 2^27 + 1 or
-# 2^12 + 1. Adding and subtracting grid, 24 splitters, rounds to a multiple of 2^-21 or 2^-7.
+# 2^12 + 1, and a_head a multiple of 2^-21 or 2^-7. (OpenVINO would simplify a + grid - grid.) The residual
+# also corrects the quotients of engines whose division is a product with the reciprocal.
 _SOFTSIGN = (
     _DENOMINATOR
     + """
     wide = Sub (134217729, 134217728)
     more = Mul (wide, 134213632)
     splitter = Add (4097, more)
-    grid = Mul (24, splitter)
-    shifted = Add (a, grid)
-    a_head = Sub (shifted, grid)
+    more_scale = Mul (wide, 2097024)
+    scale = Add (128, more_scale)
+    scaled = Mul (a, scale)
+    rounded = Round (scaled)
+    a_head = Div (rounded, scale)
     tail = Sub (a, a_head)
     head = Add (1, a_head)
     quotient = Div (x, t)

@@ -10,6 +10,7 @@ from softsign.onnx.dialect import (
     add_functions,
     given_names,
     infer_shapes,
+    inline_functions,
     normalize_model,
     tensor_names,
     tensor_types,
@@ -24,8 +25,10 @@ from softsign.operator.walks import gradient_operators
 __all__ = ["gradients", "missing_gradients", "parameter_names", "split_softsign"]
 
 
-def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str] = "parameters") -> ModelProto:
-    """Add the gradients of a loss to a model, as nodes that any ONNX engine runs.
+def gradients(
+    model: ModelProto, loss: str, wrt: str | Sequence[str] = "parameters", *, inline: bool = False
+) -> ModelProto:
+    """Add the gradients of a loss to a model, as nodes that ONNX engines run.
 
     Parameters
     ----------
@@ -36,13 +39,16 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str] = "paramete
     wrt : str or sequence of str, optional
         Names of inputs or initializers of a floating-point type to differentiate with respect to; or the word
         ``"parameters"``: all floating-point initializers that the loss depends on.
+    inline : bool, optional
+        Whether ONNX's own operators alone shall be left, as by `inline_functions`, for engines that take no
+        functions.
 
     Returns
     -------
     onnx.ModelProto
         The same model with one more output for each name in `wrt`, in that order behind the others. It is
-        called ``<name>_grad``, or ``<name>_grad_1`` and so on where the model has such a tensor already: the
-        result can be differentiated again.
+        called ``<name>_grad``, with a number behind it where the model has such a tensor already. The result
+        can be differentiated again, unless its functions are inlined.
 
     Raises
     ------
@@ -89,7 +95,7 @@ def gradients(model: ModelProto, loss: str, wrt: str | Sequence[str] = "paramete
     made.graph.output.extend(value_info(outputs[name], types[name]) for name in names)
     add_functions(made, every_node(nodes))
     check_model(made, "the gradient model")
-    return made
+    return inline_functions(made) if inline else made
 
 
 def parameter_names(graph: GraphProto, types: Mapping[str, TensorType]) -> list[str]:

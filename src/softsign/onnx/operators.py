@@ -5,6 +5,7 @@ except where a docstring says otherwise. They are written for opset 18 and newer
 `softsign.onnx.normalize_model`.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,9 @@ _REDUCING = ("ReduceSum", "ReduceMean")
 _OTHERS = ("Transpose", "MatMul", "Gemm", "Softmax", "SoftmaxCrossEntropyLoss", "OneHot", "Where")
 _INDEXED = ("Gather", "GatherND", "ScatterND")
 _CONSTANT = ("Constant", "Equal", "Not", "Shape", "Sign", "Size")  # no gradient passes
+
+
+_numbers = itertools.count()
 
 
 def _node(op_type: str, inputs: Sequence[Any], outputs: int, attributes: dict[str, Any]) -> onnx.NodeProto:
@@ -87,7 +91,10 @@ def onnx_inference(official: onnx.defs.OpSchema) -> Infer:
             found = infer_node_outputs(official, node, declared, opset_imports=opset)
         except onnx.shape_inference.InferenceError as error:
             raise ValueError(" ".join(str(error).split())) from error
-        values = [onnx.ValueInfoProto(name=name, type=found.get(name)) for name in node.output]
+        # Sizes that are not known are called after the value: never the same for two values.
+        values = [
+            onnx.ValueInfoProto(name=f"{name}.{next(_numbers)}", type=found.get(name)) for name in node.output
+        ]
         return [known for value in values if (known := type_of(value)) is not None]
 
     return infer
@@ -157,16 +164,24 @@ def _identity(maker: GradientMaker) -> None:
 
 
 class _GetCastGradient(GradientMaker):
+    """Casts the gradient back. Through a cast to integers there is none."""
+
     @classmethod
     def is_constant(cls, op: OperatorDef, i: int) -> bool:
         to = op.attributes.get("to", TensorProto.FLOAT)
         return i == 1 or is_discrete(helper.tensor_dtype_to_np_dtype(to))
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
-        """Return a cast back, unless the cast may have been one to integers."""
         like = self.type_of(self.op.inputs[-1])
-        if self.op.type == "Cast" or (like is not None and not is_discrete(like.dtype)):
-            self.emit("CastLike", self.output_gradient(0), self.input(0), output=self.input_gradient(0))
+        known = self.op.type == "Cast" or (like is not None and not is_discrete(like.dtype))
+        dy, dx = self.output_gradient(0), self.input_gradient(0)
+        if known:
+            self.emit("CastLike", dy, self.input(0), output=dx)
+            return self.defs
+        # 1 / 2 is 0 in integers, and its sign tells them in each run.
+        sign = self.emit("Sign", _number_like(self, 0.5, self.input(1)))
+        slope = self.emit("CastLike", sign, self.input(0))
+        self.emit("Mul", self.emit("CastLike", dy, self.input(0)), slope, output=dx)
         return self.defs
 
 

@@ -33,6 +33,9 @@ class Net:
         Copies of the constants.
     types : dict of str to TensorType
         What is known of the inputs; `softsign.onnx.from_model` fills it and `softsign.onnx.to_model` uses it.
+    declared : dict of str to TensorType
+        Inputs, in order, of the ONNX model that the net comes from. `softsign.onnx.to_model` declares them
+        again: those that no operator reads, and constants, which the caller of the model may replace.
 
     Examples
     --------
@@ -54,6 +57,7 @@ class Net:
         self.operators: list[OperatorDef] = []
         self.constants = {blob: np.array(value) for blob, value in (constants or {}).items()}
         self.types: dict[str, TensorType] = {}
+        self.declared: dict[str, TensorType] = {}
         self._outputs: list[str] | None = None
         self._revision = -1  # of the registry that the net has passed
         self._passed: tuple[list[OperatorDef], list[str], dict[str, TensorType] | None] | None = None

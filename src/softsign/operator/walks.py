@@ -1,5 +1,6 @@
 """Walks over a list of operators: forwards for the types of all values, backwards for gradients."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -198,6 +199,9 @@ class _Graph:
             version: op for op, written in zip(ops, self.writes, strict=True) for version in written
         }
         self.makers = makers
+        read_before_written = {name for reads in self.reads for name, count in reads if count == 0}
+        unread = {name for writes in self.writes for name, _ in writes} - read_before_written
+        self.first = defaultdict(int, dict.fromkeys(unread, 1))  # number of the first value of each blob
         self.all_wanted = wanted is None
         self.flow = self._flow(wanted)
         self.made: list[OperatorDef] = []
@@ -210,7 +214,7 @@ class _Graph:
     def _flow(self, wanted: Iterable[str] | None) -> list[list[int]]:
         """Return, of each operator, the inputs whose gradients are of use, and not 0 by mathematics."""
         flow: list[list[int]] = []
-        relevant: set[Version] = {(name, 0) for name in wanted or ()}
+        relevant = {(name, self.first[name]) for name in wanted or ()}
         for op, reads, writes, maker in zip(self.ops, self.reads, self.writes, self.makers, strict=True):
             found = [
                 i
@@ -305,13 +309,6 @@ class _Graph:
 
     def first_values(self) -> Gradients:
         """Return the gradient of each blob with respect to the first value that it has."""
-        read_before_written = {name for reads in self.reads for name, count in reads if count == 0}
-        written = {name for writes in self.writes for name, _ in writes}
-
-        def is_first(version: Version) -> bool:
-            name, count = version
-            return count == (0 if name in read_before_written or name not in written else 1)
-
-        found = {version[0]: parts[0] for version, parts in self.parts.items() if is_first(version)}
-        refused = {version[0]: reason for version, reason in self.unknown.items() if is_first(version)}
-        return Gradients({name: dx for name, dx in found.items() if name not in refused}, refused)
+        first = [version for version in self.parts if version[1] == self.first[version[0]]]
+        refused = {name: why for (name, n), why in self.unknown.items() if n == self.first[name]}
+        return Gradients({v[0]: self.parts[v][0] for v in first if v[0] not in refused}, refused)
