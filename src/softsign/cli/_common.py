@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: The functions of one argument.
 UNARY = tuple(name for name, facts in FUNCTIONS.items() if len(facts.arguments) == 1)
 
+_STANDARD_OUTPUT = ("-", "/dev/stdout")
 _PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -54,7 +55,7 @@ def readable(path: str | Path) -> Path:
 
 def is_pipe(path: Path) -> bool:
     """Tell whether an output is a pipe, which takes what is written at once: ``-`` is standard output."""
-    if str(path) not in ("-", "/dev/stdout"):
+    if str(path) not in _STANDARD_OUTPUT:
         return path.is_fifo()
     if os.isatty(1):
         raise typer.BadParameter("standard output is a terminal, which cannot show this; name a file.")
@@ -64,7 +65,7 @@ def is_pipe(path: Path) -> bool:
 @contextlib.contextmanager
 def pipe(path: Path) -> Iterator[BinaryIO]:
     """Open an output that is a pipe."""
-    standard = str(path) in ("-", "/dev/stdout")
+    standard = str(path) in _STANDARD_OUTPUT
     try:
         with open(1 if standard else path, "wb", closefd=not standard) as file:
             yield file
@@ -95,7 +96,7 @@ def check_output(*paths: Path, force: bool) -> None:
 def tell(output: Path, what: str) -> None:
     """Print what an output is; on standard error if standard output is taken by it."""
     name = "standard output" if str(output) == "-" else typer.format_filename(output)
-    typer.echo(f"{name}: {what}", err=is_pipe(output))
+    typer.echo(f"{name}: {what}", err=str(output) in _STANDARD_OUTPUT)
 
 
 def save(figure: Figure, path: Path, *, force: bool) -> None:
