@@ -6,6 +6,7 @@ write raises.
 """
 
 import contextlib
+import io
 import math
 import os
 import stat
@@ -23,7 +24,11 @@ __all__ = ["Header", "apply", "read_array", "read_header"]
 #: each block would cost more than it brings beside the reading and writing.
 BLOCK = 1 << 16
 
-_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+#: Bytes of the header's length and encoding of its text, by the version of the format.
+_VERSIONS = {(1, 0): (2, "latin1"), (2, 0): (4, "latin1"), (3, 0): (4, "utf-8")}
+#: Bytes that a header may have, as in NumPy, which reads it as a Python literal.
+_LONGEST_HEADER = 10_000
+_CHUNK = 1 << 20  # bytes that are read from a pipe at a time
 
 
 class Header(NamedTuple):
@@ -72,7 +77,8 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
     Raises
     ------
     ValueError
-        When the file is not in the ``.npy`` format, or holds fewer bytes of data than its header says.
+        When the file is not in the ``.npy`` format, version 1.0, 2.0 or 3.0, its header is longer than 10,000
+        bytes, or it holds fewer bytes of data than its header says.
     TypeError
         When the array holds Python objects.
     OSError
@@ -83,7 +89,22 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
     NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
     """
     try:
-        header = Header(*_HEADER_READERS[npy.read_magic(file)](file))
+        version = npy.read_magic(file)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a NumPy .npy file") from error
+    if version not in _VERSIONS:
+        raise ValueError(
+            f"{name} is of version {version[0]}.{version[1]} of the .npy format; 1.0, 2.0 and 3.0 are read"
+        )
+    width, encoding = _VERSIONS[version]
+    length = int.from_bytes(file.read(width), "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"{name} has a header of {length:,} bytes, but at most {_LONGEST_HEADER:,} are read")
+    try:
+        # As one of version 2.0, for whose header NumPy has a public reader. Names of fields that it cannot
+        # hold are escaped; they only matter to arrays that no function takes.
+        text = file.read(length).decode(encoding).encode("latin1", "backslashreplace")
+        header = Header(*npy.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text)))
         if min(header.shape, default=0) < 0:
             raise ValueError(f"negative dimension in {header.shape}")
     except OSError:
@@ -92,47 +113,64 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
         raise ValueError(f"{name} is not a NumPy .npy file") from error
     if header.dtype.hasobject:
         raise TypeError(f"{name} holds pickled Python objects, which are never loaded")
-    status = os.fstat(file.fileno())
-    if stat.S_ISREG(status.st_mode) and status.st_size - file.tell() < header.nbytes:
-        raise _truncated(name, header, status.st_size - file.tell())
+    held = _held(file)
+    if held is not None and held < header.nbytes:
+        raise _truncated(name, header, held)
     return header
 
 
 def read_array(file: BinaryIO, name: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
-    """Read a whole ``.npy`` file, which may be a pipe, whose end only reading it tells.
+    """Read an array of numbers from a ``.npy`` file, in native byte order.
+
+    Memory grows with what is read: a pipe that ends early takes no more than it held.
 
     Parameters
     ----------
     file : binary file
-        File to read, at its start.
+        File to read, at its start. Pipes are allowed; what follows the array is left in them.
     name : path-like
         Name of the file in error messages.
 
     Returns
     -------
     ndarray
-        The array, in the memory order and byte order of the file.
+        The array, in the memory order of the file.
 
     Raises
     ------
     ValueError
-        When the file is not a complete ``.npy`` file, or promises more than memory can hold.
+        When the file is not a complete ``.npy`` file, or the array does not fit in memory.
     TypeError
         When the array holds Python objects.
     OSError
         When it cannot be read.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.array([1, 2], ">f4"))
+    >>> _ = file.seek(0)
+    >>> read_array(file, "x.npy")
+    array([1., 2.], dtype=float32)
     """
     header = read_header(file, name)
+    data = bytearray()
     try:
-        array = np.empty(header.size, header.dtype)
-    except (MemoryError, ValueError) as error:
-        raise ValueError(
-            f"{name} promises {header.nbytes:,} bytes of data, more than memory can hold"
-        ) from error
-    held = _read(file, array, name)
-    if held < header.nbytes:
-        raise _truncated(name, header, held)
-    return array.reshape(header.shape, order="F" if header.fortran_order else "C")
+        while len(data) < header.nbytes:
+            chunk = file.read(min(_CHUNK, header.nbytes - len(data)))
+            if not chunk:
+                raise _truncated(name, header, len(data))
+            data += chunk
+        x = np.frombuffer(data, header.dtype) if header.nbytes else np.empty(header.size, header.dtype)
+        return x.astype(header.dtype.newbyteorder("="), copy=False).reshape(
+            header.shape, order="F" if header.fortran_order else "C"
+        )
+    except MemoryError as error:
+        raise ValueError(f"{name} holds {header.nbytes:,} bytes, which do not fit in memory") from error
+    except OSError as error:
+        error.filename = os.fspath(name)
+        raise
 
 
 def apply(
@@ -227,6 +265,15 @@ def apply(
                 if progress is not None:
                     progress((start + n) * x.itemsize, header.nbytes)
     return made
+
+
+def _held(file: BinaryIO) -> int | None:
+    """Return how many bytes are left in a regular file, or None for a pipe and the like."""
+    try:
+        status = os.fstat(file.fileno())
+    except io.UnsupportedOperation:
+        return None
+    return status.st_size - file.tell() if stat.S_ISREG(status.st_mode) else None
 
 
 def _dtypes(

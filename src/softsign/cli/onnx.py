@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from softsign.cli._common import doing, is_pipe, readable, refusals, save_model, tell, written
+from softsign.cli._common import doing, is_pipe, pipe, readable, refusals, save_model, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -281,16 +280,22 @@ def _choose(model: ModelProto, outputs: list[str]) -> None:
 
 def _write(results: Mapping[str, Array], files: Mapping[str, Path], force: bool) -> None:
     """Write every output, or none."""
-    folder = next((file.parent for file in files.values() if not is_pipe(file)), None)
-    made = folder is not None and not folder.exists()
-    if folder and made:
-        folder.mkdir()
+    from softsign._files import written_together
+
+    paths = [files[name] for name in results]
+    if is_pipe(paths[0]):
+        with pipe(paths[0]) as file:
+            _save(file, *results.values())
+        return
+    folder = paths[0].parent
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
     try:
-        with contextlib.ExitStack() as stack:
-            for name, array in results.items():
-                _save(stack.enter_context(written(files[name], force=force)), array)
+        with written_together(paths, overwrite=force) as opened:
+            for file, array in zip(opened, results.values(), strict=True):
+                _save(file, array)
     except BaseException:
-        if folder and made:
+        if made:
             folder.rmdir()
         raise
 
@@ -303,7 +308,6 @@ def _save(file: BinaryIO, array: Array) -> None:
         array = array.astype("U")
     npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
     file.write(array.tobytes("A"))
-    file.flush()  # a full disk is found before the first file gets its name
 
 
 def _files(folder: Path, names: Iterable[str], force: bool) -> dict[str, Path]:

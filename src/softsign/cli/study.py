@@ -202,10 +202,10 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
         TimeRemainingColumn,
     )
 
-    from softsign.study import report, sources
-    from softsign.study.folder import dask_workers, local_workers
+    from softsign.study import report
+    from softsign.study.folder import check_data, dask_workers, local_workers
 
-    sources.check_data(work.remaining())
+    check_data(work.remaining())
 
     columns = (
         TextColumn("{task.description}"),
