@@ -267,6 +267,8 @@ def _choose(model: ModelProto, outputs: list[str]) -> None:
     for name in names:
         if name not in there:
             raise ValueError(f"the model has no output {name!r}; its outputs are {', '.join(there)}")
+    if not names:
+        raise ValueError("the model has no outputs")
     tensors = [name for name, value in there.items() if value.type.HasField("tensor_type")]
     for name in names:
         if name not in tensors:
