@@ -18,7 +18,7 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest lint format fuzz mutants accuracy bench bench-frameworks bench-study bench-operator peers clean help
+.PHONY: run test test-oldest test-newest lint format fuzz mutants accuracy bench bench-frameworks bench-study bench-operator kills peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -68,6 +68,9 @@ bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator laye
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
 	$(BIN)/python benchmarks/study.py $(ARGS)
+
+kills: .venv/softsign.stamp .venv/test.stamp  ## kill commands at random moments and look at what is left, for an hour
+	$(BIN)/python -m tests.kills $(ARGS)
 
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows
 

@@ -14,7 +14,7 @@ import softsign
 from softsign.learn import network
 from softsign.onnx import to_model
 from softsign.operator import Net
-from tests.test_cli import call, refused, run, shell
+from tests.test_cli import ENVIRONMENT, call, refused, run, shell
 
 EXPORTED = """<ir_version: 8, opset_import: ["" : 18]> exported (float[n] x) => (float[n] "out/y")
     <float one = {1}> { a = Abs (x) t = Add (a, one) "out/y" = Div (x, t) }"""
@@ -208,6 +208,18 @@ def test_a_classifier_with_maps_among_its_outputs(folder: Path) -> None:
     assert result.stdout.split("\n")[0] == "out/scores.npy: scores, float32, shape (2, 2)"
     assert np.load(folder / "out" / "label.npy").tolist() == ["yes", "no"]
     assert "  maps  not a tensor\n" in call(folder, "onnx", "info", "classifier.onnx").stdout
+
+
+def test_what_takes_its_time_is_told_on_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "FORCE_COLOR", "1")  # which rich takes for a terminal
+    shown = call(
+        folder, "onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "g.onnx"
+    ).stderr
+    assert "reading and checking net.onnx" in shown
+    assert "differentiating" in shown
+    assert "running g.onnx" in call(folder, "onnx", "run", "g.onnx", "-i", "x=x.npy", "-o", "out").stderr
+    monkeypatch.delitem(ENVIRONMENT, "FORCE_COLOR")
+    assert call(folder, "onnx", "run", "g.onnx", "-i", "x=x.npy", "-o", "more").stderr == ""
 
 
 def test_pipes(folder: Path) -> None:

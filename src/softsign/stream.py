@@ -269,7 +269,7 @@ def apply(
 
 
 def _with_bfloat16(header: Header) -> Header:
-    """Take items of two bytes for bfloat16: NumPy has no other of that size, and its format no name for it."""
+    """Take items of two bytes for bfloat16, for which the format has no name."""
     if header.dtype != np.dtype("V2"):
         return header
     try:
