@@ -6,6 +6,7 @@ says so, gives the other a moment to clean up, and kills it where that takes too
 NumPy take time to import, which is work, too, this stands outside the package.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -22,6 +23,7 @@ _ENDS = {
     signal.SIGTERM: "terminated",
     signal.SIGHUP: "ended, as the terminal was closed",
 }
+_WORKER_ENDS: dict[int, str] = {**_ENDS, signal.SIGKILL: "killed, perhaps for want of memory"}
 _ANSWER = 1.0  # seconds in which the worker has to answer a signal: longer, and C++ is at work
 _CLEANUP = 20.0  # seconds that it has, having answered: the workers of a study leave checkpoints
 _PR_SET_PDEATHSIG = 1
@@ -54,7 +56,7 @@ def _watch(worker: int, answers: int, awaited: set[signal.Signals]) -> int:
             code = os.waitstatus_to_exitcode(status)
             if code >= 0:
                 return code
-            _say(_ENDS.get(signal.Signals(-code), f"ended by signal {-code}, {signal.strsignal(-code)}"))
+            _say(_WORKER_ENDS.get(-code, f"ended by signal {-code}, {signal.strsignal(-code)}"))
             return 128 - code
     _say(_ENDS[number])
     _end(worker, answers, number)
@@ -107,7 +109,8 @@ def _work(watcher: int, answer: int, ends: list[signal.Signals]) -> NoReturn:
 def _say(message: str) -> None:
     """Write one line on standard error, below what a progress bar, whose cursor is hidden, has there."""
     start = "\x1b[?25h\n" if os.isatty(2) else ""
-    os.write(2, f"{start}softsign: {message}\n".encode())
+    with contextlib.suppress(OSError):  # nobody listens
+        os.write(2, f"{start}softsign: {message}\n".encode())
 
 
 def _fill_descriptors() -> None:

@@ -60,6 +60,8 @@ def _run(arguments: list[str]) -> int:
         return _complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
     except MemoryError as error:
         return _complain(f"not enough memory: {error}")
+    except RecursionError:
+        return _complain("the input is nested too deeply")
     except SystemExit as end:
         if end.code != 1:
             raise

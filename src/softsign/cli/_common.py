@@ -107,7 +107,6 @@ def save(figure: Figure, path: Path, *, force: bool) -> None:
 
 def save_model(model: ModelProto, path: Path, *, force: bool) -> None:
     """Write an ONNX model, whole or not at all."""
-    check_output(path, force=force)
     try:
         data = model.SerializeToString()
     except Exception as error:  # of a class that each version of protobuf calls otherwise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from softsign.cli._common import doing, is_pipe, pipe, readable, refusals, save_model, tell
+from softsign.cli._common import check_output, doing, is_pipe, pipe, readable, refusals, save_model, tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,6 +171,7 @@ def gradients(
 
     if (momentum or weight_decay) and not sgd:
         raise typer.BadParameter("--momentum and --weight-decay are of a training step: give --sgd, too.")
+    check_output(output, force=force)
     with refusals():
         loaded = _load(model)
         with doing("differentiating"):
@@ -200,6 +201,7 @@ def fix(
     """
     from softsign.onnx import count_softsign, fix_softsign
 
+    check_output(output, force=force)
     with refusals():
         loaded = _load(model, foreign=True)
         with doing("fixing"):
