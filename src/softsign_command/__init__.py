@@ -18,7 +18,7 @@ from typing import NoReturn
 __all__ = ["main"]
 
 #: The signals that end the command, and what it says then. The exit code is 128 plus their number.
-_ENDS = {
+_ENDS: dict[int, str] = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
     signal.SIGHUP: "ended, as the terminal was closed",
@@ -38,7 +38,7 @@ def main() -> NoReturn:
     watcher = os.getpid()
     # What the caller ignores, as nohup and shells without job control do, stays ignored.
     ends = [number for number in _ENDS if signal.getsignal(number) != signal.SIG_IGN]
-    awaited = {*ends, signal.SIGCHLD}
+    awaited: set[int] = {*ends, signal.SIGCHLD}
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # ignored, it would not be awaited either
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     worker = os.fork()
@@ -48,9 +48,9 @@ def main() -> NoReturn:
     os._exit(_watch(worker, answers, awaited))
 
 
-def _watch(worker: int, answers: int, awaited: set[signal.Signals]) -> int:
+def _watch(worker: int, answers: int, awaited: set[int]) -> int:
     """Wait for a signal or for the worker's end, and return the exit code."""
-    while (number := signal.Signals(signal.sigwait(awaited))) == signal.SIGCHLD:
+    while (number := signal.sigwait(awaited)) == signal.SIGCHLD:
         done, status = os.waitpid(worker, os.WNOHANG)
         if done:
             code = os.waitstatus_to_exitcode(status)
@@ -76,7 +76,7 @@ def _end(worker: int, answers: int, number: int) -> None:
         time.sleep(0.005)
 
 
-def _work(watcher: int, answer: int, ends: list[signal.Signals]) -> NoReturn:
+def _work(watcher: int, answer: int, ends: list[int]) -> NoReturn:
     """Import and run the command."""
     if sys.platform == "linux":
         import ctypes
