@@ -6,6 +6,7 @@ alone, and no process outlives the command for more than a moment.
 
 import argparse
 import json
+import os
 import random
 import shutil
 import signal
@@ -85,7 +86,10 @@ def kill(folder: Path, command: str, number: signal.Signals, moment: float) -> F
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     with started(COMMAND, *COMMANDS[command], cwd=folder, env=ENVIRONMENT, **pipes) as process:
         time.sleep(moment)
-        process.send_signal(number)
+        if number == signal.SIGINT:  # Ctrl-C reaches all processes of a terminal
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         _, errors = process.communicate(timeout=120)
         try:
             wait_until(lambda: not in_session(process.pid), seconds=60)

@@ -1,6 +1,7 @@
 """The command `softsign study`, run as a user runs it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -234,7 +235,10 @@ def test_an_interrupt_keeps_what_was_done(
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with started(COMMAND, "study", *arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
         wait_until(lambda: any(read(file) > 0 for file in study.glob("*.progress")))
-        process.send_signal(number)
+        if number == signal.SIGINT:  # at the keyboard it reaches all processes
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         output, errors = process.communicate(timeout=300)
         wait_until(lambda: not in_session(process.pid))  # multiprocessing's resource tracker ends last
     assert process.returncode == code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
@@ -206,6 +207,8 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
     from softsign.study.folder import check_data, dask_workers, local_workers
 
     check_data(work.remaining())
+    # What multiprocessing's resource tracker, which inherits these, would say if this process were killed.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
 
     columns = (
         TextColumn("{task.description}"),
