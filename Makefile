@@ -90,6 +90,9 @@ bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator laye
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
 	$(BIN)/python benchmarks/study.py $(ARGS)
 
+kills: .venv/softsign.stamp .venv/test.stamp  ## kill commands at random moments and look at what is left, for an hour
+	$(BIN)/python -m tests.kills $(ARGS)
+
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows
 
 clean:  ## remove the environment, builds and caches

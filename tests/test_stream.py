@@ -13,6 +13,7 @@ import pytest
 
 import softsign
 from softsign import stream
+from tests.helpers import BFLOAT16, assert_same_bits
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i4", "<i8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "g", "<c8", ">c16"]
 
@@ -49,6 +50,25 @@ def test_equals_the_function_of_the_array(
     assert y.dtype.isnative
     assert y.flags.fnc == x.flags.fnc
     assert files(tmp_path) == {"x.npy", "y.npy"}
+
+
+@pytest.mark.parametrize("scale", [None, -0.25])
+def test_bfloat16(tmp_path: Path, scale: float | None) -> None:
+    """NumPy writes it as items of two bytes without a type."""
+    x = array("f4", (5, 7)).astype(BFLOAT16)
+    np.save(tmp_path / "x.npy", x)
+    header = stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy", scale=scale)
+    expected = softsign.softsign(x if scale is None else scale * x)
+    assert header.dtype == expected.dtype
+    assert_same_bits(np.load(tmp_path / "y.npy").view(header.dtype), expected)
+
+
+def test_writes_to_an_open_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", array("f4", (5, 7)))
+    stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy")
+    file = io.BytesIO()
+    stream.apply(softsign.softsign, tmp_path / "x.npy", file)
+    assert file.getvalue() == (tmp_path / "y.npy").read_bytes()
 
 
 @pytest.mark.parametrize("dtype", ["i1", "<f2", ">f4", "<f8", "<c8"])

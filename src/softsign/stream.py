@@ -5,6 +5,7 @@ they turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills 
 write raises.
 """
 
+import contextlib
 import io
 import math
 import os
@@ -175,7 +176,7 @@ def read_array(file: BinaryIO, name: str | os.PathLike[str]) -> np.ndarray[Any, 
 def apply(
     function: np.ufunc,
     source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    target: str | os.PathLike[str] | BinaryIO,
     *,
     scale: float | None = None,
     overwrite: bool = False,
@@ -185,8 +186,9 @@ def apply(
 
     Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the
     dtype are the ones that ``function(scale * numpy.load(source))`` gives: integers promote, and the result
-    has native byte order. The result is written to a hidden file beside `target` that takes its name when
-    complete; after an error or an interrupt nothing is left of it.
+    has native byte order. Items of two bytes without a type, as which `numpy.save` writes bfloat16, are taken
+    for bfloat16 where ml_dtypes is installed. The result is written to a hidden file beside `target` that
+    takes its name when complete; after an error or an interrupt nothing is left of it.
 
     Parameters
     ----------
@@ -194,8 +196,9 @@ def apply(
         Function with one input and one output.
     source : path-like
         The ``.npy`` file to read. A pipe such as ``/dev/stdin`` is allowed.
-    target : path-like
-        The ``.npy`` file to write. Symbolic links are followed.
+    target : path-like or binary file
+        The ``.npy`` file to write. Symbolic links are followed. A binary file that is open for writing, such
+        as a pipe, gets the result as it is computed.
     scale : float, optional
         Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no
         scaling.
@@ -231,18 +234,23 @@ def apply(
     ...     print(header.dtype, numpy.load(f"{folder}/y.npy"))
     float64 [-0.5   0.    0.75]
     """
-    if os.path.exists(target) and os.path.samefile(source, target):
-        raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
-    check_target(target, overwrite=overwrite)
+    if isinstance(target, (str, os.PathLike)):
+        if os.path.exists(target) and os.path.samefile(source, target):
+            raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
+        check_target(target, overwrite=overwrite)
     with open(source, "rb") as file:
-        header = read_header(file, source)
+        header = _with_bfloat16(read_header(file, source))
         scaled, result = _dtypes(function, header.dtype, scale, source)
         made = Header(header.shape, header.fortran_order, result)
         block = max(1, min(BLOCK, header.size))
         x = np.empty(block, header.dtype)
         scaled_x = x if scale is None else np.empty(block, scaled)
         y = np.empty(block, result)
-        with written_whole(target, overwrite=overwrite) as out:
+        with (
+            written_whole(target, overwrite=overwrite)
+            if isinstance(target, (str, os.PathLike))
+            else contextlib.nullcontext(target) as out
+        ):
             npy.write_array_header_1_0(
                 out, {"shape": made.shape, "fortran_order": made.fortran_order, "descr": made.dtype.str}
             )
@@ -254,10 +262,21 @@ def apply(
                 if scale is not None:
                     np.multiply(x[:n], scale, out=scaled_x[:n])
                 function(scaled_x[:n], out=y[:n])
-                out.write(y[:n].data)
+                out.write(y[:n].view(np.uint8).data)
                 if progress is not None:
                     progress((start + n) * x.itemsize, header.nbytes)
     return made
+
+
+def _with_bfloat16(header: Header) -> Header:
+    """Take items of two bytes for bfloat16, for which the format has no name."""
+    if header.dtype != np.dtype("V2"):
+        return header
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError:
+        return header
+    return header._replace(dtype=np.dtype(ml_dtypes.bfloat16))
 
 
 def _held(file: BinaryIO) -> int | None:
@@ -274,7 +293,7 @@ def _dtypes(
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """Return the dtypes of ``scale * x`` and of ``function(scale * x)``."""
     try:
-        scaled = dtype if scale is None else np.result_type(dtype, scale)
+        scaled = dtype if scale is None else np.multiply(np.empty(0, dtype), scale).dtype
         return scaled, function.resolve_dtypes((scaled, None))[1]
     except TypeError as error:
         raise TypeError(f"{name} holds {dtype} data, which {function.__name__} does not take") from error
@@ -283,7 +302,7 @@ def _dtypes(
 def _read(file: BinaryIO, buffer: np.ndarray[Any, Any], name: str | os.PathLike[str]) -> int:
     """Fill `buffer` from `file` and return how many bytes there were."""
     try:
-        return file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return file.readinto(buffer.view(np.uint8))  # type: ignore[attr-defined, no-any-return]
     except OSError as error:
         error.filename = os.fspath(name)
         raise

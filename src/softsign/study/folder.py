@@ -23,6 +23,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -302,9 +303,21 @@ def _work(trial: Trial, folder: str) -> Result:
             progress.unlink(missing_ok=True)
 
 
+def _start_server() -> None:
+    """Start the process of which workers are forks.
+
+    An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells workers to stop.
+    They inherit from this process that it is blocked, from the first instruction on.
+    """
+    resource_tracker.ensure_running()  # at its start it unblocks what is blocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    # An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells these to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -343,7 +356,8 @@ def local_workers(workers: int | None = None) -> Iterator[Executor]:
     # PyTorch's threads do not survive a fork; importing it starts none, and takes seconds. So the workers are
     # forks of a process that has imported it and done nothing else.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["softsign.study.training"])
+    context.set_forkserver_preload(["softsign.study._server", "softsign.study.training"])
+    _start_server()
     count = workers or len(os.sched_getaffinity(0))
     try:
         with concurrent.futures.ProcessPoolExecutor(count, context, _start_worker) as executor:
