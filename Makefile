@@ -18,7 +18,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest lint format accuracy onnx-nodes onnx-engines bench bench-frameworks bench-study bench-operator peers clean help
+.PHONY: run test test-oldest test-newest lint format fuzz mutants accuracy onnx-nodes onnx-engines bench bench-frameworks $\
+	bench-study bench-operator peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -47,6 +48,12 @@ format: .venv/lint.stamp  ## format the Python and C++ sources and the pages
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(NATIVE)
 	$(MDFORMAT) $(PAGES)
+
+fuzz: .venv/softsign.stamp .venv/test.stamp  ## try random arrays, nets and damaged files; ARGS="--minutes N"
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+mutants: .venv/softsign.stamp .venv/test.stamp  ## plant mistakes in a copy, which the tests must catch; ARGS="--sample N"
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 accuracy: .venv/softsign.stamp .venv/test.stamp  ## check every bound, float32 on all inputs
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)

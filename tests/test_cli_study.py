@@ -163,8 +163,8 @@ def test_a_report_needs_no_pytorch(tmp_path: Path, preset: str) -> None:
     assert (tmp_path / FILE).read_bytes() == committed.read_bytes()
 
 
-def test_training_without_pytorch_says_what_to_install(tmp_path: Path) -> None:
-    result = without_torch(tmp_path, *ONE)
+def test_training_without_pytorch_says_what_to_install(tmp_path: Path, noise: tuple[str, str]) -> None:
+    result = without_torch(tmp_path, *ONE, *noise)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         'softsign: torch is not installed; this installs it: pip install "softsign[cli,study]"\n'

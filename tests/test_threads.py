@@ -39,6 +39,13 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: np.dtype[An
                 assert_same_bits(ufunc(name)(*inputs), expected)
 
 
+def test_a_last_piece_of_one_element() -> None:
+    x = np.full((8 << 16) + 1, 3.0)  # pieces have 65,536
+    with threads(2):
+        y = softsign.softsign(x, out=np.zeros_like(x))
+    assert_same_bits(y, np.full_like(x, 0.75))
+
+
 @by_name
 def test_threads_on_strided_arrays_and_in_place(name: str) -> None:
     f = ufunc(name)
@@ -179,6 +186,22 @@ assert np.array_equal(softsign.softsign(x), before)
 
 def test_fork_after_a_parallel_call() -> None:
     done = run_python(FORK)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_size_of_the_cache_is_read_at_import() -> None:
+    """Not by the first large call, under a lock that a process forked meanwhile would find locked for ever."""
+    code = """
+import os, softsign
+def reads():
+    with open("/proc/self/io") as file:
+        return int(file.read().split("syscr: ")[1].split()[0])
+reads()
+before, after = reads(), reads()
+softsign.cpu_features()
+assert reads() - after == after - before
+"""
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
 
 

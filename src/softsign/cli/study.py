@@ -179,10 +179,10 @@ def _refusals() -> Iterator[None]:
 
 
 def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> None:
-    from softsign.study import report, sources
-    from softsign.study.folder import dask_workers, local_workers
+    from softsign.study import report
+    from softsign.study.folder import check_data, dask_workers, local_workers
 
-    sources.check_data(work.remaining())
+    check_data(work.remaining())
 
     columns = (
         TextColumn("{task.description}"),
