@@ -20,7 +20,7 @@ from hypothesis import settings
 pytest_plugins = ["pytester"]
 
 # No deadline: a shared machine can be slow, which is no failure.
-settings.register_profile("softsign", deadline=None, max_examples=50)
+settings.register_profile("softsign", deadline=None, max_examples=25)
 settings.load_profile("softsign")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

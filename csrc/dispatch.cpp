@@ -6,23 +6,41 @@
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <type_traits>
+#if defined(SOFTSIGN_WITH_avx2)
+#include <cpuid.h>
+#endif
 
 #include "threads.h"
 
 namespace softsign {
 namespace {
 
+#if defined(SOFTSIGN_WITH_avx2)
+bool cpu_has_f16c() {  // a name that __builtin_cpu_supports of older Clangs does not know
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 std::vector<const Kernels *> detect() {
     std::vector<const Kernels *> found;
 #if defined(__x86_64__)
     __builtin_cpu_init();
+#endif
+#if defined(SOFTSIGN_WITH_avx512)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         found.push_back(&avx512_kernels);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+#endif
+#if defined(SOFTSIGN_WITH_avx2)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_has_f16c())
         found.push_back(&avx2_kernels);
+#endif
+#if defined(SOFTSIGN_WITH_sse2)
     found.push_back(&sse2_kernels);
-#else
+#endif
+#if defined(SOFTSIGN_WITH_portable)
     found.push_back(&portable_kernels);
 #endif
     return found;
@@ -68,6 +86,12 @@ struct Call {
             for (std::ptrdiff_t i = begin; i < end; i += block) run_block(i, std::min(block, end - i));
     }
 
+    // In the order of the elements, each result written before the next argument is read.
+    void run_one_by_one(std::ptrdiff_t n) const {
+        for (std::ptrdiff_t i = 0; i < n; ++i)
+            kernel(operand[0].at(i), operand[inputs - 1].at(i), operand[inputs].at(i), 1, Access::cached);
+    }
+
   private:
     static constexpr std::ptrdiff_t block = 512;  // three buffers of 512 items stay in the first-level cache
 
@@ -99,6 +123,15 @@ struct Span {
         : begin(std::min(o.at(0), o.at(n - 1))), end(std::max(o.at(0), o.at(n - 1)) + o.size) {}
     bool overlaps(const Span &other) const { return begin < other.end && other.begin < end; }
 };
+
+// Whether every item of an input that shares memory with the output is read before it is written over. NumPy
+// keeps to that but in `reduce`, whose output is an input with step 0, and `accumulate`, whose output is an
+// input one item ahead.
+bool read_ahead(const Operand &in, const Operand &out) {
+    const std::ptrdiff_t size = std::max(in.size, out.size);
+    if (in.step < 0) return in.step <= out.step && in.step <= -size && in.data <= out.data;
+    return in.step >= out.step && in.step >= size && in.data >= out.data;
+}
 
 // Work is shared in pieces of this many items, about 15 us of float32 and so many that waking a thread (5 us)
 // pays.
@@ -153,15 +186,18 @@ void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps
     Call call{kernels_in_use()->find(f, type), inputs, {}, Access::cached};
     for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
     if (signature_of(f) == Signature::ordered) call.operand[0].size = sizeof(std::int64_t);
-    if (n < piece) return call.run(0, n);  // too few for threads, and in the caches
+    if (n == 1) return call.run(0, n);
 
     const Operand &out = call.operand[inputs];
     bool apart = true, aligned = true;  // no input shares memory with the output; or only element by element
     for (int k = 0; k < inputs; ++k) {
-        bool overlap = Span(call.operand[k], n).overlaps(Span(out, n));
-        apart &= !overlap;
-        aligned &= !overlap || (call.operand[k].data == out.data && call.operand[k].step == out.step);
+        const Operand &in = call.operand[k];
+        if (!Span(in, n).overlaps(Span(out, n))) continue;
+        if (!read_ahead(in, out)) return call.run_one_by_one(n);
+        apart = false;
+        aligned &= in.data == out.data && in.step == out.step;
     }
+    if (n < piece) return call.run(0, n);  // too few for threads, and in the caches
     if (n * out.size > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
     // Each thread has two pieces or more. Overlap other than in place needs the order of one thread.
     threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(threads, n / (2 * piece))) : 1;

@@ -72,8 +72,7 @@ See Also
 --------
 gradient : The derivative times an incoming gradient, for back-propagation.
 second_derivative, nth_derivative
-)" NOTES CORRECTLY_ROUNDED R"(From ``abs(x) = 2**53`` on, the error in float64 is below 0.5001 ulp instead.
-)" LONGDOUBLE
+)" NOTES CORRECTLY_ROUNDED LONGDOUBLE
     R"(Therefore y is even bit for bit and never increases where ``abs(x)`` does. 0 gives 1, +-inf gives +0,
 nan gives nan.
 )" QUIET REFERENCES ZIV EXAMPLES R"(>>> print(softsign.derivative([-3.0, 0.0, 1.0, float("inf")]))

@@ -1,8 +1,11 @@
 #include "exact.h"
 
+#include <algorithm>
 #include <cfenv>
 #include <cfloat>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 
 namespace softsign::exact {
 namespace {
@@ -42,30 +45,51 @@ class Expansion {
     }
 };
 
-// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, h)`
-// says whether v > y + h; y + h is the midpoint between y and a neighbor, and v is never a midpoint (a
-// fraction whose denominator is not a power of two, or else a float64).
-template <class Exceeds>
-double nearest(double y, Exceeds exceeds) {
-    double up = std::nextafter(y, DBL_MAX), down = std::nextafter(y, 0.0);
-    if (exceeds(y, (up - y) / 2)) return up;
-    return exceeds(y, (down - y) / 2) ? y : down;
+// The float64 so many units above y >= 0.
+double neighbor(double y, int units) {
+    std::int64_t bits;
+    std::memcpy(&bits, &y, sizeof y);
+    bits += units;
+    std::memcpy(&y, &bits, sizeof y);
+    return y;
 }
 
-// x - m(1 + sx) for m = y + h and s = +-1: positive if x/(1 + sx) > m.
-bool quotient_exceeds(double x, double s, double y, double h) {
+// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, z)`
+// says whether v is above the midpoint between y and its neighbor z; v is never a midpoint (a fraction whose
+// denominator is not a power of two, or else a float64).
+template <class Exceeds>
+double nearest(double y, Exceeds exceeds) {
+    double up = neighbor(y, 1);
+    if (exceeds(y, up)) return up;
+    if (y == 0) return y;
+    double down = neighbor(y, -1);
+    return exceeds(y, down) ? y : down;
+}
+
+// Whether x/(1 + sx) > m for s = +-1 and the midpoint m = y + h, by the sign of x - m(1 + sx).
+bool quotient_exceeds(double x, double s, double y, double z) {
+    double h = (z - y) / 2;
     Expansion r;
     r.add(x), r.add(-y), r.add(-h), r.add(-s * h * x), r.add(two_product(-s * y, x));
     return r.sign() > 0;
 }
 
-// 1 - m(1 + a)^2 for m = y + h: positive if 1/(1 + a)^2 > m.
-bool derivative_exceeds(double a, double y, double h) {
-    Sum square = two_product(a, a);
+// Whether 1/(1 + a)^2 > m for finite a and the midpoint m = y + h, by the sign of 1 - m(1 + a)^2. With b 2^E =
+// a, 1 <= b < 2, that is 1 - M(b + d)^2 for M = m 2^2E and d = 2^-E, all of whose terms are exact down to d =
+// 2^-200. A smaller d decides nothing and is replaced by it: b and M have at most 53 and 54 bits, so that |1 -
+// M b^2| is 0 or above 2^-162; and it is 0 only for a power of two, of which v lies just below.
+bool derivative_exceeds(double a, double y, double z) {
+    int exponent = a < 1 ? 0 : std::ilogb(a);
+    double b = std::ldexp(a, -exponent), d = std::ldexp(1.0, -std::min(exponent, 200));
+    y = std::ldexp(y, 2 * exponent), z = std::ldexp(z, 2 * exponent);
+    double h = (z - y) / 2;
+    Sum square = two_product(b, b);
     Expansion r;
-    r.add(1), r.add(-y), r.add(-h), r.add(two_product(-y, 2 * a)), r.add(-h * 2 * a);
-    r.add(two_product(-y, square.high)), r.add(two_product(-y, square.low));
-    r.add(-h * square.high), r.add(-h * square.low);
+    r.add(1);
+    for (double m : {y, h}) {
+        r.add(two_product(-m, square.high)), r.add(two_product(-m, square.low));
+        r.add(two_product(-2 * m, b * d)), r.add(-m * d * d);
+    }
     return r.sign() > 0;
 }
 
@@ -97,11 +121,13 @@ double round(Scaled v) {
     if (exponent >= DBL_MIN_EXP - 1) return std::ldexp(v.high + v.low, v.exponent);
     std::feraiseexcept(FE_UNDERFLOW | FE_INEXACT);
     if (exponent < DBL_MIN_EXP - DBL_MANT_DIG - 2) return 0;
-    // Adding 2^52 units of the last subnormal place rounds to that place; the error of the addition and v.low
-    // then decide the last unit.
-    double anchor = std::ldexp(1.0, 52 + DBL_MIN_EXP - DBL_MANT_DIG - v.exponent);
+    // Adding 2^52 units of the last subnormal place rounds to that place. What is left over, in two parts, is
+    // compared with half a unit; their sum could round to it.
+    double unit = std::ldexp(1.0, DBL_MIN_EXP - DBL_MANT_DIG - v.exponent), anchor = 0x1p52 * unit;
     Sum s = two_sum(anchor, v.high);
-    return std::ldexp((s.high + (s.low + v.low)) - anchor, v.exponent);
+    if ((s.low - unit / 2) + v.low > 0) s.high += unit;
+    if ((s.low + unit / 2) + v.low < 0) s.high -= unit;
+    return std::ldexp(s.high - anchor, v.exponent);
 }
 
 bool special(double x) { return !(std::fabs(x) <= DBL_MAX); }
@@ -113,7 +139,7 @@ double softsign(double x) {
     double a = std::fabs(x);
     if (a >= 0x1p53) return std::copysign(a >= 0x1p54 ? 1.0 : 1 - 0x1p-53, x);
     return std::copysign(
-        nearest(a / (1 + a), [a](double y, double h) { return quotient_exceeds(a, 1, y, h); }), x);
+        nearest(a / (1 + a), [a](double y, double z) { return quotient_exceeds(a, 1, y, z); }), x);
 }
 
 double inverse(double y) {
@@ -124,15 +150,19 @@ double inverse(double y) {
         return a > 1 ? NAN : std::copysign(INFINITY, y);
     }
     return std::copysign(
-        nearest(a / (1 - a), [a](double x, double h) { return quotient_exceeds(a, -1, x, h); }), y);
+        nearest(a / (1 - a), [a](double x, double z) { return quotient_exceeds(a, -1, x, z); }), y);
 }
 
 double derivative(double x) {
     if (std::isnan(x)) return x + x;
     double a = std::fabs(x);
     if (std::isinf(a)) return 0;
-    double y = round(power(a, 2));
-    return a < 0x1p53 ? nearest(y, [a](double v, double h) { return derivative_exceeds(a, v, h); }) : y;
+    Scaled below = power(a, 2), above = below;
+    below.low -= below.high * 0x1p-98, above.low += above.high * 0x1p-98;  // the error of `power`, and more
+    double y = round(below);
+    bool same = y > DBL_MIN ? below.high + below.low == above.high + above.low : y == round(above);
+    if (same) return y;
+    return nearest(y, [a](double v, double z) { return derivative_exceeds(a, v, z); });
 }
 
 double second_derivative(double x) {

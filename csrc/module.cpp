@@ -4,6 +4,7 @@
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -50,7 +51,8 @@ constexpr int type_numbers[] = {SOFTSIGN_TYPES(X)};
 #undef X
 constexpr int types = static_cast<int>(Type::count);
 
-// A ufunc and what it points to, which NumPy does not copy.
+// A ufunc and what it points to, which NumPy does not copy. It lives as long as the process: a module that is
+// executed again, as after `del sys.modules["softsign._core"]`, gets the same objects, which others may hold.
 struct Ufunc {
     const char *name, *doc;
     Function function;
@@ -100,41 +102,99 @@ PyArray_Descr *descr_of(PyObject *item) {  // of an operand or of an entry of dt
     return nullptr;
 }
 
+Ufunc *find_ufunc(const PyUFuncObject *object) {
+    for (Ufunc &u : ufuncs)
+        if (u.object == object) return &u;
+    return nullptr;
+}
+
+PyArray_Descr *entry(PyObject *types, Py_ssize_t i) {  // of dtype= or signature=, as NumPy passes them on
+    return types && PyTuple_Check(types) && i < PyTuple_Size(types) ? descr_of(PyTuple_GetItem(types, i))
+                                                                    : nullptr;
+}
+
+// The types that a call asks for, completed: dtype= names that of the result, and all others are the same but
+// the order's. An order of uint64, which need not fit int64, is cast as the call's `casting` allows; what does
+// not fit becomes negative and is refused. A new reference, null where nothing is asked for.
+PyObject *complete(const Ufunc &u, PyArrayObject **operands, PyObject *types) {
+    const int count = u.inputs() + 1;
+    const bool ordered = u.signature == Signature::ordered;
+    PyArray_Descr *result = entry(types, count - 1);
+    for (int i = 0; result && i < count - 1; ++i) {
+        PyArray_Descr *given = entry(types, i);
+        const int expected = ordered && i == 0 ? NPY_INT64 : result->type_num;
+        if (given && given->type_num != expected) result = nullptr;
+    }
+    const int order = PyArray_DESCR(operands[0])->type_num;
+    const bool unsigned_order = ordered && !types && (order == NPY_ULONG || order == NPY_ULONGLONG);
+    if (!result && !unsigned_order) return Py_XNewRef(types);
+    PyObject *all = PyTuple_New(count);
+    for (int i = 0; all && i < count; ++i) {
+        PyObject *item = result ? reinterpret_cast<PyObject *>(result) : Py_None;
+        PyTuple_SetItem(all, i,
+                        ordered && i == 0 ? reinterpret_cast<PyObject *>(PyArray_DescrFromType(NPY_INT64))
+                                          : Py_NewRef(item));
+    }
+    return all;
+}
+
 // NumPy says "not supported for the input types"; ours says which types. Its casting errors, subclasses of
-// TypeError, name them already.
-void name_the_types(const Ufunc &u, PyArrayObject **operands) {
+// TypeError, name them already. `asked` is what dtype= or signature= ask for, or null.
+void name_the_types(const Ufunc &u, PyArrayObject **operands, PyObject *asked) {
     if (PyErr_Occurred() != PyExc_TypeError) return;
     PyErr_Clear();
+    const bool ordered = u.signature == Signature::ordered;
     PyObject *first = reinterpret_cast<PyObject *>(PyArray_DESCR(operands[0]));
-    if (u.signature == Signature::unary)
+    PyObject *second = u.inputs() == 1 ? nullptr : reinterpret_cast<PyObject *>(PyArray_DESCR(operands[1]));
+    const char *complex = kernels_in_use()->find(u.function, Type::complex128) ? " and complex" : "";
+    if (ordered && entry(asked, 0) && !PyTypeNum_ISINTEGER(entry(asked, 0)->type_num))
+        PyErr_Format(PyExc_TypeError,
+                     "%s: n is an integer and the result is none, so that there is no reduce, accumulate or "
+                     "reduceat, and no signature that begins with %R",
+                     u.name, entry(asked, 0));
+    else if (asked)
+        PyErr_Format(PyExc_TypeError,
+                     "%s: dtype= or signature= ask for %R; it computes in %sone real floating-point%s dtype",
+                     u.name, asked, ordered ? "int64 (the order) and " : "", complex);
+    else if (!second)
         PyErr_Format(PyExc_TypeError,
                      "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "
                      "integers and bool",
-                     u.name, first,
-                     kernels_in_use()->find(u.function, Type::complex128) ? " and complex" : "");
+                     u.name, first, complex);
     else
         PyErr_Format(PyExc_TypeError, "%s: arguments of %R and %R are not supported; it takes %s", u.name,
-                     first, reinterpret_cast<PyObject *>(PyArray_DESCR(operands[1])),
-                     u.signature == Signature::ordered
-                         ? "an integer order and a real floating-point, integer or bool argument"
-                         : "real floating-point dtypes, integers and bool");
+                     first, second,
+                     ordered ? "an integer order and a real floating-point, integer or bool argument"
+                             : "real floating-point dtypes, integers and bool");
+}
+
+// NumPy finds the loop for bfloat16 only where an operand has that type, not where dtype= alone names it. What
+// can be cast it checks itself. False if `types` are others.
+bool resolve_bfloat16(const Ufunc &u, PyObject *types, PyArray_Descr **out) {
+    for (int i = 0; i <= u.inputs(); ++i) {
+        PyArray_Descr *descr = entry(types, i);
+        const bool order = i == 0 && u.signature == Signature::ordered;
+        if (!descr || !(order ? descr->type_num == NPY_INT64 : is_bfloat16(descr))) return false;
+    }
+    for (int i = 0; i <= u.inputs(); ++i)
+        out[i] = reinterpret_cast<PyArray_Descr *>(Py_NewRef(PyTuple_GetItem(types, i)));
+    return true;
 }
 
 int resolve_types(PyUFuncObject *object, NPY_CASTING casting, PyArrayObject **operands, PyObject *type_tuple,
                   PyArray_Descr **out) {
-    Ufunc *u = ufuncs;
-    while (u->object != object) ++u;
-    auto offer = [u](PyObject *item) {
-        PyArray_Descr *descr = descr_of(item);
-        return !descr || !is_bfloat16(descr) || register_bfloat16(*u, descr->type_num) == 0;
-    };
+    Ufunc *u = find_ufunc(object);
+    if (!u) return numpy_resolver(object, casting, operands, type_tuple, out);
     for (int i = 0; i <= u->inputs(); ++i)
-        if (!offer(reinterpret_cast<PyObject *>(operands[i]))) return -1;
-    if (type_tuple && PyTuple_Check(type_tuple))
-        for (Py_ssize_t i = 0; i < PyTuple_Size(type_tuple); ++i)
-            if (!offer(PyTuple_GetItem(type_tuple, i))) return -1;
-    int result = numpy_resolver(object, casting, operands, type_tuple, out);
-    if (result < 0) name_the_types(*u, operands);
+        for (PyArray_Descr *descr :
+             {descr_of(reinterpret_cast<PyObject *>(operands[i])), entry(type_tuple, i)})
+            if (descr && is_bfloat16(descr) && register_bfloat16(*u, descr->type_num) < 0) return -1;
+    PyObject *types = complete(*u, operands, type_tuple);
+    if (PyErr_Occurred()) return -1;
+    int result = 0;
+    if (!resolve_bfloat16(*u, types, out)) result = numpy_resolver(object, casting, operands, types, out);
+    if (result < 0) name_the_types(*u, operands, type_tuple);
+    Py_XDECREF(types);
     return result;
 }
 
@@ -147,7 +207,8 @@ PyObject *compute(PyObject *, PyObject *const *args, Py_ssize_t count) {
         number[i] = PyLong_AsSsize_t(args[i]);
         if (number[i] == -1 && PyErr_Occurred()) return nullptr;
     }
-    const auto [function, type, n, threads] = number;
+    const std::ptrdiff_t function = number[0], type = number[1], n = number[2];
+    const int threads = static_cast<int>(std::clamp<std::ptrdiff_t>(number[3], 0, max_threads + 1));
     bool known = function >= 0 && function < static_cast<int>(Function::count) && type >= 0 &&
                  type < static_cast<int>(Type::count) &&
                  kernels_in_use()->find(Function(function), Type(type));
@@ -167,7 +228,7 @@ PyObject *compute(PyObject *, PyObject *const *args, Py_ssize_t count) {
         step[k] = static_cast<std::ptrdiff_t>(item_size(Type(type)));
     }
     if (u->signature == Signature::ordered) step[0] = 0;
-    auto run = [&] { apply(u->function, Type(type), address, step, n, static_cast<int>(threads)); };
+    auto run = [&] { apply(u->function, Type(type), address, step, n, threads); };
     if (n < 4096) {  // 1 us: less than another thread could make of the lock
         run();
     } else {
@@ -192,7 +253,7 @@ int add_tuple(PyObject *module, const char *name, PyObject *tuple) {
     return failed;
 }
 
-int add_ufunc(PyObject *module, Ufunc &u) {
+bool make_ufunc(Ufunc &u) {
     int count = 0;
     char *code = u.codes;
     for (int t = 0; t < types; ++t) {
@@ -207,7 +268,7 @@ int add_ufunc(PyObject *module, Ufunc &u) {
     }
     PyObject *object = PyUFunc_FromFuncAndData(u.loop, u.data, u.codes, count, u.inputs(), 1, PyUFunc_None,
                                                u.name, u.doc, 0);
-    if (!object) return -1;
+    if (!object) return false;
     u.object = reinterpret_cast<PyUFuncObject *>(object);
     numpy_resolver = u.object->type_resolver;
     u.object->type_resolver = resolve_types;
@@ -216,9 +277,7 @@ int add_ufunc(PyObject *module, Ufunc &u) {
     PyObject *home = PyUnicode_FromString("softsign");
     if (home && PyObject_SetAttrString(object, "__module__", home) < 0) PyErr_Clear();
     Py_XDECREF(home);
-    int failed = PyModule_AddObjectRef(module, u.name, object);
-    Py_DECREF(object);
-    return failed;
+    return true;
 }
 
 PyObject *names_of_kernels() {
@@ -305,15 +364,28 @@ PyMethodDef methods[] = {
 };
 
 int execute(PyObject *module) {
+    static std::int64_t owner = -1;  // interpreters share what is static, and must not share Python's objects
+    const std::int64_t interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
+    if (owner != -1 && owner != interpreter) {
+        PyErr_SetString(PyExc_ImportError, "softsign: only one interpreter of a process can import it");
+        return -1;
+    }
     if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0) return -1;
-    for (Ufunc &u : ufuncs)
-        if (add_ufunc(module, u) < 0) return -1;
+    owner = interpreter;
+    for (Ufunc &u : ufuncs) {
+        if (!u.object && !make_ufunc(u)) return -1;
+        if (PyModule_AddObjectRef(module, u.name, reinterpret_cast<PyObject *>(u.object)) < 0) return -1;
+    }
 #define X(name, ...) #name,
     if (add_tuple(module, "_functions", tuple_of({SOFTSIGN_FUNCTIONS(X)})) < 0) return -1;
     if (add_tuple(module, "_types", tuple_of({SOFTSIGN_TYPES(X)})) < 0) return -1;
 #undef X
     if (PyModule_AddIntConstant(module, "_max_order", max_order) < 0) return -1;
-    return read_environment();
+    last_level_cache();          // reads files under a lock, which a process forked meanwhile would never get
+    static bool set_up = false;  // what the program has set since is not set back
+    if (!set_up && read_environment() < 0) return -1;
+    set_up = true;
+    return 0;
 }
 
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void *>(execute)}, {0, nullptr}};

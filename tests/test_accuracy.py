@@ -1,7 +1,9 @@
 """The ufuncs against exact arithmetic, and deliberate mistakes against what compares them."""
 
 import importlib.util
+import itertools
 import math
+import random
 import re
 import secrets
 import subprocess
@@ -113,18 +115,79 @@ def test_hard_inputs(function: str, kernels: str) -> None:
 
 
 @pytest.mark.parametrize("kernels", command.KERNELS)
-@pytest.mark.parametrize("function", command.SWEPT)
-def test_float64_near_powers_of_two(function: str, kernels: str) -> None:
-    """Where many results lie next to a midpoint, all are correctly rounded; derivative is so below 2**53."""
+def test_float32_enclosures_are_wide_enough(kernels: str) -> None:
+    """Where both ends around 1/(1 + x)**2 would round to one wrong number if they were 32 times closer."""
+    x = np.array(
+        [float.fromhex(v) for v in ("0x1.e982bep-17", "0x1.7f52e6p-13", "0x1.5acf4ep-4")], np.float32
+    )
+    (got,) = command.evaluate("derivative", kernels, (x,))
+    assert correctly_rounded("derivative", got, x).all()
+
+
+def near_powers_of_two() -> Array:
+    """Numbers whose results often lie next to a midpoint: near powers of two, of few digits, near 2**54."""
     steps = 1 + np.arange(-64, 65) * 2.0**-52
-    positive = np.ldexp(steps, np.arange(-60, 53)[:, None]).ravel()
+    return np.concatenate(
+        [
+            np.ldexp(steps, np.arange(-60, 76)[:, None]).ravel(),
+            np.ldexp(np.arange(1.0, 128), np.arange(-62, 54)[:, None]).ravel(),
+            2.0**54 - 2 * np.arange(1, 1000),
+        ]
+    )
+
+
+def preimage(function: str, midpoint: Fraction) -> float:
+    """The float64 next to the x > 0 with function(x) == midpoint."""
+    if function == "softsign":
+        return float(midpoint / (1 - midpoint))
     if function == "inverse":
-        positive = np.concatenate([positive, 1 - positive])
+        return float(midpoint / (1 + midpoint))
+    square = 1 / midpoint
+    root = math.isqrt((square.numerator << 400) // square.denominator)
+    return float(Fraction(root, 1 << 200) - 1)
+
+
+def near_midpoints(function: str, count: int, rng: random.Random) -> Array:
+    """Arguments whose results are next to midpoints of float64, for derivative subnormal ones, too."""
+    lowest, highest = {"softsign": (-60, -1), "derivative": (-1000, -1), "inverse": (-60, 53)}[function]
+    midpoints = [
+        Fraction(2 * rng.getrandbits(52) + (1 << 53) + 1, 1 << 53)
+        * Fraction(2) ** rng.randint(lowest, highest)
+        for _ in range(count)
+    ]
+    if function == "derivative":
+        subnormal = [*range(count // 8), *(rng.getrandbits(rng.randint(8, 51)) for _ in range(count // 8))]
+        midpoints += [(n + Fraction(1, 2)) * Fraction(TINY) for n in subnormal]
+    x = np.array([preimage(function, m) for m in midpoints])
+    return np.concatenate([np.nextafter(x, 0), x, np.nextafter(x, np.inf)])
+
+
+@pytest.mark.parametrize("function", command.SWEPT)
+def test_float64_is_correctly_rounded_near_midpoints(function: str) -> None:
+    seed = secrets.randbits(64)
+    positive = np.concatenate([near_powers_of_two(), near_midpoints(function, 400, random.Random(seed))])
+    if function == "inverse":
+        positive = np.concatenate([positive, 1 - positive[positive < 1]])
         positive = positive[(positive > 0) & (positive < 1)]
     x = np.concatenate([positive, -positive])
-    (got,) = command.evaluate(function, kernels, (x,))
-    wrong = x[~correctly_rounded(function, got, x)]
-    assert wrong.size == 0, [float(v).hex() for v in wrong[:3]]
+    for kernels in command.KERNELS:
+        (got,) = command.evaluate(function, kernels, (x,))
+        wrong = x[~correctly_rounded(function, got, x)]
+        assert wrong.size == 0, (seed, kernels, [float(v).hex() for v in wrong[:3]])
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "y"),
+    [
+        ("softsign", "0x1.6a09e667f3bcdp-54", "0x1.6a09e667f3bccp-54"),
+        ("derivative", "0x1.8p-54", "0x1.fffffffffffffp-1"),
+        ("derivative", "0x1.fffffffffffffp53", "0x1.0000000000001p-108"),
+        ("derivative", "0x1.a20bd700c2c3ep+536", "0x1p-1074"),
+    ],
+)
+def test_single_hard_float64_results(function: str, x: str, y: str) -> None:
+    got = getattr(softsign, function)(np.array([1, -1]) * float.fromhex(x))
+    assert np.abs(got).tolist() == [float.fromhex(y)] * 2
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -237,6 +300,22 @@ def test_exact_values_are_those_of_the_reference(function: str) -> None:
             if isinstance(value, mpmath.mpf):
                 value = Fraction(int(value.man)) * Fraction(2) ** int(value.exp) * (1 if value >= 0 else -1)
             assert abs(as_fraction(values, i) - value) <= abs(value) / 2**90, numbers
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_exact_values_of_special_arguments(function: str) -> None:
+    """Infinities, nan and signs are those of the ufuncs, for huge arguments and pairs of them, too."""
+    positive = [0.0, TINY, 1e-310, 0.5, 1.0, 2.0, 2.0**54, 1e154, 1e155, 1e160, 1.7e308, math.inf]
+    special = [*positive, *(-x for x in positive), math.nan]
+    choices = {"n": [0, 1, 2, 3, 8, 40]}
+    for arguments in itertools.product(*(choices.get(a, special) for a in FUNCTIONS[function].arguments)):
+        with np.errstate(all="ignore"):
+            got = getattr(softsign, function)(*arguments)
+        head, _, exponent = exact(function, *arguments)
+        value = np.copysign(np.inf, head) if exponent > 1024 and np.isfinite(head) else head
+        assert np.isnan(got) == np.isnan(value), arguments
+        assert np.isinf(got) == np.isinf(value), arguments
+        assert np.isnan(got) or np.signbit(got) == np.signbit(value), arguments
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

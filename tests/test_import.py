@@ -126,6 +126,84 @@ def test_a_package_that_is_not_compiled_says_how_to_compile_it(tmp_path: Path) -
     assert "`pip install .` compiles and installs it" in done.stderr.splitlines()[-1]
 
 
+# Once more in the same process
+
+AGAIN = """
+import gc, importlib, pickle, sys
+from unittest import mock
+import ml_dtypes, numpy as np
+with mock.patch.dict(sys.modules):
+    from softsign import gradient, set_num_threads, softsign as first
+import softsign
+assert softsign.softsign is first
+for x in ([1, 2, 3], np.arange(3), np.ones(3, ml_dtypes.bfloat16)):
+    assert softsign.softsign(x).tobytes() == first(x).tobytes()
+softsign.set_num_threads(7)
+del softsign, sys.modules["softsign"], sys.modules["softsign._core"]
+gc.collect()
+assert first([1, 3]).tolist() == [0.5, 0.75]
+assert gradient(np.ones(2), 4).tolist() == [1, 1]
+import softsign
+assert softsign.softsign is first
+assert pickle.loads(pickle.dumps(first)) is first
+assert softsign.get_num_threads() == 7
+importlib.reload(softsign._core)
+importlib.reload(softsign)
+try:
+    first("text")
+except TypeError as error:
+    assert str(error).startswith("softsign: an argument of "), error
+print(first(3.0))
+"""
+
+
+def test_a_second_import_brings_the_same_functions() -> None:
+    """What was imported before goes on to work, and what was set stays."""
+    done = run_python(AGAIN, SOFTSIGN_NUM_THREADS="2")
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert done.stdout == "0.75\n"
+
+
+def test_a_second_import_corrects_a_bad_environment() -> None:
+    done = run_python(
+        """
+import os
+try:
+    import softsign
+except ValueError:
+    os.environ["SOFTSIGN_NUM_THREADS"] = "3"
+    import softsign
+print(softsign.get_num_threads())
+""",
+        SOFTSIGN_NUM_THREADS="none",
+    )
+    assert done.stdout == "3\n", done.stderr
+
+
+INTERPRETERS = """
+import sys, numpy, softsign
+try:
+    import _interpreters as interpreters
+    other = interpreters.create("legacy")
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    other = interpreters.create(isolated=False) if sys.version_info < (3, 12) else interpreters.create()
+try:
+    failed = interpreters.run_string(other, "import softsign; softsign.softsign([1, 2, 3])")
+except interpreters.RunFailedError as error:
+    failed = error
+assert "ImportError" in str(failed), failed
+interpreters.destroy(other)
+print(softsign.softsign([1, 3]), softsign.gradient(1, 4))
+"""
+
+
+def test_a_second_interpreter_is_refused() -> None:
+    """Interpreters of one process would share the ufuncs, which are objects of the first one."""
+    done = run_python(INTERPRETERS)
+    assert done.stdout == "[0.5  0.75] 1.0\n", (done.returncode, done.stderr)
+
+
 def test_version() -> None:
     assert softsign.__version__ == importlib.metadata.version("softsign")
 

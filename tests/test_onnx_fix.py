@@ -153,13 +153,13 @@ def test_dtypes_and_opsets(dtype: str, opset: int) -> None:
     bits = {"float16": 15360, "bfloat16": 16256}.get(dtype, 1)  # as which the text form gives these
     model = split(FORMS["|x| + 1"], initializers=f"{dtype} one = {{{bits}}}", dtype=dtype, opset=opset, ir=8)
     made = fixed(model)
-    if dtype == "bfloat16" and opset < 22:
-        assert made == model  # ONNX's Softsign does not take it
+    if (dtype == "bfloat16" and opset < 22) or (dtype == "double" and opset != 18):
+        assert made == model  # ONNX's Softsign does not take it, or ONNX Runtime does not have it
     else:
         assert types(made) == ["Softsign"]
     exact = fixed(model, accurate=True)
     name = "Softsign_half" if dtype in ("float16", "bfloat16") else "Softsign"
-    if made != model:
+    if dtype != "bfloat16" or opset >= 22:
         assert [(node.domain, node.op_type) for node in exact.graph.node] == [("softsign", name)]
         numpy_dtype = onnx.helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
         x = np.array([[np.inf, -np.inf, 0], [1, -3, 7]], numpy_dtype)
@@ -473,15 +473,15 @@ def test_a_network_that_pytorch_exports(dynamic: bool, dtype: torch.dtype) -> No
     model = exported(network, x, **options)
     assert count_softsign(model) == 0  # why fix_softsign exists: when this fails, PyTorch has learnt it
     made = fixed(model)
-    assert count_softsign(made) == 2
-    assert not {"Abs", "Div"} & set(types(made))
+    if dtype == torch.float64:
+        assert made == model  # ONNX Runtime has no Softsign of it
+    else:
+        assert count_softsign(made) == 2
+        assert not {"Abs", "Div"} & set(types(made))
     name = made.graph.input[0].name
     exact = fixed(model, accurate=True)
     expected = network(x).detach().numpy()
-    for candidate in (
-        exact,
-        *([made] if dtype != torch.float64 else []),
-    ):  # of which ONNX Runtime has no Softsign
+    for candidate in (exact, made):
         (found,) = run(candidate, {name: x.numpy()}).values()
         eps = float(np.finfo(expected.dtype).eps)
         np.testing.assert_allclose(found, expected, rtol=16 * eps, atol=2 * eps)

@@ -15,15 +15,16 @@ import pytest
 
 from softsign.data.files import DatasetError
 from softsign.study import folder, training
-from softsign.study.folder import FILE, Study, StudyError, dask_workers, local_workers
+from softsign.study.folder import FILE, Study, StudyError, check_data, dask_workers, local_workers
 from softsign.study.runs import Trial
-from softsign.study.training import checkpoint_path, train
+from softsign.study.training import train
 from tests.helpers import in_session, started, wait_until
+from tests.study_helpers import pause_file, pause_trainings, train_with_pause
+from tests.test_data_files import write_mnist
 from tests.test_study_runs import small
 from tests.test_study_training import trained, without_time
 
 LONG = 10**6  # updates: hours
-SECONDS = 1500  # updates: a second or two
 
 
 def trials(count: int = 2, **changes: Any) -> list[Trial]:
@@ -43,10 +44,23 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(2)
 
 
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Random images, which need no scikit-learn: each process takes seconds to import that."""
+    place = tmp_path_factory.mktemp("noise")
+    write_mnist(place, train=120, test=40)
+    return str(place)
+
+
 @pytest.fixture
 def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "REPORT_EVERY", 0.0)
     monkeypatch.setattr(folder, "POLL", 0.02)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(training, "train", train_with_pause)
 
 
 class InterruptError(Exception):
@@ -58,11 +72,13 @@ def interrupt_when_trained(under_way: Mapping[str, int]) -> None:
         raise InterruptError
 
 
-def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(tmp_path: Path) -> None:
+def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(
+    tmp_path: Path, noise: str
+) -> None:
     """Two studies, one after the other, by the same processes, which take seconds to start."""
-    study = Study(tmp_path / "a", trials())
+    study = Study(tmp_path / "a", trials(data=noise))
     assert not (tmp_path / "a").exists()  # until it runs
-    longer = Study(tmp_path / "b", trials(updates=LONG))
+    longer = Study(tmp_path / "b", trials(data=noise, updates=LONG))
     seen: list[str] = []
     others = set(multiprocessing.active_children())
 
@@ -85,7 +101,7 @@ def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(t
     alone = results_alone(study)
     assert results_of(study) == alone
     again = Study(tmp_path / "a")
-    assert again.trials == trials()
+    assert again.trials == study.trials
     assert results_of(again) == alone
     assert again.remaining() == []
     assert again.environment == study.environment
@@ -93,15 +109,17 @@ def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(t
     assert Study(tmp_path / "b").results == {}
 
 
-@pytest.mark.usefixtures("quick_reports")
+@pytest.mark.usefixtures("quick_reports", "pauses")
 def test_an_interrupted_study_goes_on(tmp_path: Path) -> None:
-    study = Study(tmp_path / "a", trials(updates=SECONDS))
+    study = Study(tmp_path / "a", trials())
+    pause_file(study.folder).touch()
     with pytest.raises(InterruptError), threads() as executor:
         study.run(executor, interrupt_when_trained)
     left = {file.name for file in study.folder.iterdir()}
-    assert left == {FILE, checkpoint_path(study.trials[0], "").name}
+    assert left == {FILE, study.trials[0].checkpoint}
     assert study.results == {}
-    again = Study(tmp_path / "a", trials(updates=SECONDS))
+    again = Study(tmp_path / "a", trials())
+    pause_file(study.folder).unlink()
     with threads() as executor:
         again.run(executor)
     assert [file.name for file in study.folder.iterdir()] == [FILE]
@@ -115,24 +133,27 @@ if __name__ == "__main__":
     with local_workers(2) as executor:
         Study(sys.argv[1]).run(executor)
 else:  # a worker, which begins with this script
-    from softsign.study import training
-    training.REPORT_EVERY = 0.0
+    from tests.study_helpers import pause_trainings
+    pause_trainings()
 """
 
 
-def test_workers_end_with_the_process_that_is_killed(tmp_path: Path) -> None:
+def test_workers_end_with_the_process_that_is_killed(tmp_path: Path, noise: str) -> None:
     """They notice, leave checkpoints, and end, though a third trial waits; the study goes on to the bit."""
-    study = Study(tmp_path / "a", trials(3, updates=SECONDS))
+    study = Study(tmp_path / "a", trials(3, data=noise))
     study.save()
+    pause_file(study.folder).touch()
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    with started(sys.executable, "-W", "ignore", script, study.folder) as process:
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with started(sys.executable, "-W", "ignore", script, study.folder, env=here) as process:
         wait_until(lambda: any(read(study.folder / f"{trial.name}.progress") > 0 for trial in study.trials))
         process.kill()
         process.wait()
         wait_until(lambda: not in_session(process.pid))
     assert 1 <= len(list(study.folder.glob("*.checkpoint"))) <= 2
     assert not list(study.folder.glob("*.progress"))
+    pause_file(study.folder).unlink()
     again = Study(study.folder)
     with threads() as executor:
         again.run(executor)
@@ -220,6 +241,51 @@ def test_a_damaged_study_is_told(tmp_path: Path, damage: Any) -> None:
     assert file.read_bytes() == before
 
 
+OTHER_KINDS: list[tuple[str, Any]] = [
+    ("dataset", None),
+    ("updates", 1.5),
+    ("seconds", "long"),
+    ("seconds", float("inf")),
+    ("diverged", 0),
+    ("test_error", [0.5]),
+    ("jacobian", [1.0, "x"]),
+    ("histograms", {}),
+    ("histograms", [{"layer": 1, "low": 0.0, "high": 1.0}]),
+    ("notes", [3]),
+    ("history", {"updates": [0]}),
+    ("history", []),
+]
+
+
+def test_a_result_of_another_kind_is_told(tmp_path: Path) -> None:
+    study = Study(tmp_path, trials(1, updates=10))
+    result: Any = train(study.trials[0], tmp_path) | {"notes": ["a note"]}
+    study.results = {study.trials[0].name: result}
+    study.save()
+    file = tmp_path / FILE
+    content = json.loads(file.read_bytes())
+    assert Study(tmp_path).results == study.results == content["results"]
+    for name, value in OTHER_KINDS:
+        content["results"][study.trials[0].name] = result | {name: value}
+        file.write_text(json.dumps(content))
+        with pytest.raises(StudyError, match=rf"is damaged \({name} of a result is of another kind\)"):
+            Study(tmp_path)
+
+
+def test_a_checkpoint_beside_its_result_is_removed(tmp_path: Path) -> None:
+    """A kill came between the two; the other trial has yet to go on from its own."""
+    study = Study(tmp_path, trials())
+    study.results = {study.trials[0].name: train(study.trials[0], tmp_path)}
+    study.save()
+    for trial in study.trials:
+        (tmp_path / trial.checkpoint).touch()
+    Study(tmp_path)
+    assert (tmp_path / study.trials[0].checkpoint).exists()
+    Study(tmp_path, trials())
+    assert not (tmp_path / study.trials[0].checkpoint).exists()
+    assert (tmp_path / study.trials[1].checkpoint).exists()
+
+
 def test_a_study_of_an_earlier_format_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text('{"format":1,"runs":[],"results":{},"environment":{}}')
     with pytest.raises(StudyError, match="is of an earlier version, whose studies this one does not read"):
@@ -245,7 +311,7 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     monkeypatch.setattr("softsign.study.folder.written_whole", full)
     with pytest.raises(OSError, match="No space left"), threads() as executor:
         study.run(executor)
-    assert checkpoint_path(study.trials[0], tmp_path).exists()
+    assert (tmp_path / study.trials[0].checkpoint).exists()
     assert Study(tmp_path).results == {}
 
 
@@ -268,9 +334,7 @@ def cluster() -> Any:
     import dask
     import distributed
 
-    multiprocessing.set_forkserver_preload(
-        ["distributed", "sklearn.datasets", "sklearn.model_selection", training.__name__]
-    )
+    multiprocessing.set_forkserver_preload(["distributed", training.__name__])
     forkserver.ensure_running()  # before Dask chooses what is imported
     with (
         dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
@@ -279,12 +343,12 @@ def cluster() -> Any:
         ) as cluster,
     ):
         with distributed.Client(cluster) as client:
-            client.run(exec, "from softsign.study import training; training.REPORT_EVERY = 0.0")
+            client.run(pause_trainings)
         yield cluster
 
 
-def test_dask_gives_the_same_results(tmp_path: Path, cluster: Any) -> None:
-    study = Study(tmp_path / "a", trials())
+def test_dask_gives_the_same_results(tmp_path: Path, noise: str, cluster: Any) -> None:
+    study = Study(tmp_path / "a", trials(data=noise))
     with dask_workers(cluster.scheduler_address) as executor:
         study.run(executor)
     assert results_of(study) == results_alone(study)
@@ -292,12 +356,14 @@ def test_dask_gives_the_same_results(tmp_path: Path, cluster: Any) -> None:
 
 
 @pytest.mark.usefixtures("quick_reports")
-def test_an_interrupted_study_on_dask_goes_on(tmp_path: Path, cluster: Any) -> None:
-    study = Study(tmp_path / "a", trials(updates=SECONDS))
+def test_an_interrupted_study_on_dask_goes_on(tmp_path: Path, noise: str, cluster: Any) -> None:
+    study = Study(tmp_path / "a", trials(data=noise))
+    pause_file(study.folder).touch()
     with pytest.raises(InterruptError), dask_workers(cluster.scheduler_address) as executor:
         study.run(executor, interrupt_when_trained)
     wait_until(lambda: not list(study.folder.glob("*.progress")))
-    assert any(checkpoint_path(trial, study.folder).exists() for trial in study.trials)
+    assert any((study.folder / trial.checkpoint).exists() for trial in study.trials)
+    pause_file(study.folder).unlink()
     with dask_workers(cluster.scheduler_address) as executor:
         study.run(executor)
     assert results_of(study) == results_alone(study)
@@ -335,3 +401,10 @@ def test_no_scheduler_at_the_address() -> None:
         dask_workers("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_batch_larger_than_the_training_set() -> None:
+    with pytest.raises(
+        ValueError, match="batch_size is 2000, but must be at most the 1078 training examples"
+    ):
+        check_data([small(batch_size=2000)])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softsign.data import files
-from softsign.study.sources import check_data, load_source
+from softsign.study.sources import load_source
 from tests.test_study_runs import small
 
 
@@ -40,10 +40,3 @@ def test_shapeset_is_balanced_and_held_out() -> None:
     assert not torch.equal(source.valid[0], source.test[0])
     most = torch.bincount(source.test[1]).max().item()
     assert most / 10_000 == pytest.approx(1 / 6, abs=0.015)
-
-
-def test_batch_larger_than_the_training_set() -> None:
-    with pytest.raises(
-        ValueError, match="batch_size is 2000, but must be at most the 1078 training examples"
-    ):
-        check_data([small(batch_size=2000)])

@@ -19,7 +19,7 @@ from softsign.study import training
 from softsign.study.networks import build
 from softsign.study.runs import ACTIVATIONS, Result, Trial
 from softsign.study.sources import load_source
-from softsign.study.training import Descent, checkpoint_path, train
+from softsign.study.training import Descent, train
 from tests.test_study_runs import small
 
 
@@ -68,8 +68,8 @@ def test_it_learns(tmp_path: Path) -> None:
     assert all(sum(h["counts"]) == 300 * 100 for h in result["histograms"])
 
 
-def fifty_layers(rule: str, folder: Path, updates: int = 200) -> float:
-    """Test error at a quarter of the width and a fifth of the updates of the study's deep preset."""
+def fifty_layers(rule: str, folder: Path, updates: int = 120) -> float:
+    """Test error at a quarter of the width and an eighth of the updates of the study's deep preset."""
     shape = {"depth": 50, "width": 64, "batch_size": 50}
     trial = small(initialization=rule, learning_rate=0.003, updates=updates, **shape)
     error = train(trial, folder)["test_error"]
@@ -80,11 +80,11 @@ def fifty_layers(rule: str, folder: Path, updates: int = 200) -> float:
 def test_fifty_layers(tmp_path: Path) -> None:
     """The critical rule trains, Xavier's hardly, PyTorch's default not at all: chance is 0.9.
 
-    Over seeds, kernels and processors the errors were 0.10 to 0.25, 0.79 to 0.81 and 0.89 to 0.91.
+    Over seeds the errors were 0.16 to 0.36, 0.74 to 0.82 and 0.89 to 0.91.
     """
     assert fifty_layers("critical:0.1", tmp_path) < 0.5
     assert fifty_layers("normalized", tmp_path) > 0.6
-    assert fifty_layers("pytorch", tmp_path, updates=100) > 0.8
+    assert fifty_layers("pytorch", tmp_path, updates=50) > 0.8
 
 
 def test_validation_and_test_errors_are_of_their_own_sets(
@@ -131,9 +131,9 @@ def test_a_stopped_training_goes_on_to_the_bit(
     for stop in stops:
         with pytest.raises(StopError):
             train(trial, tmp_path, stop_at(stop))
-        assert [file.name for file in tmp_path.iterdir()] == [checkpoint_path(trial, tmp_path).name]
+        assert [file.name for file in tmp_path.iterdir()] == [trial.checkpoint]
     assert without_time(train(trial, tmp_path)) == trained(trial)
-    assert list(tmp_path.iterdir()) == [checkpoint_path(trial, tmp_path)]  # until the result is kept
+    assert list(tmp_path.iterdir()) == [tmp_path / trial.checkpoint]  # until the result is kept
 
 
 @pytest.mark.usefixtures("reports_always")

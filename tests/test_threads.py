@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import softsign
+from tests.hammer import hammer
 from tests.helpers import (
     FLOATS,
     NAMES,
@@ -37,6 +38,13 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: np.dtype[An
         for n in (1, 2, 3, 5):
             with threads(n):
                 assert_same_bits(ufunc(name)(*inputs), expected)
+
+
+def test_a_last_piece_of_one_element() -> None:
+    x = np.full((8 << 16) + 1, 3.0)  # pieces have 65,536
+    with threads(2):
+        y = softsign.softsign(x, out=np.zeros_like(x))
+    assert_same_bits(y, np.full_like(x, 0.75))
 
 
 @by_name
@@ -154,6 +162,10 @@ def test_calls_from_many_python_threads() -> None:
             assert_same_bits(actual, alone)
 
 
+def test_thirty_two_threads_in_all_functions() -> None:
+    assert hammer(2.0) >= 32
+
+
 def test_flags_stay_in_the_python_thread_that_raised_them() -> None:
     quiet, loud = np.full(LARGE, 0.5), np.full(LARGE, 2.0)
     with threads(2), ThreadPoolExecutor(4) as pool:
@@ -179,6 +191,22 @@ assert np.array_equal(softsign.softsign(x), before)
 
 def test_fork_after_a_parallel_call() -> None:
     done = run_python(FORK)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_size_of_the_cache_is_read_at_import() -> None:
+    """Not by the first large call, under a lock that a process forked meanwhile would find locked."""
+    code = """
+import os, softsign
+def reads():
+    with open("/proc/self/io") as file:
+        return int(file.read().split("syscr: ")[1].split()[0])
+reads()
+before, after = reads(), reads()
+softsign.cpu_features()
+assert reads() - after == after - before
+"""
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
 
 

@@ -170,6 +170,35 @@ def test_complex_softsign(dtype: str) -> None:
     np.testing.assert_allclose(actual, expected, rtol=4 * float(np.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize("scale", [0.89, 1e-1, 1e-5, 1e-10])
+def test_huge_complex_numbers_lie_on_the_rim(scale: float) -> None:
+    largest = np.finfo(float).max * scale
+    for z in (complex(largest, largest), complex(-largest, largest), complex(largest, 0), 1j * largest):
+        expected = complex(np.sign(z.real), np.sign(z.imag))
+        w = softsign.softsign(z)
+        assert abs(w - expected / abs(expected)) <= 1e-15, z
+
+
+@pytest.mark.parametrize("dtype", ["F", "D"])
+def test_complex_infinities(dtype: str) -> None:
+    """On the rim in their direction; without one, nan."""
+    inf, nan = np.inf, np.nan
+    half = np.sqrt(0.5).astype(dtype).real
+    directed = {
+        complex(inf, 5): complex(1, 0),
+        complex(-inf, -0.0): complex(-1, -0.0),
+        complex(-5, -inf): complex(-0.0, -1),
+        complex(inf, -inf): complex(half, -half),
+    }
+    with np.errstate(all="raise"):
+        for z, w in directed.items():
+            assert_same_bits(softsign.softsign(np.array([z], dtype)), np.array([w], dtype))
+        for z in (complex(inf, nan), complex(nan, -inf), complex(nan, 1), complex(1, nan)):
+            w = softsign.softsign(np.array([z], dtype))
+            assert np.isnan(w.real), z
+            assert np.isnan(w.imag), z
+
+
 # Floating-point flags
 
 
@@ -828,6 +857,54 @@ def test_greatest_order(dtype: np.dtype[Any]) -> None:
         assert (softsign.nth_derivative(MAX_ORDER, -x) > 0).all()
     with pytest.raises(ValueError, match=f"n must be an integer from 0 to {MAX_ORDER}, got {MAX_ORDER + 1}$"):
         softsign.nth_derivative(MAX_ORDER + 1, x)
+
+
+@by_dtype
+def test_dtype_is_that_of_argument_and_result(dtype: np.dtype[Any]) -> None:
+    """The order stays an integer, and bfloat16 need not be the type of an operand."""
+    x = np.array([0.5, 1.0, 3.0])
+    expected = softsign.nth_derivative(2, x.astype(dtype))
+    for signature in ((None, None, dtype), (None, dtype, None), (np.int64, dtype, None)):
+        assert_same_bits(softsign.nth_derivative(2, x, signature=signature), expected)
+    assert_same_bits(softsign.nth_derivative(2, x, dtype=dtype), expected)
+    assert_same_bits(softsign.nth_derivative(np.array([2]), x, dtype=dtype), expected)
+    assert_same_bits(softsign.softsign(x, dtype=dtype), softsign.softsign(x.astype(dtype)))
+    assert softsign.gradient.reduce(x, dtype=dtype).dtype == dtype
+
+
+def test_dtype_of_bfloat16_in_the_first_call() -> None:
+    done = run_python(
+        "import numpy as np, ml_dtypes, softsign\n"
+        "y = softsign.softsign(np.float32([1, 3]), dtype=ml_dtypes.bfloat16)\n"
+        "print(y, y.dtype, softsign.nth_derivative(np.uint64(1), 1, dtype=ml_dtypes.bfloat16))"
+    )
+    assert done.stdout == "[0.5 0.75] bfloat16 0.25\n", done.stderr
+
+
+@pytest.mark.parametrize("code", "QL")
+def test_unsigned_orders_count_as_far_as_they_fit(code: str) -> None:
+    x = np.array([0.5, 1.0])
+    for dtype in (None, np.float32):
+        given_as = np.array([2, 3], code)
+        expected = softsign.nth_derivative([2, 3], x, dtype=dtype)
+        assert_same_bits(softsign.nth_derivative(given_as, x, dtype=dtype), expected)
+    for order in (2**64 - 1, 2**63, 2**63 - 1, 171):
+        with pytest.raises(ValueError, match=r"^nth_derivative: n must be an integer from 0 to 170, got "):
+            softsign.nth_derivative(np.array([order], "Q"), x)
+    with pytest.raises(TypeError, match="uint64"):
+        softsign.nth_derivative(np.array([2], code), x, casting="safe")
+
+
+@pytest.mark.parametrize("keyword", ["dtype", "signature"])
+@by_name
+def test_types_that_are_asked_for_in_vain_are_named(name: str, keyword: str) -> None:
+    inputs = arguments(name, np.ones(2))
+    foreign = np.dtype(np.int16)
+    asked = foreign if keyword == "dtype" else (None,) * len(inputs) + (foreign,)
+    with pytest.raises(
+        TypeError, match=rf"^{name}: dtype= or signature= ask for \(.*int16.*\); it computes in "
+    ):
+        ufunc(name)(*inputs, **{keyword: asked})
 
 
 @pytest.mark.parametrize("n", [1.0, 1.5, np.float32(2), np.ones(3), np.nan, 1j, "1", None], ids=repr)

@@ -1,100 +1,53 @@
 """ONNX models computed: by onnx's reference implementation with softsign's kernels, or by ONNX Runtime."""
 
+import contextlib
 import ctypes
-import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx.backend.base
-from onnx import ModelProto, NodeProto, helper
-from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from softsign.onnx.check import ModelError, bodies, one_line
-from softsign.onnx.dialect import inlined, type_of
-from softsign.onnx.functions import DOMAIN, is_function_name, operator_of
-from softsign.operator.definitions import Array
-from softsign.operator.registry import find
+from softsign.onnx.check import LARGEST, ModelError, one_line
+from softsign.onnx.dialect import normalize_model, tensor_names, type_of
+from softsign.onnx.reference import ReferenceSoftsign, evaluator
+from softsign.operator.definitions import Array, Names
 
 __all__ = ["ENGINES", "Backend", "ReferenceSoftsign", "run"]
-
-
-class ReferenceSoftsign(OpRun):  # type: ignore[misc]  # numpydoc ignore=PR02
-    """ONNX's operator Softsign for `onnx.reference.ReferenceEvaluator`, computed by `softsign.softsign`.
-
-    Parameters
-    ----------
-    onnx_node : onnx.NodeProto
-        The node; this and the rest come from the evaluator.
-    run_params : dict
-        Options of the evaluator.
-    schema : onnx.defs.OpSchema, optional
-        ONNX's schema of the operator.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from onnx.reference import ReferenceEvaluator
-    >>> from softsign.onnx import ReferenceSoftsign, to_model
-    >>> from softsign.operator import Net
-    >>> net = Net("one")
-    >>> _ = net.add("Softsign", "X", "Y")
-    >>> evaluator = ReferenceEvaluator(to_model(net, {"X": ("float32", (2,))}), new_ops=[ReferenceSoftsign])
-    >>> evaluator.run(None, {"X": np.array([-np.inf, 1], np.float32)})
-    [array([-1. ,  0.5], dtype=float32)]
-    """
-
-    op_domain = ""
-
-    def _run(self, x: Array) -> tuple[Array]:
-        return (_computed("Softsign", (x,), {}),)
-
-
-ReferenceSoftsign.__name__ = "Softsign"  # the evaluator takes the name of the class for that of the operator
-
-
-def _computed(op_type: str, inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
-    """Return what the kernel of a registered operator of one output gives."""
-    return np.asarray(find(op_type).kernel(*inputs, None, **attributes))
-
-
-def _implementation(name: str) -> type[OpRun]:
-    """Return a function of softsign's domain as an operator of the evaluator."""
-    op_type, attributes = operator_of(name)
-
-    def _run(self: OpRun, *inputs: Array) -> tuple[Array]:
-        return (_computed(op_type, inputs, attributes),)
-
-    return type(name, (OpRun,), {"op_domain": DOMAIN, "_run": _run})
-
-
-def _evaluator(proto: ModelProto | NodeProto) -> ReferenceEvaluator:
-    """Return an evaluator of a model or a node that computes by this package's kernels."""
-    if isinstance(proto, ModelProto):
-        proto = inlined(proto)  # the evaluator does not hand its operators on to functions
-        nodes = [node for body in bodies(proto.graph, *proto.functions) for node in body.node]
-    else:
-        nodes = [proto]
-    called = {node.op_type for node in nodes if node.domain == DOMAIN}
-    own = [_implementation(name) for name in sorted(called) if is_function_name(name)]
-    return ReferenceEvaluator(proto, new_ops=[ReferenceSoftsign, *own])
 
 
 class _Prepared(onnx.backend.base.BackendRep):  # type: ignore[misc]
     """A model or a node, ready to run."""
 
     def __init__(self, proto: ModelProto | NodeProto) -> None:
-        self.evaluator = _evaluator(proto)
+        # The evaluator takes old operators for new ones, and does not hand its operators on to functions.
+        made = normalize_model(proto) if isinstance(proto, ModelProto) else proto
+        with _refusals():
+            self.evaluator = evaluator(made)
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
         if isinstance(inputs, np.ndarray):
             inputs = [inputs]
         named = isinstance(inputs, Mapping)
         feeds = inputs if named else dict(zip(self.evaluator.input_names, inputs, strict=False))
-        with np.errstate(all="ignore"):  # infinity and nan are values to ONNX
+        with _refusals(), np.errstate(all="ignore"):  # infinity and nan are values to ONNX
             return tuple(self.evaluator.run(None, feeds))
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Make one sentence of what the evaluator raises, which may be anything."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        reason = error if error.__cause__ is None else f"{error} ({error.__cause__})"
+        raise ModelError(f"the engine softsign cannot run the model: {one_line(str(reason))}") from error
 
 
 class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
@@ -135,6 +88,9 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
         ------
         onnx.checker.ValidationError
             When the model breaks ONNX's rules.
+        ModelError
+            When it has an operator that draws random numbers, or that the reference implementation lacks, or
+            is of an old opset and cannot be raised. ``run`` of the handle raises it too.
         ValueError
             When the device is not a CPU.
         """
@@ -170,6 +126,8 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
         ------
         onnx.checker.ValidationError
             When the node breaks ONNX's rules.
+        ModelError
+            When it draws random numbers, or the reference implementation lacks it or cannot run it.
         ValueError
             When the device is not a CPU.
         """
@@ -242,7 +200,8 @@ def run(model: ModelProto, inputs: Mapping[str, Any], *, engine: str = "onnxrunt
     return ENGINES[engine](model, feeds)
 
 
-def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
+def _check_feeds(model: ModelProto, feeds: dict[str, Array]) -> None:
+    """Refuse what the model does not take, and let text be the objects that ONNX's strings are in Python."""
     defaults = {tensor.name for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
@@ -259,9 +218,13 @@ def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
             if name not in defaults:
                 raise ModelError(f"input {name!r} of the model is missing")
             continue
-        array = feeds[name]
         if known is None:
             continue
+        if known.dtype == object and feeds[name].dtype.kind == "U":
+            feeds[name] = feeds[name].astype(object)
+        array = feeds[name]
+        if known.dtype == object and not all(isinstance(item, str) for item in array.flat):
+            raise ModelError(f"input {name!r} is {array.dtype}; the model takes strings")
         if array.dtype != known.dtype:
             raise ModelError(f"input {name!r} is {array.dtype}; the model takes {known.dtype}")
         if known.shape is None:
@@ -280,15 +243,7 @@ def _check_feeds(model: ModelProto, feeds: Mapping[str, Array]) -> None:
 def _run_reference(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
     try:
         results = Backend.prepare(model).run(feeds)
-    except (
-        onnx.checker.ValidationError,
-        RuntimeError,
-        NotImplementedError,
-        TypeError,
-        ValueError,
-        IndexError,
-        KeyError,
-    ) as error:
+    except onnx.checker.ValidationError as error:
         raise ModelError(f"the engine softsign cannot run the model: {one_line(error)}") from error
     names = [value.name for value in model.graph.output]
     return {name: np.asarray(result) for name, result in zip(names, results, strict=True)}
@@ -299,30 +254,78 @@ def _run_onnxruntime(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str,
 
     options = ort.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
-    values = {
-        name: ort.OrtValue.ortvalue_from_numpy_with_onnx_type(
-            np.asarray(array, order="C"), helper.np_dtype_to_tensor_dtype(array.dtype)
-        )
-        for name, array in feeds.items()
-    }
     try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        results = session.run_with_ort_values(None, values)
+        session = _session(_with_own_outputs(model), options)
+        if any(array.dtype == object for array in feeds.values()):  # strings, which have no OrtValue
+            results = session.run(None, feeds)
+        else:
+            values = {name: _ort_value(array) for name, array in feeds.items()}
+            results = [_array(value) for value in session.run_with_ort_values(None, values)]
     except Exception as error:  # of several classes, which it does not export
         raise ModelError(f"ONNX Runtime cannot run the model: {one_line(error)}") from error
-    names = [value.name for value in session.get_outputs()]
-    return {name: _array(result) for name, result in zip(names, results, strict=True)}
+    names = [value.name for value in model.graph.output]
+    return dict(zip(names, results, strict=True))
+
+
+def _session(model: ModelProto, options: Any) -> Any:
+    """Return a session of ONNX Runtime, which reads a model that is too large for a message from files."""
+    import onnxruntime as ort
+
+    if model.ByteSize() <= LARGEST:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    made = ModelProto()
+    made.CopyFrom(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        onnx.save(made, path, save_as_external_data=True, location="data", size_threshold=0)
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+#: Dtypes of which ONNX Runtime keeps several elements in a byte, unlike NumPy.
+_PACKED = {
+    code
+    for name, code in onnx.TensorProto.DataType.items()
+    if name in ("INT2", "UINT2", "INT4", "UINT4", "FLOAT4E2M1")
+}
+
+
+def _ort_value(array: Array) -> Any:
+    """Return an array as a tensor of ONNX Runtime."""
+    import onnxruntime as ort
+
+    dtype = helper.np_dtype_to_tensor_dtype(array.dtype)
+    if dtype in _PACKED:
+        raise TypeError(f"it takes no {array.dtype} from NumPy")
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.asarray(array, order="C"), dtype)
+
+
+def _with_own_outputs(model: ModelProto) -> ModelProto:
+    """Return a model no input of which is an output: ONNX Runtime would return memory that it has freed."""
+    inputs = {value.name for value in model.graph.input}
+    if not any(value.name in inputs for value in model.graph.output):
+        return model
+    made, names = ModelProto(), Names(tensor_names(model))
+    made.CopyFrom(model)
+    for value in made.graph.output:
+        if value.name in inputs:
+            name = names.fresh(f"{value.name}_copy")
+            made.graph.node.append(helper.make_node("Identity", [value.name], [name]))
+            value.name = name
+    return made
 
 
 def _array(value: Any) -> Array:
-    """Return a tensor of ONNX Runtime, whose own `numpy` does not know bfloat16."""
-    dtype = helper.tensor_dtype_to_np_dtype(value.element_type())
-    if dtype.name != "bfloat16":
-        array: Array = value.numpy()
+    """Return a tensor of ONNX Runtime, whose own `numpy` does not know the dtypes of ml_dtypes."""
+    if not value.is_tensor():
+        raise TypeError(f"an output is {value.data_type()}, and not a tensor")
+    code = value.element_type()
+    array: Array
+    if helper.tensor_dtype_to_np_dtype(code).isbuiltin == 1:
+        array = value.numpy()
         return array
-    shape = value.shape()
-    data = ctypes.string_at(value.data_ptr(), math.prod(shape) * dtype.itemsize)
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+    array = numpy_helper.to_array(onnx.TensorProto(data_type=code, dims=value.shape(), raw_data=data))
+    return array.copy()
 
 
 #: What can compute a model, by name.

@@ -1,30 +1,36 @@
-"""ONNX models read from files and held against ONNX's rules; what is wrong is told in one sentence."""
+"""ONNX models held against ONNX's rules; what is wrong is told in one sentence."""
 
-import os
+import math
+import re
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from softsign.onnx.functions import DOMAIN
 
 __all__ = [
+    "LARGEST",
     "ONNX_DOMAINS",
     "ModelError",
     "bodies",
+    "check_expansion",
     "check_model",
     "describe",
+    "domain_of",
+    "for_checker",
     "inner_graphs",
-    "load_model",
     "one_line",
+    "tensors_of",
 ]
 
 #: The two names of the domain of ONNX's own operators.
 ONNX_DOMAINS = ("", "ai.onnx")
+
+#: How many nodes a model may have once its functions are inlined; shape inference of so many takes seconds.
+MOST_NODES = 50_000
 
 #: What has nodes.
 Body: TypeAlias = GraphProto | FunctionProto
@@ -32,52 +38,6 @@ Body: TypeAlias = GraphProto | FunctionProto
 
 class ModelError(ValueError):
     """An ONNX model, or what is asked of it, is wrong; the message names the node."""
-
-
-def load_model(path: str | os.PathLike[str], *, foreign: bool = False) -> ModelProto:
-    """Read a model from a file, with its external data, and check it.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    foreign : bool, optional
-        Whether nodes may be of operators that neither ONNX nor the model defines, as ONNX Runtime has its
-        own.
-
-    Returns
-    -------
-    onnx.ModelProto
-        The model, its external data in it.
-
-    Raises
-    ------
-    ModelError
-        When it is not an ONNX model, is damaged, needs a newer opset than the installed onnx knows, breaks
-        ONNX's rules, or its external data are missing or outside its folder.
-    OSError
-        When it cannot be read.
-    """
-    path = Path(path)
-    data = path.read_bytes()
-    try:
-        model = onnx.load_model_from_string(data)
-    except DecodeError as error:
-        raise ModelError(f"{path} is not an ONNX model, or is truncated") from error
-    if not model.HasField("graph") or not model.ir_version:
-        raise ModelError(f"{path} is not an ONNX model: it holds no graph")
-    try:
-        for imported in model.opset_import:
-            imported.domain = _domain(imported.domain)
-        for tensor in _external(model):
-            _check_external(tensor, path)
-        onnx.load_external_data_for_model(model, str(path.parent))
-        check_model(model, str(path), foreign=foreign)
-    except (onnx.checker.ValidationError, UnicodeDecodeError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path} is damaged: {one_line(error)}") from error
-    return model
 
 
 def check_model(model: ModelProto, source: str = "the model", *, foreign: bool = False) -> None:
@@ -108,10 +68,13 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
             raise ModelError(
                 f"{source}: {value.name!r} is an input or output without a shape; ONNX wants its rank"
             )
+    for tensor in tensors_of(model):
+        _check_tensor(tensor, source)
     _check_order(model.graph, source)
     _check_operators(model, source, foreign)
+    check_expansion(model, source)
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(for_checker(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         message = one_line(str(error).replace("==> Context:", ""))
         raise ModelError(f"{source} breaks ONNX's rules: {message}") from error
@@ -152,11 +115,13 @@ def _check_operators(model: ModelProto, source: str, foreign: bool) -> None:
     for holder, outer in ((model, model.graph), *((function, function) for function in model.functions)):
         versions = _versions(holder.opset_import)
         for node in (node for body in bodies(outer) for node in body.node):
-            domain = _domain(node.domain)
+            domain = domain_of(node.domain)
             if (node.domain, node.op_type) in local or (foreign and domain not in ("", DOMAIN)):
                 continue
             if not versions.get(domain):
                 raise ModelError(f"{source}: {describe(node)} is of a domain that the model does not import")
+            if domain == "" and node.op_type == "Einsum":
+                _check_equation(node, source)
             if not onnx.defs.has(node.op_type, versions[domain], domain):
                 raise ModelError(
                     f"{source}: {describe(node)} is of an operator that neither ONNX nor the model defines "
@@ -164,41 +129,165 @@ def _check_operators(model: ModelProto, source: str, foreign: bool) -> None:
                 )
 
 
-def _external(model: ModelProto) -> Iterator[TensorProto]:
-    """Yield the tensors whose data are in files of their own."""
-    for body in bodies(model.graph, *model.functions):
-        tensors: list[TensorProto] = []
-        if isinstance(body, GraphProto):
-            sparse = [part for s in body.sparse_initializer for part in (s.values, s.indices)]
-            tensors += [*body.initializer, *sparse]
-        for attribute in (a for node in body.node for a in node.attribute):
-            tensors += [attribute.t, attribute.sparse_tensor.values, attribute.sparse_tensor.indices]
-            tensors += [*attribute.tensors, *(s.values for s in attribute.sparse_tensors)]
-        yield from (tensor for tensor in tensors if tensor.data_location == TensorProto.EXTERNAL)
+def check_expansion(model: ModelProto, source: str = "the model") -> None:
+    """Refuse functions that call each other so often that a small file is a huge model.
 
+    Whoever infers shapes through functions, or inlines them, walks all calls; and they double with each level
+    where a function calls the next one twice.
 
-def _check_external(tensor: TensorProto, path: Path) -> None:
-    """Refuse a tensor whose data are not, in full, in the folder of the model's file."""
-    facts = {entry.key: entry.value for entry in tensor.external_data}
-    location = facts.get("location", "")
-    folder = path.parent.resolve()
-    what = f"{path}: the data of tensor {tensor.name!r} are in {location!r}"
-    if "\0" in location:
-        raise ModelError(f"{what}, which cannot be the name of a file")
-    file = (folder / location).resolve()  # follows links: one may not lead out of the folder either
-    if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
-        raise ModelError(f"{what}, which is not in the model's folder")
-    if not file.is_file():
-        raise ModelError(f"{what}, which does not exist")
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+    source : str, optional
+        Name used in error messages.
+
+    Raises
+    ------
+    ModelError
+        When a function calls itself, or the calls would make more than `MOST_NODES` nodes, and more than
+        twice as many as the model has.
+    """
+    held = {
+        (function.domain, function.name, function.overload): [
+            _called(node) for body in bodies(function) for node in body.node
+        ]
+        for function in model.functions
+    }
+    outer = [_called(node) for body in bodies(model.graph) for node in body.node]
     try:
-        numbers = [int(facts.get(key, 0)) for key in ("offset", "length")]
-    except ValueError:
-        raise ModelError(f"{what} at an offset that is not a number") from None
-    if min(numbers) < 0:
-        raise ModelError(f"{what} at an offset or of a length that is negative")
-    end, held = sum(numbers), file.stat().st_size
-    if end > held:
-        raise ModelError(f"{what}, which is truncated: {end:,} bytes are needed and it holds {held:,}")
+        order = list(TopologicalSorter({f: held.keys() & calls for f, calls in held.items()}).static_order())
+    except CycleError as error:
+        raise ModelError(
+            f"{source}: the function {'::'.join(error.args[1][0][:2])!r} calls itself"
+        ) from error
+    sizes: dict[tuple[str, str, str], int] = {}
+    for function in order:
+        sizes[function] = sum(sizes.get(called, 1) for called in held[function])
+    size = sum(sizes.get(called, 1) for called in outer)
+    most = max(MOST_NODES, 2 * (len(outer) + sum(map(len, held.values()))))
+    if size > most:
+        raise ModelError(
+            f"{source} has {size:,} nodes once its functions are inlined; at most {most:,} are allowed"
+        )
+
+
+def _called(node: NodeProto) -> tuple[str, str, str]:
+    return node.domain, node.op_type, node.overload
+
+
+def _check_equation(node: NodeProto, source: str) -> None:
+    """Refuse an Einsum with two ellipses in a term, at which onnx 1.23's shape inference never ends."""
+    for attribute in node.attribute:
+        terms = re.split(b",|->", attribute.s) if attribute.name == "equation" else []
+        if any(b"." in term.replace(b"...", b"", 1) for term in terms):
+            equation = attribute.s.decode(errors="replace")
+            raise ModelError(f"{source}: {describe(node)} has an equation that is none: {equation!r}")
+
+
+#: Larger messages than this, in bytes, cannot be written or read by protobuf.
+LARGEST = (1 << 31) - 1
+#: Tensors of fewer bytes than this may tell a shape.
+_TELLING = 1 << 16
+
+
+def for_checker(model: ModelProto) -> ModelProto:
+    """Return what stands for a model where onnx checks it: without the data of weights if these are too many.
+
+    onnx 1.23 also cannot infer what MeanVarianceNormalization gives for its default axes.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model itself, or one in which large initializers are inputs.
+    """
+    bare = [n for n in model.graph.node if n.op_type == "MeanVarianceNormalization" and not n.attribute]
+    if not bare and model.ByteSize() <= LARGEST:
+        return model
+    made = ModelProto()
+    for field, value in model.ListFields():
+        if field.name == "graph":
+            for part, content in value.ListFields():
+                if part.name != "initializer":
+                    _set(made.graph, part.name, content)
+        else:
+            _set(made, field.name, value)
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) < _TELLING:
+            made.graph.initializer.append(tensor)
+        elif tensor.name not in {known.name for known in model.graph.input}:
+            made.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    for node in made.graph.node:
+        if node.op_type == "MeanVarianceNormalization" and not node.attribute:
+            node.attribute.append(helper.make_attribute("axes", [0, 2, 3]))
+    return made
+
+
+def _set(message: Any, name: str, value: Any) -> None:
+    """Set a field of a message, whatever it holds."""
+    field = getattr(message, name)
+    if hasattr(field, "MergeFrom"):
+        field.MergeFrom(value)
+    else:
+        setattr(message, name, value)
+
+
+def tensors_of(model: ModelProto) -> Iterator[TensorProto]:
+    """Yield the tensors in a model: initializers, and attributes of nodes.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Yields
+    ------
+    onnx.TensorProto
+        Each tensor; of a sparse one, values and indices.
+    """
+    for body in bodies(model.graph, *model.functions):
+        if isinstance(body, GraphProto):
+            yield from body.initializer
+            yield from (part for s in body.sparse_initializer for part in (s.values, s.indices))
+        for attribute in (a for node in body.node for a in node.attribute):
+            if attribute.type == AttributeProto.TENSOR:
+                yield attribute.t
+            elif attribute.type == AttributeProto.SPARSE_TENSOR:
+                yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+            yield from attribute.tensors
+            yield from (part for s in attribute.sparse_tensors for part in (s.values, s.indices))
+
+
+#: How many elements of a dtype are in a byte of `raw_data`, or in an element of `int32_data`.
+_PER_BYTE = {"INT4": 2, "UINT4": 2, "FLOAT4E2M1": 2, "INT2": 4, "UINT2": 4}
+
+
+def _check_tensor(tensor: TensorProto, source: str) -> None:
+    """Refuse a tensor that has more or less data than its dtype and sizes ask for."""
+    try:
+        itemsize = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    except (KeyError, TypeError, ValueError):
+        raise ModelError(
+            f"{source}: tensor {tensor.name!r} has no dtype that ONNX knows: {tensor.data_type}"
+        ) from None
+    name = TensorProto.DataType.Name(tensor.data_type)
+    count = math.prod(tensor.dims)
+    needed = -(-count // _PER_BYTE.get(name, 1))
+    if tensor.HasField("raw_data"):
+        held, needed, unit = len(tensor.raw_data), needed * itemsize, "bytes"
+    elif tensor.data_location == TensorProto.EXTERNAL:
+        return
+    else:
+        held, unit = len(getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))), "numbers"
+        needed *= 2 if name.startswith("COMPLEX") else 1
+    if held != needed:
+        words = f"{held:,} {unit} instead of {needed:,}"
+        raise ModelError(f"{source}: tensor {tensor.name!r} of {count:,} elements has {words}")
 
 
 def bodies(*outer: Body) -> Iterator[Body]:
@@ -276,9 +365,20 @@ def one_line(error: Exception | str) -> str:
 
 def _versions(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
     """Return the version of each domain that a model or a function imports."""
-    return {_domain(imported.domain): int(imported.version) for imported in imports}
+    return {domain_of(imported.domain): int(imported.version) for imported in imports}
 
 
-def _domain(name: str) -> str:
-    """Return the name of a domain, of which ONNX's own has two."""
+def domain_of(name: str) -> str:
+    """Return the name of a domain, of which ONNX's own has two.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    str
+        The name; "" for ONNX's own domain.
+    """
     return "" if name in ONNX_DOMAINS else name

@@ -5,20 +5,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
-import onnx.version_converter
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, describe, one_line
+from softsign.onnx.check import LARGEST, ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
     function_name,
     is_function,
-    is_function_name,
     make_functions,
     operator_of,
 )
+from softsign.onnx.inlining import inlined
+from softsign.onnx.raising import raised
 from softsign.operator import OperatorDef, TensorType, schema
 from softsign.operator.definitions import Names
 
@@ -28,7 +27,6 @@ __all__ = [
     "add_functions",
     "given_names",
     "infer_shapes",
-    "inlined",
     "lowered",
     "node_def",
     "normalize_model",
@@ -63,50 +61,25 @@ def normalize_model(model: ModelProto) -> ModelProto:
     Raises
     ------
     ModelError
-        When onnx cannot convert it.
+        When it cannot be raised to opset 18 without changing its values: those of Scan of opset 8, of PRelu
+        before 7 and of Resize of opset 10 that makes images smaller, and what onnx cannot convert, as any
+        model of more than 2 GiB.
     """
+    if model.ByteSize() > LARGEST:
+        raise ModelError("the model takes more than 2 GiB, which onnx cannot convert")
     made = inlined(model)
-    try:
-        if opset_of(made.opset_import) < OPSET:
-            made = onnx.version_converter.convert_version(made, OPSET)
-    except RuntimeError as error:
-        raise ModelError(f"onnx cannot convert the model to opset {OPSET}: {one_line(error)}") from error
+    opset = opset_of(made.opset_import)
+    if not opset:  # it has none of ONNX's own operators
+        made.opset_import.append(helper.make_opsetid("", OPSET))
+    elif opset < OPSET:
+        made = raised(made, opset, OPSET)
     # Before IR version 4 initializers had to be inputs too; since then that lets the caller replace them.
     if made.ir_version < 4:
         remove(made.graph.input, {tensor.name for tensor in made.graph.initializer})
     made.ir_version = max(made.ir_version, IR_VERSION)
+    if opset < OPSET:
+        check_model(made, f"the model, converted to opset {OPSET},", foreign=True)
     return made
-
-
-def inlined(model: ModelProto) -> ModelProto:
-    """Return a copy of a model with the bodies of its functions, but softsign's, in place of their calls.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        The model; not changed.
-
-    Returns
-    -------
-    onnx.ModelProto
-        The copy.
-
-    Raises
-    ------
-    ModelError
-        When onnx cannot inline them.
-    """
-    made = ModelProto()
-    made.CopyFrom(model)
-    foreign = [
-        (f.domain, f.name) for f in model.functions if f.domain != DOMAIN or not is_function_name(f.name)
-    ]
-    if not foreign:
-        return made
-    try:
-        return onnx.inliner.inline_selected_functions(made, foreign)
-    except (RuntimeError, onnx.checker.ValidationError) as error:
-        raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
 
 
 def opset_of(imports: Iterable[onnx.OperatorSetIdProto]) -> int:
@@ -240,10 +213,17 @@ def type_of(value: onnx.ValueInfoProto) -> TensorType | None:
     -------
     TensorType or None
         Dtype and shape; None if it is not a tensor or has no dtype.
+
+    Raises
+    ------
+    ModelError
+        When it has a dtype that ONNX does not know.
     """
     tensor = value.type.tensor_type
     if not tensor.elem_type:
         return None
+    if tensor.elem_type not in TensorProto.DataType.values():
+        raise ModelError(f"{value.name!r} has a dtype that ONNX does not know: {tensor.elem_type}")
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     if not tensor.HasField("shape"):
         return TensorType(dtype, None)
@@ -290,9 +270,12 @@ def node_def(node: NodeProto) -> OperatorDef:
     Raises
     ------
     ModelError
-        When the node is of softsign's domain and there is no such function.
+        When the node is of softsign's domain and there is no such function, or an attribute is damaged.
     """
-    attributes = {a.name: _attribute(a) for a in node.attribute}
+    try:
+        attributes = {a.name: _attribute(a) for a in node.attribute}
+    except (UnicodeDecodeError, TypeError, ValueError) as error:
+        raise ModelError(f"{describe(node)} has a damaged attribute: {one_line(error)}") from error
     if node.domain == DOMAIN:
         try:
             op_type, fixed = operator_of(node.op_type)

@@ -19,8 +19,16 @@ from onnx import (
 )
 
 from softsign.onnx.check import ONNX_DOMAINS, bodies, check_model, inner_graphs
-from softsign.onnx.dialect import add_functions, infer_shapes, normalize_model, opset_of, remove
+from softsign.onnx.dialect import (
+    OPSET,
+    add_functions,
+    infer_shapes,
+    normalize_model,
+    opset_of,
+    remove,
+)
 from softsign.onnx.functions import DOMAIN, function_name
+from softsign.onnx.inlining import inline_functions
 
 __all__ = ["count_softsign", "fix_softsign"]
 
@@ -51,7 +59,7 @@ class _Value(NamedTuple):
     one: bool = False
 
 
-def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
+def fix_softsign(model: ModelProto, *, accurate: bool = False, inline: bool = False) -> ModelProto:
     """Put Softsign back where an exporter has split it up.
 
     x / (1 + |x|) and x * Reciprocal(1 + |x|), with operands in either order, become one Softsign node, which
@@ -69,6 +77,9 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
         that name, which is right everywhere and takes every floating dtype. ONNX Runtime 1.32 gives nan at
         ±inf, and runs float64 Softsign in models of opset 18 alone. The model is raised to opset 18, and
         other functions are inlined, since their bodies do not tell dtypes.
+    inline : bool, optional
+        Whether ONNX's own operators alone shall be used, as by `inline_functions`, for engines that take no
+        functions.
 
     Returns
     -------
@@ -113,7 +124,7 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False) -> ModelProto:
             _Scope(function, typed_function, ChainMap(), function.opset_import, accurate).fix()
     if accurate:
         add_functions(made, rewritten)
-    return made
+    return inline_functions(made) if inline else made
 
 
 def count_softsign(model: ModelProto) -> int:
@@ -169,6 +180,9 @@ class _Scope:
             given = set() if initializers_are_inputs else {value.name for value in graph.input}
             self.known.update((t.name, _of_tensor(t)) for t in graph.initializer if t.name not in given)
         self.dtypes = set(_HOLDERS)
+        # ONNX Runtime has Softsign of float64 in models of opset 18 alone, and Abs, Add and Div in all.
+        if not accurate and opset_of(imports) != OPSET:
+            self.dtypes.remove(TensorProto.DOUBLE)
         if not accurate and opset_of(imports) < 22:
             self.dtypes.remove(TensorProto.BFLOAT16)
 

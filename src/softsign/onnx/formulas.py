@@ -5,12 +5,8 @@ come from engines: where the choice between two values may be −0, Where has it
 Runtime turns the −0 of the second into 0; and nothing tells −0 from 0 by a sign bit, which ONNX cannot read.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import onnx.parser
-from onnx import FunctionProto
 
 __all__ = [
     "DOMAIN",
@@ -20,7 +16,6 @@ __all__ = [
     "Formula",
     "formula",
     "in_float32",
-    "parse_function",
 ]
 
 DOMAIN = "softsign"
@@ -78,16 +73,19 @@ _CORRECTION = """
 # next. From 16 on 1 - 1/t is monotone because each of its operations is.
 #
 # wide is 1 in float64 and 0 in float32, where 2^27 + 1 rounds to 2^27; splitter is Veltkamp's 2^27 + 1 or
-# 2^12 + 1. Adding and subtracting grid, 24 splitters, rounds to a multiple of 2^-21 or 2^-7.
+# 2^12 + 1, and a_head a multiple of 2^-21 or 2^-7. (OpenVINO would simplify a + grid - grid.) The residual
+# also corrects the quotients of engines whose division is a product with the reciprocal.
 _SOFTSIGN = (
     _DENOMINATOR
     + """
     wide = Sub (134217729, 134217728)
     more = Mul (wide, 134213632)
     splitter = Add (4097, more)
-    grid = Mul (24, splitter)
-    shifted = Add (a, grid)
-    a_head = Sub (shifted, grid)
+    more_scale = Mul (wide, 2097024)
+    scale = Add (128, more_scale)
+    scaled = Mul (a, scale)
+    rounded = Round (scaled)
+    a_head = Div (rounded, scale)
     tail = Sub (a, a_head)
     head = Add (1, a_head)
     quotient = Div (x, t)
@@ -116,12 +114,16 @@ _SOFTSIGN = (
 # error of a / (1 + z), which r can bear.
 _TERMS = 24
 
+# Up to a = 1, log(1 + a) is 2 artanh(r) with r = a / (2 + a), whose series this many terms leave less than
+# 2^-53 of. Log (t) less c would be as good, but tinygrad, which sums in an order of its own, loses c.
+_LOG_TERMS = 16
 
-def _series() -> str:
-    """Return the text that computes S from the square of r by Horner's rule."""
-    coefficients = [1 / ((2 * k + 1) * (2 * k + 3)) for k in range(_TERMS)]
-    lines = [f"sum_{_TERMS - 1} = Identity ({coefficients[-1]})"]
-    for k in range(_TERMS - 2, -1, -1):
+
+def _series(coefficients: Sequence[float]) -> str:
+    """Return the text that computes a series in ``square``, as ``sum_0``, by Horner's rule."""
+    last = len(coefficients) - 1
+    lines = [f"sum_{last} = Identity ({coefficients[last]})"]
+    for k in range(last - 1, -1, -1):
         lines += [f"term_{k} = Mul (sum_{k + 1}, square)", f"sum_{k} = Add (term_{k}, {coefficients[k]})"]
     return "\n".join(lines)
 
@@ -136,7 +138,7 @@ _ROOT = (
     r = Div (rough_b, two_b)
     square = Mul (r, r)
 """
-    + _series()
+    + _series([1 / ((2 * k + 1) * (2 * k + 3)) for k in range(_TERMS)])
     + """
     rs = Mul (r, sum_0)
     two_rs = Add (rs, rs)
@@ -258,7 +260,16 @@ FORMULAS: dict[str, Formula] = {
         + """
         rough_log = Log (t)
         log = Sub (rough_log, c)
-        y = Mul (-2, log)
+        large = Mul (-2, log)
+        two_a = Add (2, a)
+        r = Div (a, two_a)
+        square = Mul (r, r)
+        """
+        + _series([-4 / (2 * k + 1) for k in range(_LOG_TERMS)])
+        + """
+        small = Mul (r, sum_0)
+        is_large = Less (1, a)
+        y = Where (is_large, large, small)
         """,
     ),
     "SoftsignLogJacobianGradient": Formula(
@@ -355,10 +366,6 @@ FORMULAS_WITH_ORDER: dict[str, Callable[[int], Formula]] = {
 }
 
 
-_OPERANDS = re.compile(r"\(([^()]+)\)")
-_NUMBER = re.compile(r"-?[0-9][0-9.e+-]*|nan")
-
-
 def formula(type: str, n: int | None = None) -> Formula:
     """Return the formula of an operator in float32 and float64.
 
@@ -400,47 +407,3 @@ def in_float32(name: str, wide: Formula) -> Formula:
     call = f"wide_{wide.output} = {DOMAIN}.{name} ({', '.join(words)})"
     back = f"{wide.output} = CastLike (wide_{wide.output}, {inputs[0]})"
     return wide._replace(body="\n".join([*casts, call, back]))
-
-
-def parse_function(name: str, formula: Formula, opset: int) -> FunctionProto:
-    """Return the function of a formula.
-
-    Parameters
-    ----------
-    name : str
-        Name of the function.
-    formula : Formula
-        Inputs, output and body.
-    opset : int
-        Version of ONNX's operators that the body is written in.
-
-    Returns
-    -------
-    onnx.FunctionProto
-        The function in the domain `DOMAIN`.
-    """
-    return onnx.parser.parse_function(
-        f'<domain: "{DOMAIN}", opset_import: ["" : {opset}]>\n'
-        f"{name} ({formula.inputs}) => ({formula.output}) {{\n{_with_constants(formula)}\n}}"
-    )
-
-
-def _with_constants(formula: Formula) -> str:
-    """Return the body with its numbers replaced by names, after the nodes that make these."""
-    names: dict[str, str] = {}
-
-    def operands(call: re.Match[str]) -> str:
-        words = call[1].split(", ")
-        named = (
-            names.setdefault(word, f"constant_{len(names)}") if _NUMBER.fullmatch(word) else word
-            for word in words
-        )
-        return f"({', '.join(named)})"
-
-    body = _OPERANDS.sub(operands, formula.body)
-    like = formula.inputs.split(", ")[0]
-    constants = [
-        f"{name}_wide = Constant <value = double {{{number}}}> ()\n{name} = CastLike ({name}_wide, {like})"
-        for number, name in names.items()
-    ]
-    return "\n".join([*constants, body])

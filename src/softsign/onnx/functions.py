@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import onnx.parser
 from onnx import FunctionProto
 
 from softsign import functions
@@ -27,9 +28,9 @@ from softsign.onnx.formulas import (
     FORMULAS,
     FORMULAS_WITH_ORDER,
     HALF,
+    Formula,
     formula,
     in_float32,
-    parse_function,
 )
 from softsign.operator.family import ufunc_name
 
@@ -264,10 +265,43 @@ def _add(name: str, opset: int, made: dict[str, FunctionProto]) -> None:
     whole = formula(type, **attributes)
     if name.endswith(HALF):
         whole = in_float32(name.removesuffix(HALF), whole)
-    function = parse_function(name, whole, opset)
+    function = _parsed(name, whole, opset)
     called = [node.op_type for node in function.node if node.domain == DOMAIN]
     for callee in called:
         _add(callee, opset, made)
     if called:
         function.opset_import.add(domain=DOMAIN, version=VERSION)
     made[name] = function
+
+
+_OPERANDS = re.compile(r"\(([^()]+)\)")
+_NUMBER = re.compile(r"-?[0-9][0-9.e+-]*|nan")
+
+
+def _parsed(name: str, formula: Formula, opset: int) -> FunctionProto:
+    """Return the function of a formula, in a version of ONNX's operators."""
+    return onnx.parser.parse_function(
+        f'<domain: "{DOMAIN}", opset_import: ["" : {opset}]>\n'
+        f"{name} ({formula.inputs}) => ({formula.output}) {{\n{_with_constants(formula)}\n}}"
+    )
+
+
+def _with_constants(formula: Formula) -> str:
+    """Return the body with its numbers replaced by names, after the nodes that make these."""
+    names: dict[str, str] = {}
+
+    def operands(call: re.Match[str]) -> str:
+        words = call[1].split(", ")
+        named = (
+            names.setdefault(word, f"constant_{len(names)}") if _NUMBER.fullmatch(word) else word
+            for word in words
+        )
+        return f"({', '.join(named)})"
+
+    body = _OPERANDS.sub(operands, formula.body)
+    like = formula.inputs.split(", ")[0]
+    constants = [
+        f"{name}_wide = Constant <value = double {{{number}}}> ()\n{name} = CastLike ({name}_wide, {like})"
+        for number, name in names.items()
+    ]
+    return "\n".join([*constants, body])

@@ -2,7 +2,7 @@
 
 The folder holds ``study.json``, the trials and the results so far, and checkpoints of the trainings under
 way. A study that was interrupted, killed or short of disk space goes on from there when it is started again.
-PyTorch is imported by what trains alone: results can be read without it.
+PyTorch is imported by what trains alone, which takes it seconds: results are read without it.
 """
 
 from __future__ import annotations
@@ -11,23 +11,27 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import fcntl
+import importlib.metadata
+import importlib.util
 import json
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from softsign import __version__
 from softsign._files import written_whole
-from softsign.study.runs import Result, Trial
+from softsign.study.runs import Result, Trial, check_batch_size
 
-__all__ = ["FILE", "Study", "StudyError", "dask_workers", "local_workers"]
+__all__ = ["FILE", "Study", "StudyError", "check_data", "dask_workers", "local_workers"]
 
 FILE = "study.json"
 FORMAT = 2
@@ -89,6 +93,8 @@ class Study:
         file = self.folder / FILE
         if file.exists():
             self._load(file, trials)
+            if trials is not None:
+                self._clean()
         elif trials is None:
             raise StudyError(f"{folder} holds no study")
         else:
@@ -130,10 +136,11 @@ class Study:
             The first that a training raises. The others stop then, as after an interrupt: each leaves a
             checkpoint.
         """
+        environment = self.environment or _environment()
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._running():
             if not (self.folder / FILE).exists():
-                self.environment = _environment()
+                self.environment = environment
                 self.save()
             folder = str(self.folder.resolve())
             waiting = {executor.submit(_work, trial, folder): trial for trial in self.remaining()}
@@ -196,8 +203,6 @@ class Study:
             )
 
     def _add(self, trial: Trial, future: concurrent.futures.Future[Result]) -> None:
-        from softsign.study.training import checkpoint_path
-
         try:
             self.results[trial.name] = future.result()
         except _StopError:
@@ -206,7 +211,13 @@ class Study:
                 "under the same path"
             ) from None
         self.save()
-        checkpoint_path(trial, self.folder).unlink(missing_ok=True)
+        (self.folder / trial.checkpoint).unlink(missing_ok=True)
+
+    def _clean(self) -> None:
+        """Remove checkpoints that a kill has left beside the results that came of them."""
+        for trial in self.trials:
+            if trial.name in self.results:
+                (self.folder / trial.checkpoint).unlink(missing_ok=True)
 
     def _under_way(self) -> dict[str, int]:
         updates = {}
@@ -234,7 +245,24 @@ def _checked(result: Any) -> Result:
     missing = Result.__required_keys__ - dict(result).keys()
     if missing:
         raise ValueError(f"a result lacks {', '.join(sorted(missing))}")
+    for name, kind in get_type_hints(Result).items():
+        if not _is(result[name], kind):
+            raise ValueError(f"{name} of a result is of another kind")
     return cast(Result, result)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Return whether a value from JSON is of a type of which `Result` is made."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        return isinstance(value, dict) and all(_is(value.get(name), hints[name]) for name in hints)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is(item, *get_args(kind)) for item in value)
+    if get_args(kind):  # a union
+        return any(_is(value, one) for one in get_args(kind))
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def _json(content: Any) -> str:
@@ -275,9 +303,21 @@ def _work(trial: Trial, folder: str) -> Result:
             progress.unlink(missing_ok=True)
 
 
+def _start_server() -> None:
+    """Start the process of which workers are forks.
+
+    An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells workers to stop.
+    They inherit from this process that it is blocked, from the first instruction on.
+    """
+    resource_tracker.ensure_running()  # at its start it unblocks what is blocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    # An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells these to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -313,7 +353,11 @@ def local_workers(workers: int | None = None) -> Iterator[Executor]:
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}, but must be 1 or more")
-    context = multiprocessing.get_context("spawn")  # threads of PyTorch do not survive a fork
+    # PyTorch's threads do not survive a fork; importing it starts none, and takes seconds. So the workers are
+    # forks of a process that has imported it and done nothing else.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["softsign.study._server", "softsign.study.training"])
+    _start_server()
     count = workers or len(os.sched_getaffinity(0))
     try:
         with concurrent.futures.ProcessPoolExecutor(count, context, _start_worker) as executor:
@@ -361,15 +405,36 @@ def dask_workers(address: str) -> Iterator[Executor]:
         ) from error
 
 
-def _environment() -> dict[str, str]:
-    import numpy as np
-    import torch
+def check_data(trials: Iterable[Trial]) -> None:
+    """Raise what training would, if the data are missing or damaged, or too few for a batch.
 
+    Parameters
+    ----------
+    trials : iterable of Trial
+        What is to be trained.
+
+    Raises
+    ------
+    DatasetError
+        As `softsign.data.files.load`.
+    ValueError
+        If a batch is larger than the training set.
+    """
+    from softsign.data import files
+
+    for trial in {(trial.data, trial.batch_size): trial for trial in trials}.values():
+        if trial.data != "shapeset":
+            check_batch_size(trial, len(files.load(trial.data).train_x))
+
+
+def _environment() -> dict[str, str]:
+    if importlib.util.find_spec("torch") is None:  # the workers would say so, after the folder was made
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
     return {
         "softsign": __version__,
         "Python": platform.python_version(),
-        "NumPy": np.__version__,
-        "PyTorch": torch.__version__,
+        "NumPy": importlib.metadata.version("numpy"),
+        "PyTorch": importlib.metadata.version("torch"),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
     }

@@ -17,6 +17,7 @@ __all__ = [
     "History",
     "Result",
     "Trial",
+    "check_batch_size",
     "grid",
     "preset",
     "split",
@@ -106,6 +107,11 @@ class Trial:
             f"{self.activation}-{rule}-{self.depth}x{self.width}-{self.updates}x{self.batch_size}"
             f"-rate{self.learning_rate:g}-momentum{self.momentum:g}-seed{self.seed}"
         )
+
+    @property
+    def checkpoint(self) -> str:
+        """Name of the file with the checkpoint, which is there while there is something to go on from."""
+        return f"{self.name}.checkpoint"
 
 
 class History(TypedDict):
@@ -417,3 +423,24 @@ def preset(name: str, **changes: Any) -> list[Trial]:
         raise ValueError(f"preset is {name!r}, but must be one of {', '.join(PRESETS)}")
     grids = PRESETS[name][:1] if changes else PRESETS[name]
     return [trial for arguments in grids for trial in grid(**(arguments | changes))]
+
+
+def check_batch_size(trial: Trial, examples: int) -> None:
+    """Raise an error if there are too few examples for a batch.
+
+    Parameters
+    ----------
+    trial : Trial
+        What is to be trained.
+    examples : int
+        Number of training examples.
+
+    Raises
+    ------
+    ValueError
+        If a batch is larger than the training set.
+    """
+    if trial.batch_size > examples:
+        raise ValueError(
+            f"batch_size is {trial.batch_size}, but must be at most the {examples} training examples"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from softsign.data import files, shapeset
-from softsign.study.runs import Trial
+from softsign.study.runs import Trial, check_batch_size
 
-__all__ = ["Batches", "Source", "check_data", "load_source"]
+__all__ = ["Batches", "Source", "load_source"]
 
 #: Endless examples and labels.
 Batches: TypeAlias = Generator[tuple[Tensor, Tensor], None, None]
@@ -80,26 +80,6 @@ def load_source(data: str) -> Source:
     return Source(d.name, valid, test, len(d.classes), moment, functools.partial(_shuffled, *train))
 
 
-def check_data(trials: Iterable[Trial]) -> None:
-    """Raise what training would, if the data are missing or damaged, or too few for a batch.
-
-    Parameters
-    ----------
-    trials : iterable of Trial
-        What is to be trained.
-
-    Raises
-    ------
-    DatasetError
-        As `load_source`.
-    ValueError
-        If a batch is larger than the training set.
-    """
-    for trial in {(trial.data, trial.batch_size): trial for trial in trials}.values():
-        if trial.data != "shapeset":
-            next(load_source(trial.data).batches(trial, 0))
-
-
 def _held_out(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     images, labels = shapeset.generate(rng, HELD_OUT)
     return torch.from_numpy(images.reshape(HELD_OUT, -1)), torch.from_numpy(labels)
@@ -113,10 +93,7 @@ def _drawn(trial: Trial, start: int) -> Batches:
 
 def _shuffled(x: Tensor, labels: Tensor, trial: Trial, start: int) -> Batches:
     """Go through the examples in a new order each time; those that do not fill a batch wait for the next."""
-    if trial.batch_size > len(x):
-        raise ValueError(
-            f"batch_size is {trial.batch_size}, but must be at most the {len(x)} training examples"
-        )
+    check_batch_size(trial, len(x))
     first, skip = divmod(start, len(x) // trial.batch_size)
     for epoch in itertools.count(first):
         order = torch.from_numpy(np.random.default_rng([trial.seed, epoch]).permutation(len(x)))

@@ -26,7 +26,7 @@ from softsign.study.networks import build
 from softsign.study.runs import Histogram, History, Result, Trial
 from softsign.study.sources import Source, load_source
 
-__all__ = ["checkpoint_path", "train"]
+__all__ = ["train"]
 
 WATCHED = 300  # test examples on which activations and gradients are watched, as in the paper
 CURVE = 1000  # test examples that the error is measured on meanwhile; at the end it is all of them
@@ -61,7 +61,7 @@ def train(
     trial : Trial
         What to train, and how.
     folder : path-like
-        Where the checkpoint is, ``trial.name + ".checkpoint"``. It is written once a minute, and left there
+        Where the checkpoint is, ``trial.checkpoint``. It is written once a minute, and left there
         for who keeps the result to remove: until that is safe, it is what the result can be had from again.
     report : callable, optional
         Called about twice a second as ``report(updates)``. An exception that it raises ends the training,
@@ -91,29 +91,11 @@ def train(
     source = load_source(trial.data)
     network = build(trial, source.test[0].shape[1], source.classes, source.input_second_moment)
     descent = Descent(network, trial.learning_rate, trial.momentum)
-    checkpoint = checkpoint_path(trial, folder)
+    checkpoint = Path(folder, trial.checkpoint)
     state = _restored(checkpoint, trial, network, descent)
     with _one_thread():
         _optimize(trial, source, network, descent, state, checkpoint, report)
         return _result(network, source, state)
-
-
-def checkpoint_path(trial: Trial, folder: str | os.PathLike[str]) -> Path:
-    """Return where `train` keeps the checkpoint of a trial.
-
-    Parameters
-    ----------
-    trial : Trial
-        What is trained.
-    folder : path-like
-        Where it is trained.
-
-    Returns
-    -------
-    Path
-        The file, which exists while there is something to go on from.
-    """
-    return Path(folder, f"{trial.name}.checkpoint")
 
 
 class Descent:

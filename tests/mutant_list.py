@@ -1,0 +1,211 @@
+"""The mistakes that `make mutants` plants: a wrong sign, bound, index or comparison each, over all rooms."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A mistake, and the tests that are to catch it."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+    def applied(self, text: str) -> str:
+        """Return the text of the file with the mistake in it."""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file} has {self.old!r} {text.count(self.old)} times, not once")
+        return text.replace(self.old, self.new)
+
+
+UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
+THREADS = "tests/test_threads.py"
+REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
+INIT = "tests/test_init.py src/softsign/init.py"
+FILES = "tests/test_files.py tests/test_stream.py tests/test_cli.py"
+OPERATOR = "tests/test_operator_family.py tests/test_operator_gradient.py tests/test_operator_net.py"
+ONNX = "tests/test_onnx_dialect.py tests/test_onnx_gradient.py tests/test_onnx_nets.py"
+
+MUTANTS = (
+    # The core
+    Mutant(
+        "csrc/loops.h",
+        "i = fetched_groups<true>(in, out, head, n);",
+        "i = fetched_groups<true>(in, out, i, n);",
+        UFUNCS,
+    ),
+    Mutant("csrc/loops.h", "pad = x[i];", "pad = T{};", UFUNCS),
+    Mutant("csrc/ops.h", "left > 1000 ? vl{} + 1000 : left", "left > 1000 ? vl{} + 1100 : left", UFUNCS),
+    Mutant("csrc/ops.h", "(vl)splat<vd>(0x1p60), beyond", "(vl)splat<vd>(0x1p50), beyond", UFUNCS),
+    Mutant("csrc/ops.h", "a - (u - 1);  // of 1 + a", "(u - 1) - a;  // of 1 + a", UFUNCS),
+    Mutant(
+        "csrc/ops.h", "above = 1 + 0x1p-49, width = 0x1p-100", "above = 1 + 0x1p-52, width = 0x1p-100", UFUNCS
+    ),
+    Mutant(
+        "csrc/ops.h", "above = 1 + 0x1p-49, width = 0x1p-100", "above = 1 + 0x1p-49, width = 0x1p-106", UFUNCS
+    ),
+    Mutant(
+        "csrc/ops.h",
+        "above = 1 + 0x1p-20f, width = 0x1p-42f",
+        "above = 1 + 0x1p-20f, width = 0x1p-47f",
+        UFUNCS,
+    ),
+    Mutant("csrc/exact.cpp", "return exceeds(y, down) ? y : down;", "return y;", UFUNCS),
+    Mutant(
+        "csrc/exact.cpp",
+        "std::fma(-t.low, c, std::fma(-t.high, c, 1.0))",
+        "std::fma(t.low, c, std::fma(-t.high, c, 1.0))",
+        UFUNCS,
+    ),
+    Mutant(
+        "csrc/exact.cpp",
+        "DBL_MIN_EXP - DBL_MANT_DIG - 2) return 0",
+        "DBL_MIN_EXP - DBL_MANT_DIG + 2) return 0",
+        UFUNCS,
+    ),
+    Mutant("csrc/scalar.h", "__builtin_fabs(z.re), 0x1p1000)", "__builtin_fabs(z.re), 0x1.fp1023)", UFUNCS),
+    Mutant("csrc/threads.cpp", "next.fetch_add(piece)) < n;", "next.fetch_add(piece)) < n - 1;", THREADS),
+    Mutant("csrc/module.cpp", "n < 0 || n > max_order", "n < 0 || n > max_order + 1", UFUNCS),
+    # Exact values, theory, files
+    Mutant(
+        "src/softsign/reference.py", "max_exponent\n    rounded", "max_exponent - 1\n    rounded", REFERENCE
+    ),
+    Mutant(
+        "src/softsign/accuracy.py",
+        "(np.signbit(tail) != np.signbit(head)) & (tail != 0)",
+        "(np.signbit(tail) == np.signbit(head)) & (tail != 0)",
+        REFERENCE,
+    ),
+    Mutant(
+        "src/softsign/init.py",
+        "return 4 * variance * (derivative**3 @ _MEAN)",
+        "return 4 * variance * (derivative**2 @ _MEAN)",
+        INIT,
+    ),
+    Mutant("src/softsign/stream.py", "held < n * x.itemsize", "held < (n - 1) * x.itemsize", FILES),
+    Mutant(
+        "src/softsign/_files.py", "Path(os.path.realpath(target))", "Path(os.path.abspath(target))", FILES
+    ),
+    # Operators
+    Mutant("src/softsign/operator/walks.py", "not in written else 1", "not in written else 0", OPERATOR),
+    Mutant("src/softsign/operator/arithmetic.py", "x.dtype.itemsize == 2", "x.dtype.itemsize == 1", OPERATOR),
+    Mutant("src/softsign/operator/arithmetic.py", "np.trunc(a / b)", "np.floor(a / b)", OPERATOR),
+    Mutant(
+        "src/softsign/operator/family.py",
+        "number(2) * (np.abs(y) - number(1))",
+        "number(2) * (np.abs(y) + number(1))",
+        OPERATOR,
+    ),
+    Mutant(
+        "src/softsign/operator/family.py",
+        "if self.input_is_lost(0):",
+        "if not self.input_is_lost(0):",
+        OPERATOR,
+    ),
+    Mutant("src/softsign/operator/net.py", "known != passed or", "known == passed or", OPERATOR),
+    # ONNX
+    Mutant(
+        "src/softsign/onnx/sgd.py",
+        'self.node("Sub", kept, move,',
+        'self.node("Add", kept, move,',
+        "tests/test_onnx_sgd.py",
+    ),
+    Mutant(
+        "src/softsign/onnx/fix.py",
+        "opset_of(imports) < 22",
+        "opset_of(imports) < 23",
+        "tests/test_onnx_fix.py",
+    ),
+    Mutant("src/softsign/onnx/dialect.py", 'f"?{value.name}:{i}"', '"?"', ONNX),
+    Mutant(
+        "src/softsign/onnx/functions.py",
+        "n <= functions.MAX_ORDER or",
+        "n < functions.MAX_ORDER or",
+        "tests/test_onnx_functions.py",
+    ),
+    Mutant("src/softsign/onnx/check.py", "if end > held:", "if end > held + 1:", "tests/test_onnx_check.py"),
+    # PyTorch and JAX
+    Mutant(
+        "src/softsign/torch/ops.py", "-2 * v * dy * y.sgn()", "2 * v * dy * y.sgn()", "tests/test_torch.py"
+    ),
+    Mutant(
+        "src/softsign/torch/formulas.py",
+        "dy.conj() * _direction(x) ** 2 * half",
+        "dy.conj() * _direction(x) * half",
+        "tests/test_torch.py tests/test_torch_compile.py",
+    ),
+    Mutant(
+        "src/softsign/torch/nn.py",
+        "x.shape[1] != self.num_parameters",
+        "x.shape[0] != self.num_parameters",
+        "tests/test_torch.py",
+    ),
+    Mutant(
+        "src/softsign/torch/init.py",
+        "- square * rest) - mixed)",
+        "- square * rest) + mixed)",
+        "tests/test_torch_init.py",
+    ),
+    Mutant(
+        "src/softsign/jax/arithmetic.py",
+        "series = math.comb(m + k - 1, k) + d * series",
+        "series = math.comb(m + k - 1, k) - d * series",
+        "tests/test_jax.py",
+    ),
+    Mutant(
+        "src/softsign/jax/initializers.py",
+        "max(1.0, outputs**2 / max(1, matrix.size))",
+        "max(1.0, outputs / max(1, matrix.size))",
+        "tests/test_jax_initializers.py",
+    ),
+    # Data, study, pictures, command
+    Mutant(
+        "src/softsign/data/shapeset.py",
+        "(y <= middles) != (next_y <= middles)",
+        "(y < middles) != (next_y < middles)",
+        "tests/test_data_shapeset.py",
+    ),
+    Mutant(
+        "src/softsign/data/files.py",
+        "len(x) - len(x) // 5",
+        "len(x) - len(x) // 6",
+        "tests/test_data_files.py",
+    ),
+    Mutant(
+        "src/softsign/study/training.py",
+        "_error(network, *source.valid), _error(network, *source.test)",
+        "_error(network, *source.test), _error(network, *source.test)",
+        "tests/test_study_training.py",
+    ),
+    Mutant(
+        "src/softsign/study/folder.py",
+        "if trial.name not in self.results]",
+        "if trial.name in self.results]",
+        "tests/test_study_folder.py",
+    ),
+    Mutant(
+        "src/softsign/study/sources.py",
+        "[skip : len(x) // trial.batch_size]",
+        "[: len(x) // trial.batch_size]",
+        "tests/test_study_sources.py",
+    ),
+    Mutant(
+        "src/softsign/study/tables.py",
+        "_validation(results) < _validation(best",
+        "_validation(results) > _validation(best",
+        "tests/test_study_report.py",
+    ),
+    Mutant(
+        "src/softsign/learn/network.py",
+        "dy[np.arange(len(label)), label] -= 1",
+        "dy[np.arange(len(label)), label] += 1",
+        "tests/test_learn.py",
+    ),
+    Mutant("src/softsign/learn/plots.py", "np.abs(y) < 1]", "np.abs(y) <= 1]", "tests/test_learn.py"),
+    Mutant(
+        "src/softsign/cli/apply.py",
+        "header.nbytes / 1e6 / seconds",
+        "header.nbytes * 1e6 / seconds",
+        "tests/test_cli.py",
+    ),
+)
