@@ -18,8 +18,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest lint format fuzz mutants accuracy onnx-nodes onnx-engines bench bench-frameworks $\
-	bench-study bench-operator peers clean help
+.PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format accuracy onnx-nodes \
+	onnx-engines bench bench-frameworks bench-study bench-operator peers clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -32,6 +32,20 @@ test-oldest: .venv/wheel.stamp  ## run the tests of ufuncs and operators with th
 
 test-newest: .venv/wheel.stamp  ## the same with the newest NumPy, and the newest Python that is installed
 	$(call test_with,.venv-newest,$(firstword $(NEWEST)),numpy)
+
+test-clang: .venv/softsign.stamp .venv/test.stamp  ## compile with Clang and run a part of the tests
+	$(call need,command -v clang++,clang++: install clang)
+	$(call variant,clang,-C cmake.define.CMAKE_CXX_COMPILER=clang++)
+	$(call pytest_with,clang) -k '$(CLANG)' $(ARGS) tests/test_ufuncs.py tests/test_accuracy.py tests/test_reductions.py
+
+sanitize: .venv/softsign.stamp .venv/test.stamp  ## run the core's tests under sanitizers (GCC); ARGS="-k NAME" some of them
+	$(call need,g++ -fsanitize=thread -x c++ -fsyntax-only /dev/null,g++ with its sanitizers: install g++)
+	$(call variant,address,-C cmake.define.SOFTSIGN_SANITIZE=address$(,)undefined $(with_kernels))
+	$(call under,address,asan) tests/sanitizers.py
+	$(call under,address,asan) $(ARGS) tests/test_ufuncs.py tests/test_reductions.py tests/test_threads.py
+	$(call variant,thread,-C cmake.define.SOFTSIGN_SANITIZE=thread $(with_kernels))
+	$(call under,thread,tsan) tests/sanitizers.py
+	$(call under,thread,tsan) $(ARGS) tests/test_threads.py
 
 lint: .venv/softsign.stamp .venv/lint.stamp  ## check style, types, docstrings, the stub, pages and imports
 	$(BIN)/ruff check
@@ -76,6 +90,9 @@ bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator laye
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
 	$(BIN)/python benchmarks/study.py $(ARGS)
 
+kills: .venv/softsign.stamp .venv/test.stamp  ## kill commands at random moments and look at what is left, for an hour
+	$(BIN)/python -m tests.kills $(ARGS)
+
 peers: .venv/peers.stamp  ## install every peer that `make bench` knows
 
 clean:  ## remove the environment, builds and caches
@@ -84,7 +101,8 @@ clean:  ## remove the environment, builds and caches
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
-	@echo 'Variables: ARGS (more arguments for run, test, accuracy and the benchmarks), PYTHON, CXX'
+	@echo 'Variables: ARGS (more arguments for run, test, sanitize, accuracy and the benchmarks), PYTHON, CXX,'
+	@echo '           KERNELS (those that sanitize compiles, by default all of this CPU and the portable ones)'
 
 # $(call need,COMMAND,THING): stop with one line if COMMAND fails, before the recipe does anything.
 need = $(if $(shell { $1; } >/dev/null 2>&1 || echo missing),$(error softsign needs $2))
@@ -127,3 +145,24 @@ define test_with
 	$1/bin/python -c 'import sys, numpy; print("Python", sys.version.split()[0], "NumPy", numpy.__version__)'
 	$1/bin/python -m pytest -n 2 -k '$(QUICK)' tests/test_ufuncs.py $(wildcard tests/test_operator*.py)
 endef
+
+# $(call variant,NAME,OPTIONS): an environment with a core that is compiled otherwise, and all else from .venv.
+, := ,
+site = import pathlib, sys, sysconfig; site = pathlib.Path(sysconfig.get_path("purelib"))
+define variant
+	test -d build/$1/venv || $(BIN)/python -m venv --without-pip build/$1/venv
+	$(BIN)/python -c '$(site); print(site)' >build/$1/site
+	build/$1/venv/bin/python -c '$(site); (site / "all-else.pth").write_text(sys.stdin.read())' <build/$1/site
+	CXX=$(if $(findstring clang,$1),clang++,g++) $(BIN)/python -m pip --python build/$1/venv/bin/python install --quiet \
+		--no-deps --no-build-isolation --force-reinstall -C build-dir=build/$1/cmake $2 .
+endef
+pytest_with = build/$1/venv/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider
+CLANG := special or flags_of or order or complex or same_bits or same_kernels or hard or midpoints or one_dimension
+
+# $(call under,NAME,LIBRARY): pytest with the runtime library of a sanitizer, which has to be loaded first.
+KERNELS := $(if $(filter x86_64,$(shell uname -m)),avx512;avx2;sse2;)portable
+with_kernels = -C 'cmake.define.SOFTSIGN_KERNEL_SETS=$(KERNELS)'
+under = SOFTSIGN_SANITIZER=$1 PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
+	LD_PRELOAD="$$(g++ -print-file-name=lib$2.so) $$(g++ -print-file-name=libstdc++.so)" \
+	build/$1/venv/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider

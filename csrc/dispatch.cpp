@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 #include <type_traits>
-#if defined(__x86_64__)
+#if defined(SOFTSIGN_WITH_avx2)
 #include <cpuid.h>
 #endif
 
@@ -16,7 +16,7 @@
 namespace softsign {
 namespace {
 
-#if defined(__x86_64__)
+#if defined(SOFTSIGN_WITH_avx2)
 bool cpu_has_f16c() {  // a name that __builtin_cpu_supports of older Clangs does not know
     unsigned a, b, c, d;
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
@@ -27,13 +27,20 @@ std::vector<const Kernels *> detect() {
     std::vector<const Kernels *> found;
 #if defined(__x86_64__)
     __builtin_cpu_init();
+#endif
+#if defined(SOFTSIGN_WITH_avx512)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         found.push_back(&avx512_kernels);
+#endif
+#if defined(SOFTSIGN_WITH_avx2)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_has_f16c())
         found.push_back(&avx2_kernels);
+#endif
+#if defined(SOFTSIGN_WITH_sse2)
     found.push_back(&sse2_kernels);
-#else
+#endif
+#if defined(SOFTSIGN_WITH_portable)
     found.push_back(&portable_kernels);
 #endif
     return found;

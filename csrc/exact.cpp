@@ -157,10 +157,11 @@ double derivative(double x) {
     if (std::isnan(x)) return x + x;
     double a = std::fabs(x);
     if (std::isinf(a)) return 0;
-    Scaled p = power(a, 2), above = p;
-    p.low -= p.high * 0x1p-98, above.low += above.high * 0x1p-98;  // with the error of `power` to spare
-    double y = round(p);
-    if (y == round(above)) return y;
+    Scaled below = power(a, 2), above = below;
+    below.low -= below.high * 0x1p-98, above.low += above.high * 0x1p-98;  // the error of `power`, and more
+    double y = round(below);
+    bool same = y > DBL_MIN ? below.high + below.low == above.high + above.low : y == round(above);
+    if (same) return y;
     return nearest(y, [a](double v, double z) { return derivative_exceeds(a, v, z); });
 }
 

@@ -8,6 +8,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#if defined(__SSE2__) && !defined(SOFTSIGN_PLAIN)  // SOFTSIGN_PLAIN: the plain forms on x86-64, to test them
+#define SOFTSIGN_SSE2
+#endif
 
 namespace softsign {
 namespace {
@@ -89,7 +92,7 @@ inline bool any(vi m) {
     return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
 #elif defined(__AVX2__)
     return !_mm256_testz_si256((__m256i)m, (__m256i)m);
-#elif defined(__SSE2__)
+#elif defined(SOFTSIGN_SSE2)
     return _mm_movemask_epi8(_mm_cmpeq_epi8((__m128i)m, _mm_setzero_si128())) != 0xffff;
 #else
     bool r = false;
@@ -150,7 +153,7 @@ inline vd2 widen(vf x) {
 #elif defined(__AVX2__)
     return {(vd)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)x)),
             (vd)_mm256_cvtps_pd(_mm256_extractf128_ps((__m256)x, 1))};
-#elif defined(__SSE2__)
+#elif defined(SOFTSIGN_SSE2)
     return {(vd)_mm_cvtps_pd((__m128)x), (vd)_mm_cvtps_pd(_mm_movehl_ps((__m128)x, (__m128)x))};
 #else
     vd2 r;
@@ -164,7 +167,7 @@ inline vf narrow(vd2 x) {
                                   _mm512_cvtpd_ps((__m512d)x.hi), 1);
 #elif defined(__AVX2__)
     return (vf)_mm256_set_m128(_mm256_cvtpd_ps((__m256d)x.hi), _mm256_cvtpd_ps((__m256d)x.lo));
-#elif defined(__SSE2__)
+#elif defined(SOFTSIGN_SSE2)
     return (vf)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)x.lo), _mm_cvtpd_ps((__m128d)x.hi));
 #else
     vf r;
@@ -191,13 +194,13 @@ inline void stream(void *p, V v) {
 #if defined(__AVX2__)
     if constexpr (sizeof v == 32) return _mm256_stream_si256((__m256i *)p, (__m256i)v);
 #endif
-#if defined(__SSE2__)
+#if defined(SOFTSIGN_SSE2)
     if constexpr (sizeof v == 16) return _mm_stream_si128((__m128i *)p, (__m128i)v);
 #endif
     std::memcpy(p, &v, sizeof v);
 }
 inline void stream_fence() {
-#if defined(__SSE2__)
+#if defined(SOFTSIGN_SSE2)
     _mm_sfence();
 #endif
 }
@@ -217,7 +220,7 @@ inline vh pack(vi x) {
     return (vh)_mm512_cvtepi32_epi16((__m512i)x);
 #elif defined(__AVX2__)
     return (vh)_mm_packs_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
-#elif defined(__SSE2__)
+#elif defined(SOFTSIGN_SSE2)
     __m128i packed = _mm_packs_epi32((__m128i)x, (__m128i)x);
     vh h;
     std::memcpy(&h, &packed, sizeof h);

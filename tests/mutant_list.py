@@ -162,7 +162,7 @@ MUTANTS = (
         "tests/test_torch_init.py",
     ),
     Mutant(
-        "src/softsign/jax/functional.py",
+        "src/softsign/jax/arithmetic.py",
         "series = math.comb(m + k - 1, k) + d * series",
         "series = math.comb(m + k - 1, k) - d * series",
         "tests/test_jax.py",

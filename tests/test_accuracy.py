@@ -1,6 +1,7 @@
 """The ufuncs against exact arithmetic, and deliberate mistakes against what compares them."""
 
 import importlib.util
+import itertools
 import math
 import random
 import re
@@ -115,8 +116,10 @@ def test_hard_inputs(function: str, kernels: str) -> None:
 
 @pytest.mark.parametrize("kernels", command.KERNELS)
 def test_float32_enclosures_are_wide_enough(kernels: str) -> None:
-    """Where the bounds around 1/(1 + x)**2 would round to the same wrong number if they were 32 times closer."""
-    x = np.array([float.fromhex(v) for v in ("0x1.e982bep-17", "0x1.7f52e6p-13", "0x1.5acf4ep-4")], np.float32)
+    """Where both ends around 1/(1 + x)**2 would round to one wrong number if they were 32 times closer."""
+    x = np.array(
+        [float.fromhex(v) for v in ("0x1.e982bep-17", "0x1.7f52e6p-13", "0x1.5acf4ep-4")], np.float32
+    )
     (got,) = command.evaluate("derivative", kernels, (x,))
     assert correctly_rounded("derivative", got, x).all()
 
@@ -145,10 +148,11 @@ def preimage(function: str, midpoint: Fraction) -> float:
 
 
 def near_midpoints(function: str, count: int, rng: random.Random) -> Array:
-    """Arguments whose results are next to midpoints between float64 numbers, for derivative subnormal ones, too."""
+    """Arguments whose results are next to midpoints of float64, for derivative subnormal ones, too."""
     lowest, highest = {"softsign": (-60, -1), "derivative": (-1000, -1), "inverse": (-60, 53)}[function]
     midpoints = [
-        Fraction(2 * rng.getrandbits(52) + (1 << 53) + 1, 1 << 53) * Fraction(2) ** rng.randint(lowest, highest)
+        Fraction(2 * rng.getrandbits(52) + (1 << 53) + 1, 1 << 53)
+        * Fraction(2) ** rng.randint(lowest, highest)
         for _ in range(count)
     ]
     if function == "derivative":
@@ -296,6 +300,22 @@ def test_exact_values_are_those_of_the_reference(function: str) -> None:
             if isinstance(value, mpmath.mpf):
                 value = Fraction(int(value.man)) * Fraction(2) ** int(value.exp) * (1 if value >= 0 else -1)
             assert abs(as_fraction(values, i) - value) <= abs(value) / 2**90, numbers
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_exact_values_of_special_arguments(function: str) -> None:
+    """Infinities, nan and signs are those of the ufuncs, for huge arguments and pairs of them, too."""
+    positive = [0.0, TINY, 1e-310, 0.5, 1.0, 2.0, 2.0**54, 1e154, 1e155, 1e160, 1.7e308, math.inf]
+    special = [*positive, *(-x for x in positive), math.nan]
+    choices = {"n": [0, 1, 2, 3, 8, 40]}
+    for arguments in itertools.product(*(choices.get(a, special) for a in FUNCTIONS[function].arguments)):
+        with np.errstate(all="ignore"):
+            got = getattr(softsign, function)(*arguments)
+        head, _, exponent = exact(function, *arguments)
+        value = np.copysign(np.inf, head) if exponent > 1024 and np.isfinite(head) else head
+        assert np.isnan(got) == np.isnan(value), arguments
+        assert np.isinf(got) == np.isinf(value), arguments
+        assert np.isnan(got) or np.signbit(got) == np.signbit(value), arguments
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -1,10 +1,12 @@
 """The command `softsign`: by its own process where that matters, otherwise by its function `main`."""
 
 import contextlib
+import functools
 import io
 import json
 import os
 import pty
+import random
 import re
 import signal
 import subprocess
@@ -22,7 +24,7 @@ import pytest
 
 import softsign
 from softsign import cli
-from tests.helpers import UNARY, assert_same_bits, run_python, started, wait_until
+from tests.helpers import UNARY, assert_same_bits, in_session, run_python, started, wait_until
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "softsign")
 
@@ -148,6 +150,7 @@ def test_help(path: tuple[str, ...], columns: int) -> None:
     """No name is cut, every default is told, no line is too long."""
     result = call(Path(), *path, "--help", columns=columns)
     assert (result.returncode, result.stderr) == (0, "")
+    assert call(Path(), *path, "-h", columns=columns).stdout == result.stdout
     assert max(map(len, result.stdout.splitlines())) <= columns
     lists = re.split(r"^(?:Arguments|Options):$", result.stdout, maxsplit=1, flags=re.MULTILINE)[1]
     entries = re.split(r"^  (?=\S)", lists, flags=re.MULTILINE)
@@ -180,7 +183,8 @@ def test_a_renamed_command_or_option_is_told(old: str, tmp_path: Path) -> None:
     [
         (("aply",), "No such command 'aply'. Did you mean 'apply'?"),
         (("plot", "--color"), "No such option: --color"),
-        (("apply", "x.npy"), "OUT.npy"),
+        (("apply", "x.npy"), "name one file to write: --output OUT.npy"),
+        (("apply", "x.npy", "y.npy", "-o", "y.npy"), "name one file to write: --output OUT.npy"),
         (
             ("apply", "x.npy", "y.npy", "--function", "gradient"),
             "'gradient' is not one of softsign, deriv",
@@ -230,7 +234,8 @@ def test_says_what_to_install(tmp_path: Path, module: str, command: str, extras:
 
 @pytest.mark.parametrize("name", UNARY)
 def test_apply(x: Path, name: str) -> None:
-    result = call(x.parent, "apply", "x.npy", "y.npy", "--function", name, "--scale", "-0.25")
+    target = ("y.npy",) if name == "softsign" else ("-o", "y.npy")
+    result = call(x.parent, "apply", "x.npy", *target, "--function", name, "--scale", "-0.25")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"y.npy: {name}, 1,001 x float32, ")
     assert result.stderr == ""
@@ -335,7 +340,8 @@ def test_standard_output_on_a_full_disk() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "line"), [(signal.SIGINT, 130, "softsign: interrupted\n"), (signal.SIGTERM, 143, "")]
+    ("number", "code", "line"),
+    [(signal.SIGINT, 130, "softsign: interrupted\n"), (signal.SIGTERM, 143, "softsign: terminated\n")],
 )
 def test_a_signal_in_the_middle_leaves_nothing(
     tmp_path: Path, number: signal.Signals, code: int, line: str
@@ -353,6 +359,176 @@ def test_a_signal_in_the_middle_leaves_nothing(
     assert process.returncode == code
     assert stderr == line
     assert [path.name for path in tmp_path.iterdir()] == ["start.npy"]
+
+
+#: The start of a command whose work is a line of Python: it imports what it says, or works, for a minute.
+WORK = """
+import ctypes, os, sys, time
+import softsign_command
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == "softsign":
+            work()
+def work():
+    print("at work", flush=True)
+    {work}
+if {importing}:
+    sys.meta_path.insert(0, Slow())
+else:
+    import softsign.cli
+    softsign.cli.main = work
+softsign_command.main()
+"""
+FOREIGN = "ctypes.PyDLL(None).sleep(60)"  # as C++ that keeps the interpreter to itself
+
+
+@contextlib.contextmanager
+def working(work: str, *, importing: bool = False, ignored: str = "CHLD") -> Iterator[Any]:
+    """A command at work."""
+    code = WORK.format(work=work, importing=importing)
+    pipes: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with started("env", f"--ignore-signal={ignored}", sys.executable, "-c", code, **pipes) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        yield process
+
+
+def ended(leader: int) -> bool:
+    return not in_session(leader)
+
+
+@pytest.mark.parametrize("importing", [True, False], ids=["importing", "in C++"])
+def test_signals_end_the_command_at_once(importing: bool) -> None:
+    for number, code, line in (
+        (signal.SIGINT, 130, "softsign: interrupted\n"),
+        (signal.SIGTERM, 143, "softsign: terminated\n"),
+        (signal.SIGHUP, 129, "softsign: ended, as the terminal was closed\n"),
+        (signal.SIGKILL, -9, ""),
+    ):
+        with working("time.sleep(60)" if importing else FOREIGN, importing=importing) as process:
+            process.send_signal(number)
+            assert process.communicate(timeout=30) == ("", line)
+            assert process.returncode == code
+            wait_until(functools.partial(ended, process.pid), seconds=30)
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    with working("time.sleep(60)", ignored="HUP") as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == ("", "softsign: interrupted\n")
+
+
+def test_a_crash_is_told_in_one_line() -> None:
+    with working("os.kill(os.getpid(), 11)") as process:
+        assert process.communicate(timeout=30) == ("", "softsign: ended by signal 11, Segmentation fault\n")
+        assert process.returncode == 128 + 11
+
+
+@pytest.mark.parametrize("command", ["apply", "gradients"])
+def test_commands_killed_at_random_moments(tmp_path: Path, command: str) -> None:
+    """One moment for each signal; `python -m tests.kills` takes fifty, and the other commands too."""
+    from tests import kills
+
+    found = list(kills.kills(tmp_path, command, 1, seed=random.randrange(1 << 30)))
+    assert [(kill.moment, kill.faults) for _, kill in found if kill.faults] == []
+    assert sum(kill.code != 0 for _, kill in found) == 3
+
+
+def shell(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `softsign` is the command."""
+    path = f"{Path(COMMAND).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=ENVIRONMENT | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_pipes(x: Path) -> None:
+    """Standard input and output by their names and as -, and process substitution."""
+    chain = "cat x.npy | softsign apply - -o - | softsign apply /dev/stdin >(cat > y.npy); wait"
+    result = shell(x.parent, chain)
+    assert re.fullmatch(r"standard output: softsign, 1,001 x float32, .*\n", result.stderr), result.stderr
+    assert re.fullmatch(r"/dev/fd/\d+: softsign, 1,001 x float32, .*\n", result.stdout)
+    wait_until(lambda: x.with_name("y.npy").stat().st_size == x.stat().st_size)
+    once = softsign.softsign(np.load(x))
+    assert_same_bits(np.load(x.with_name("y.npy")), softsign.softsign(once))
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("softsign info >&-", "standard output is closed; the command has nowhere to say what it did"),
+        (
+            "softsign apply - y.npy <&-",
+            "Invalid value: standard input is closed; a file or a pipe is needed.",
+        ),
+        ("softsign apply big.npy - | true; exit ${PIPESTATUS[0]}", "standard output: Broken pipe"),
+        ("softsign info | true; exit ${PIPESTATUS[0]}", "standard output: Broken pipe"),
+        ("head -c 200 x.npy | softsign apply - y.npy", "is truncated: its header promises 4,004 bytes"),
+    ],
+)
+def test_pipes_that_are_closed(x: Path, script: str, words: str) -> None:
+    sparse(x.with_name("big.npy"), 1 << 22)
+    was = contents(x.parent)
+    result = shell(x.parent, script)
+    assert result.returncode == 2
+    assert result.stderr.startswith("softsign: ")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert contents(x.parent) == was
+
+
+def test_closed_standard_error(x: Path) -> None:
+    """The line that nobody reads does not go into a file that got its number."""
+    result = shell(x.parent, "softsign apply x.npy y.npy 2>&-; softsign apply none.npy - 2>&- | wc -c")
+    assert result.stdout.splitlines()[1:] == ["0"]
+    assert_same_bits(np.load(x.with_name("y.npy")), softsign.softsign(np.load(x)))
+
+
+def test_terminals_take_and_give_no_arrays(x: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor in (0, 1))
+    assert "standard input is a terminal" in refused(x.parent, "apply", "-", "y.npy")
+    assert "standard output is a terminal" in refused(x.parent, "apply", "x.npy", "-o", "-")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SOFTSIGN_KERNELS", "best"), ("SOFTSIGN_NUM_THREADS", "0"), ("SOFTSIGN_CPU", "avx2")]
+)
+def test_a_wrong_environment_variable_is_told_in_one_line(name: str, value: str) -> None:
+    result = shell(Path(), f"{name}={value} softsign info")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(rf"softsign: {name} .*'{value}'\n", result.stderr)
+
+
+def test_completion_in_bash() -> None:
+    script = """
+        eval "$(_SOFTSIGN_COMPLETE=source_bash softsign)"
+        for words in "softsign onnx gr" "softsign apply --fun" "softsign pl"; do
+            COMP_WORDS=($words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _softsign_completion softsign; echo "${COMPREPLY[*]}"
+        done
+    """
+    result = shell(Path(), script)
+    assert (result.stdout.split(), result.stderr) == (["gradients", "--function", "plot"], "")
+
+
+def test_completion_imports_no_numpy() -> None:
+    code = """
+import sys, softsign_command
+try:
+    softsign_command.main()
+finally:
+    print({"numpy", "rich"} & set(sys.modules), file=sys.stderr)
+"""
+    words = {"_SOFTSIGN_COMPLETE": "complete_bash", "COMP_WORDS": "softsign de", "COMP_CWORD": "1"}
+    result = run_python(code, **words)
+    assert (result.stdout, result.stderr) == ("demo\n", "set()\n")
 
 
 def test_memory_does_not_grow_with_the_file(x: Path) -> None:

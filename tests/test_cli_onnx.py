@@ -1,19 +1,20 @@
-"""`softsign onnx run`, `gradients`, `fix`, and `softsign demo --trainer onnxruntime`, as a user runs them."""
+"""`softsign onnx` and `softsign demo --trainer onnxruntime`, as a user runs them."""
 
 import functools
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import parser
+from onnx import TensorProto, helper, parser
 
 import softsign
 from softsign.learn import network
 from softsign.onnx import to_model
 from softsign.operator import Net
-from tests.test_cli import call, refused, run
+from tests.test_cli import ENVIRONMENT, call, refused, run, shell
 
 EXPORTED = """<ir_version: 8, opset_import: ["" : 18]> exported (float[n] x) => (float[n] "out/y")
     <float one = {1}> { a = Abs (x) t = Add (a, one) "out/y" = Div (x, t) }"""
@@ -44,6 +45,9 @@ def test_gradients_and_run(folder: Path, engine: str) -> None:
     )
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "g.onnx: y, loss, w_grad, x_grad\n"
+    (folder / "g.onnx").rename(folder / "once.onnx")
+    call(folder, "onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w,x", "-o", "g.onnx")
+    assert (folder / "g.onnx").read_bytes() == (folder / "once.onnx").read_bytes()
     result = run(
         folder, "onnx", "run", "g.onnx", "--input", "x=x.npy", "--output-dir", "out", "--engine", engine
     )
@@ -64,6 +68,173 @@ def test_fix(folder: Path) -> None:
     result = run(folder, "onnx", "run", "exact.onnx", "-i", "x=v.npy", "-o", "out")
     assert result.stdout == "out/out_y.npy: out/y, float32, shape (2,)\n"
     np.testing.assert_array_equal(np.load(folder / "out" / "out_y.npy"), np.array([0.5, -0.75], np.float32))
+
+
+def test_info(folder: Path) -> None:
+    result = call(folder, "onnx", "info", "net.onnx")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "net.onnx: opset 18, IR version 8, by softsign\n"
+        "inputs:\n  x  float32 (n, 2)\n"
+        "outputs:\n  y  float32 (n, 1)\n  loss  float32 ()\n"
+        "parameters, 2 numbers:\n  w  float32 (2, 1)\n"
+        "operators:\n  MatMul  1\n  ReduceSum  1\n  Softsign  1\n"
+        "without a gradient: none of the operators\n"
+    )
+
+
+def test_what_gradients_lacks(folder: Path) -> None:
+    """All missing operators at once, and what to do about those that are Softsign."""
+    body = "{ a = Abs (x) t = Add (a, one) y = Div (x, t) e = Exp (y) l = ReduceSum <keepdims = 0> (e) }"
+    text = f'<ir_version: 8, opset_import: ["" : 18]> g (float[n] x) => (float l) <float one = {{1}}> {body}'
+    onnx.save(parser.parse_model(text), folder / "split.onnx")
+    told = call(folder, "onnx", "info", "split.onnx").stdout
+    assert "without a gradient: Abs, Exp\n" in told
+    assert told.endswith("split x / (1 + |x|): 1; softsign onnx fix puts Softsign in their place\n")
+    words = refused(folder, "onnx", "gradients", "split.onnx", "--loss", "l", "--wrt", "x", "-o", "g.onnx")
+    assert "Exp(y)" in words
+    assert "Abs(x)" in words
+    assert "softsign onnx fix puts" in words
+
+
+def test_a_training_step(folder: Path) -> None:
+    arguments = ("onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "parameters", "-o", "step.onnx")
+    assert "give --sgd, too" in refused(folder, *arguments, "--momentum", "0.5")
+    result = call(folder, *arguments, "--sgd", "--momentum", "0.5", "--inline")
+    assert result.stdout == "step.onnx: y, loss, w_next, w_velocity_next\n"
+    assert not onnx.load(folder / "step.onnx").functions
+    np.save(folder / "rate.npy", np.float32(0.1))
+    np.save(folder / "w.npy", np.ones((2, 1), np.float32))
+    np.save(folder / "v.npy", np.ones((2, 1), np.float32))
+    inputs = ("x=x.npy", "w=w.npy", "w_velocity=v.npy", "learning_rate=rate.npy")
+    options = [word for text in inputs for word in ("-i", text)]
+    result = call(folder, "onnx", "run", "step.onnx", *options, "-o", ".", "--outputs", "w_next")
+    assert result.stdout == "w_next.npy: w_next, float32, shape (2, 1)\n"
+    gradient = np.load(folder / "x.npy").T @ softsign.derivative(np.array([[3.0], [-1.0]]))
+    np.testing.assert_allclose(np.load(folder / "w_next.npy"), 1 + 0.5 - 0.1 * gradient, rtol=1e-6)
+
+
+CAST = ("onnx", "run", "net.onnx", "-o", "out", "--outputs", "y", "-i")
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4", ">f8", "f2", "i8", "u1", "?"])
+def test_inputs_are_cast_on_request(folder: Path, dtype: str) -> None:
+    x = np.load(folder / "x.npy") != 0 if dtype == "?" else abs(np.load(folder / "x.npy")) % 256
+    np.save(folder / "other.npy", np.asfortranarray(x.astype(dtype)))
+    arguments = [*CAST, "x=other.npy"]
+    if np.dtype(dtype).newbyteorder("=") != np.float32:
+        words = f"input 'x' is {np.dtype(dtype).newbyteorder('=')}; the model takes float32; --cast converts"
+        assert words in refused(folder, *arguments)
+        arguments.append("--cast")
+    assert call(folder, *arguments).returncode == 0
+    expected = softsign.softsign(x.astype(float).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(np.load(folder / "out" / "y.npy"), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("array", "target", "words"),
+    [
+        (np.array([1e39]), "float", "is float64 and holds 1e+39, which float32 does not"),
+        (
+            np.array([2**63], np.uint64),
+            "int64",
+            "is uint64 and holds 9223372036854775808, which int64 does not",
+        ),
+        (np.array([1.5]), "int64", "is float64 and holds 1.5, which int64 does not"),
+        (np.array([np.nan]), "int64", "is float64 and holds nan, which int64 does not"),
+        (np.array([2]), "bool", "is int64 and holds 2, which bool does not"),
+        (np.array([1j]), "float", "is complex128, which --cast does not turn into float32"),
+    ],
+)
+def test_casts_that_lose_a_value_are_refused(folder: Path, array: Any, target: str, words: str) -> None:
+    head = '<ir_version: 8, opset_import: ["" : 18]>'
+    text = f"{head} g ({target}[n] x) => ({target}[n] y) {{ y = Identity (x) }}"
+    onnx.save(parser.parse_model(text), folder / "same.onnx")
+    np.save(folder / "a.npy", array)
+    assert words in refused(folder, "onnx", "run", "same.onnx", "-i", "x=a.npy", "-o", "out", "--cast")
+
+
+def test_bfloat16_is_read_back(folder: Path) -> None:
+    """NumPy's format has no name for it: the file says only that its items have two bytes."""
+    body = "y = Cast <to = 16> (x)"
+    head = '<ir_version: 8, opset_import: ["" : 18]>'
+    onnx.save(
+        parser.parse_model(f"{head} g (float[n] x) => (bfloat16[n] y) {{ {body} }}"), folder / "to.onnx"
+    )
+    back = "x = Cast <to = 1> (y)"
+    onnx.save(
+        parser.parse_model(f"{head} g (bfloat16[n] y) => (float[n] x) {{ {back} }}"), folder / "from.onnx"
+    )
+    assert call(folder, "onnx", "run", "to.onnx", "-i", "x=v.npy", "-o", ".").returncode == 0
+    assert call(folder, "onnx", "run", "from.onnx", "-i", "y=y.npy", "-o", "out").returncode == 0
+    assert np.load(folder / "out" / "x.npy").tolist() == [1, -3]
+
+
+def test_a_classifier_with_maps_among_its_outputs(folder: Path) -> None:
+    """As scikit-learn's exporter writes them: labels, which are strings, and a map for each example."""
+    classes = ["no", "yes"]
+    nodes = [
+        helper.make_node(
+            "LinearClassifier",
+            ["x"],
+            ["label", "scores"],
+            domain="ai.onnx.ml",
+            coefficients=[-1.0, 0.0, 1.0, 0.0],
+            intercepts=[0.0, 0.0],
+            classlabels_strings=classes,
+        ),
+        helper.make_node("ZipMap", ["scores"], ["maps"], domain="ai.onnx.ml", classlabels_strings=classes),
+    ]
+    number = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    maps = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.STRING, number))
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.STRING, ["n"]),
+            helper.make_value_info("maps", maps),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2]),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 2)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "classifier.onnx")
+    arguments = ("onnx", "run", "classifier.onnx", "-i", "x=x.npy", "-o", "out")
+    assert "output 'maps' is no tensor; --outputs chooses others: label, scores" in refused(
+        folder, *arguments
+    )
+    assert "the model has no output 'map'; its outputs are" in refused(folder, *arguments, "--outputs", "map")
+    result = call(folder, *arguments, "--outputs", "scores,label")
+    assert result.stdout.split("\n")[0] == "out/scores.npy: scores, float32, shape (2, 2)"
+    assert np.load(folder / "out" / "label.npy").tolist() == ["yes", "no"]
+    assert "  maps  not a tensor\n" in call(folder, "onnx", "info", "classifier.onnx").stdout
+
+
+def test_what_takes_its_time_is_told_on_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "FORCE_COLOR", "1")  # which rich takes for a terminal
+    shown = call(
+        folder, "onnx", "gradients", "net.onnx", "--loss", "loss", "--wrt", "w", "-o", "g.onnx"
+    ).stderr
+    assert "reading and checking net.onnx" in shown
+    assert "differentiating" in shown
+    assert "running g.onnx" in call(folder, "onnx", "run", "g.onnx", "-i", "x=x.npy", "-o", "out").stderr
+    monkeypatch.delitem(ENVIRONMENT, "FORCE_COLOR")
+    assert call(folder, "onnx", "run", "g.onnx", "-i", "x=x.npy", "-o", "more").stderr == ""
+
+
+def test_pipes(folder: Path) -> None:
+    """Models and arrays come and go as - and by process substitution."""
+    chain = (
+        "cat net.onnx | softsign onnx gradients - --loss loss --wrt w -o - 2>/dev/null"
+        " | softsign onnx run - -i x=<(cat x.npy) --outputs w_grad -o - > w_grad.npy"
+    )
+    result = shell(folder, chain)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr == "standard output: w_grad, float32, shape (2, 1)\n"
+    slopes = softsign.derivative(np.array([[3.0], [-1.0]]))
+    np.testing.assert_allclose(
+        np.load(folder / "w_grad.npy"), np.load(folder / "x.npy").T @ slopes, rtol=1e-6
+    )
 
 
 GRADIENTS = ("onnx", "gradients", "net.onnx", "-o", "g.onnx")
@@ -92,6 +263,11 @@ RUN = ("onnx", "run", "net.onnx", "-o", "out")
         (("onnx", "fix", "cut.onnx", "-o", "f.onnx"), "cut.onnx is not an ONNX model, or is truncated"),
         (("onnx", "fix", "none.onnx", "-o", "f.onnx"), "none.onnx: No such file or directory"),
         (RUN, "input 'x' of the model is missing"),
+        (
+            ("onnx", "run", "net.onnx", "-i", "x=x.npy", "-o", "-"),
+            "a pipe takes one output; --outputs chooses",
+        ),
+        (("onnx", "run", "-", "-i", "x=-", "-o", "out"), "standard input can be read once only"),
         ((*RUN, "-i", "x"), "'x' is not of the form NAME=FILE.npy"),
         ((*RUN, "-i", "x=x.npy", "-i", "x=x.npy"), "'x' is given twice"),
         ((*RUN, "-i", "x=x.npy", "-i", "q=x.npy"), "the model has no input 'q'; its inputs are x"),
@@ -133,7 +309,7 @@ def test_names_of_old_tell_the_new_ones(folder: Path, name: str) -> None:
 def test_the_group_alone_shows_its_help(folder: Path) -> None:
     result = call(folder, "onnx")
     assert (result.returncode, result.stderr) == (0, "")
-    for name in ("run", "gradients", "fix"):
+    for name in ("info", "run", "gradients", "fix"):
         assert f" {name} " in result.stdout
     assert "No such command 'fux'" in refused(folder, "onnx", "fux")
 

@@ -1,6 +1,7 @@
 """The command `softsign study`, run as a user runs it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -195,6 +196,24 @@ def test_a_damaged_study_is_told(tmp_path: Path) -> None:
     assert "study/study.json is damaged" in refused(tmp_path, "study", *ONE)
 
 
+def test_results_that_are_damaged_are_told(tmp_path: Path) -> None:
+    content = json.loads((Path(__file__).parents[1] / "docs" / "study" / "deep" / FILE).read_text())
+    result = next(iter(content["results"].values()))
+    arguments = ("study", "--preset", "deep", "-o", ".")
+    for key, value in ("history", {}), ("notes", [[]]):
+        (tmp_path / FILE).write_text(
+            json.dumps(content).replace(json.dumps(result), json.dumps(result | {key: value}))
+        )
+        assert "study.json is damaged" in refused(tmp_path, *arguments)
+
+
+@pytest.mark.parametrize("name", ["report.html", "running"])
+def test_files_of_something_else_are_kept(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    words = refused(tmp_path, "study", *ONE, "-o", ".")
+    assert words == f"softsign: {name} exists, and . holds no study; choose another folder\n"
+
+
 def test_no_space_for_the_results(
     tmp_path: Path, noise: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,10 +235,13 @@ def test_an_interrupt_keeps_what_was_done(
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with started(COMMAND, "study", *arguments, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
         wait_until(lambda: any(read(file) > 0 for file in study.glob("*.progress")))
-        process.send_signal(number)
+        if number == signal.SIGINT:  # at the keyboard it reaches all processes
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         output, errors = process.communicate(timeout=300)
         wait_until(lambda: not in_session(process.pid))  # multiprocessing's resource tracker ends last
     assert process.returncode == code
     assert output == ""
-    assert errors == ("softsign: interrupted\n" if number == signal.SIGINT else "")
+    assert errors == f"softsign: {'interrupted' if number == signal.SIGINT else 'terminated'}\n"
     assert {file.suffix for file in study.iterdir()} == {".json", ".checkpoint"}

@@ -1,9 +1,11 @@
 """`softsign.data.files`: what is in the files arrives, and files that are wrong are named and never run."""
 
+import contextlib
 import gzip
 import os
 import pickle
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from softsign.data import digits, files
+from softsign.data import digits, files, pickles
 from softsign.data.files import Dataset, DatasetError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -184,6 +186,7 @@ def replace_by_gz(name: str, content: bytes) -> Callable[[Path], object]:
     return lambda folder: (remove(name)(folder), put(f"{name}.gz", content)(folder))
 
 
+PACKED = gzip.compress(idx(random_bytes(1, 12, 28, 28)))
 HUGE = bytes([0, 0, 8, 3]) + b"\xff" * 12
 BAD_MNIST: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (remove(TEST_LABELS), rf"{TEST_LABELS} is missing, and so is {TEST_LABELS}\.gz"),
@@ -208,10 +211,20 @@ BAD_MNIST: dict[str, tuple[Callable[[Path], object], str]] = {
     "too many labels": (put(LABELS, idx(np.zeros(13, np.uint8))), "13 labels, but there are 12 images"),
     "other size": (put(TEST_IMAGES, idx(random_bytes(0, 4, 8, 9))), "28x28 pixels and the test images 8x9"),
     "not gzip": (replace_by_gz(IMAGES, b"no gzip"), rf"{IMAGES}\.gz is not a complete gzip file"),
-    "gzip cut": (replace_by_gz(IMAGES, gzip.compress(bytes(99))[:-9]), "is not a complete gzip file"),
-    "gzip damaged": (
-        replace_by_gz(IMAGES, gzip.compress(bytes(99))[:12] + b"\xff" * 20),
-        "is not a complete gzip file",
+    "gzip cut": (replace_by_gz(IMAGES, PACKED[:-9]), "is not a complete gzip file"),
+    "gzip of other sum": (replace_by_gz(IMAGES, PACKED[:-8] + bytes(8)), "not a complete gzip file: CRC"),
+    "gzip damaged": (replace_by_gz(IMAGES, PACKED[:2000] + bytes(99)), "is not a complete gzip file"),
+    "gzip truncated": (
+        replace_by_gz(IMAGES, gzip.compress(idx(random_bytes(1, 12, 28, 28))[:-1])),
+        "truncated: its header promises 12x28x28 = 9,408 bytes and it holds 9,407",
+    ),
+    "gzip goes on": (
+        replace_by_gz(IMAGES, gzip.compress(idx(random_bytes(1, 12, 28, 28)) + bytes(1 << 25), 1)),
+        "bytes after its end: its header promises 12x28x28 = 9,408 bytes and it holds 9,409 or more",
+    ),
+    "gzip of zeros": (
+        replace_by_gz(IMAGES, gzip.compress(bytes.fromhex("00000803 00010000 00000400 00000100"))),
+        r"65536x1024x256 = 17,179,869,184 bytes, more than 100 times its [\d,]+; decompress it first",
     ),
     "too few": (lambda folder: write_mnist(folder, train=5), "5 training images are too few to hold some"),
 }  # fmt: skip
@@ -222,8 +235,19 @@ def test_bad_mnist(tmp_path: Path, case: str) -> None:
     spoil, message = BAD_MNIST[case]
     write_mnist(tmp_path)
     spoil(tmp_path)
-    with pytest.raises(DatasetError, match=message):
+    with little_memory(), pytest.raises(DatasetError, match=message):
         files.read_idx(tmp_path)
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """See that at no time 16 MiB are taken, as by files of a few bytes that claim to hold much."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def spoiled(**changes: object) -> bytes:
@@ -231,8 +255,22 @@ def spoiled(**changes: object) -> bytes:
 
 
 BAD_CIFAR: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "data_batch_3 is not a batch of CIFAR-10: Ran out of input"),
+    "empty": (b"", "data_batch_3 is not a batch of CIFAR-10: pickle exhausted"),
     "text": (b"hello", "is not a batch of CIFAR-10"),
+    "memo": (b"\x80\x02}r\x00\x00\x00\x04.", "numbers its parts up to 67108864"),
+    "memo in text": (b"}p2000000000\n.", "numbers its parts up to 2000000000"),
+    "negative memo": (b"}p-1\n.", "numbers its parts up to -1"),
+    "string": (b"\x80\x02T\xff\xff\xff\x7f.", "expected 2147483647 bytes in a string4, but only 1 remain"),
+    "bytes": (b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b".", "expected 1099511627776 bytes"),
+    "bytearray": (b"\x80\x05\x96" + (1 << 31).to_bytes(8, "little") + b".", "expected 2147483648 bytes"),
+    "frame": (b"\x80\x04\x95" + (1 << 40).to_bytes(8, "little") + b"}.", "is not a batch of CIFAR-10"),
+    "many parts": (b"\x80\x02(" + b"}" * 100_000 + b"l.", "it has too many parts"),
+    "deep": (b"\x80\x02}(K\x01" + b"\x85" * 100_000 + b"K\x01u.", "it has too many parts"),
+    "text again and again": (
+        b"\x80\x02}(" + b"c_codecs\nencode\nq\x00X\xa0\x86\x01\x00" + b"a" * 100_000
+        + b"X\x06\x00\x00\x00latin1\x86q\x01R" + b"h\x00h\x01R" * 10_001 + b"u.",
+        "it encodes the same text again and again",
+    ),
     "truncated": (spoiled()[:-1000], "is not a batch of CIFAR-10"),
     "list": (pickle.dumps([1, 2]), "holds list, but a batch of CIFAR-10 is a dict"),
     "no data": (pickle.dumps({"labels": [1]}), "found no complete array"),
@@ -261,15 +299,17 @@ BAD_CIFAR: dict[str, tuple[bytes, str]] = {
     "label -1": (spoiled(labels=[1, 2, -1, 4]), "holds the label -1, but labels are 0 to 9"),
     "label 2**70": (spoiled(labels=[1, 2, 3, 2**70]), "holds the label 1180591620717411303424"),
     "a label short": (spoiled(labels=[1, 2, 3]), "holds 3 labels, but there are 4 images"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD_CIFAR)
-def test_bad_cifar10(tmp_path: Path, case: str) -> None:
+def test_bad_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     content, message = BAD_CIFAR[case]
+    if case == "many parts":
+        monkeypatch.setattr(pickles, "_OPCODES", 100_000)
     write_cifar(tmp_path)
     (tmp_path / "data_batch_3").write_bytes(content)
-    with pytest.raises(DatasetError, match=message) as caught:
+    with little_memory(), pytest.raises(DatasetError, match=message) as caught:
         files.read_cifar10(tmp_path)
     assert str(tmp_path / "data_batch_3") in str(caught.value)
 
@@ -331,12 +371,12 @@ def test_a_malicious_pickle_does_not_run(
     }.values(),
 )
 def test_stand_ins_are_good_for_arrays_only(tmp_path: Path, content: bytes) -> None:
-    before = [dict(vars(kind)) for kind in (files._PickledArray, files._PickledDtype, files._Encode)]
+    before = [dict(vars(kind)) for kind in (pickles.PickledArray, pickles._PickledDtype, pickles._Encode)]
     write_cifar(tmp_path)
     (tmp_path / "test_batch").write_bytes(b"\x80\x02" + content)
     with pytest.raises(DatasetError, match="test_batch is not a batch of CIFAR-10"):
         files.read_cifar10(tmp_path)
-    after = [dict(vars(kind)) for kind in (files._PickledArray, files._PickledDtype, files._Encode)]
+    after = [dict(vars(kind)) for kind in (pickles.PickledArray, pickles._PickledDtype, pickles._Encode)]
     assert before == after
 
 

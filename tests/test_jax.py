@@ -1,5 +1,6 @@
 """`softsign.jax`: values, every order and mode of differentiation, JAX's dtypes, what XLA makes of it."""
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -13,13 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jax.experimental import sparse
+from jax.experimental import checkify, pallas, sparse
 
 import softsign as core
 from softsign import accuracy
 from softsign import jax as ours
 from softsign.functions import FUNCTIONS, ORDERS, bound
-from softsign.jax import functional
+from softsign.jax.arithmetic import Member, multiplied
 from tests.helpers import BFLOAT16, Array, assert_same_bits, exact, run_python, ulps
 
 #: The functions of x alone.
@@ -325,9 +326,9 @@ def test_gradient_refuses_what_is_no_real_number(arguments: Any) -> None:
 
 def test_an_overflow_of_a_high_order_is_an_infinity() -> None:
     below_one = np.nextafter(np.float32(1), np.float32(0))
-    power = jax.jit(functional._power, static_argnums=(0, 1))
-    assert power(-1, 7, np.array([below_one])).tolist() == [inf]
-    assert power(1, 40, np.array([0, 1e30], np.float32)).tolist() == [inf, 0]
+    power = jax.jit(multiplied, static_argnums=0)
+    assert power(Member("power", -1, 7), np.array([below_one])).tolist() == [inf]
+    assert power(Member("power", 1, 40), np.array([0, 1e30], np.float32)).tolist() == [inf, 0]
 
 
 def test_the_two_forms_of_the_forward_pass_give_the_same_bits() -> None:
@@ -366,6 +367,65 @@ def test_second_derivative_in_every_pair_of_modes(outer: str, inner: str) -> Non
     x = jnp.array([-3.0, 0.0, 1.0, jnp.inf])
     y = DIFFERENTIATED[outer](DIFFERENTIATED[inner](ours.softsign))(x)
     np.testing.assert_array_equal(y, [2 / 64, 0, -2 / 8, 0])
+
+
+def forward(f: Callable[[Any], Any], tangent: Any) -> Callable[[Any], Any]:
+    return lambda x: jax.jvp(f, (x,), (tangent,))[1]
+
+
+def reverse(f: Callable[[Any], Any], cotangent: Any) -> Callable[[Any], Any]:
+    return lambda x: jax.vjp(f, x)[1](cotangent)[0]
+
+
+def second_products(f: Callable[[Any], Any], x: Any, inner: Any, outer: Any) -> list[Any]:
+    """What f'' times two factors is in each pair of modes."""
+    modes = (forward, reverse)
+    return [second(first(f, inner), outer)(x) for first in modes for second in modes]
+
+
+#: Arguments and two factors that multiply f'', of which two of the three alone overflow or underflow.
+PRODUCTS: dict[str, list[tuple[float, float, float]]] = {
+    "float16": [(10, 300, 300), (1000, 200, 300), (-0.25, 6e4, 2e-7), (3e4, 6e4, 6e4)],
+    "float32": [
+        (10, 3e20, 3e20),
+        (1e15, 1e25, 1e25),
+        (-1e-20, 1e30, 1e25),
+        (0.25, 3e-30, 1e-20),
+        (7, 1e30, 1e-30),
+    ],
+    "float64": [(10, 3e154, 3e154), (1e130, 1e200, 1e190), (-1e-160, 1e300, 1e10), (7, 1e-200, 1e250)],
+}
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, *WIDE], ids=str)
+@pytest.mark.parametrize("name", [*TRUTH, "second_antiderivative"])
+def test_products_with_second_derivatives_in_every_pair_of_modes(name: str, dtype: np.dtype[Any]) -> None:
+    """Reverse mode over reverse mode must not multiply the two cotangents by themselves."""
+    truth: Callable[[int, Fraction], Fraction] = TRUTH.get(name, lambda n, x: exact("softsign", x))
+    cases = np.array(PRODUCTS["float32" if dtype == BFLOAT16 else dtype.name], dtype)
+    if name == "inverse":
+        cases[:, 0] = np.clip(cases[:, 0], -0.75, 0.75)
+    info = jnp.finfo(dtype)
+    compute: Any = jax.jit(second_products, static_argnums=0)
+    products = [np.asarray(y) for y in compute(function(name), *cases.T)]
+    for index, (x, inner, outer) in enumerate(cases):
+        expected = Fraction(float(inner)) * Fraction(float(outer)) * truth(2, Fraction(float(x)))
+        for y in (product[index] for product in products):
+            if abs(expected) < float(info.tiny) and dtype in WIDE:
+                assert abs(y) <= info.tiny  # XLA's CPU makes it 0
+            elif abs(expected) > float(info.max):
+                assert abs(y) == inf
+            else:
+                assert ulps(y, expected) <= (0.51 if dtype in HALVES else 3)
+
+
+def test_products_of_any_number_of_factors() -> None:
+    """The third derivative by reverse mode alone, with cotangents that must not meet first."""
+    f = ours.softsign
+    for large in np.array([1e20, 1e-20, 1e30], np.float32):
+        f = reverse(f, large)
+    expected = 1e30 * core.nth_derivative(3, 1e3)
+    np.testing.assert_allclose(jax.jit(f)(jnp.float32(1e3)), expected, rtol=1e-6)
 
 
 def test_hessian_is_diagonal() -> None:
@@ -469,7 +529,7 @@ def test_fuses_with_its_neighbors_into_loops(name: str) -> None:
 SHARDED = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
-from softsign.jax import softsign
+from softsign.jax import gradient as vjp, softsign
 assert jax.device_count() == 2
 mesh = jax.make_mesh((2,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
 x = np.linspace(-4, 4, 64, dtype=np.float32)
@@ -482,12 +542,104 @@ for f in (softsign, gradient):
     np.testing.assert_array_equal(compiled(placed), f(x))
     assert compiled(placed).sharding == placed.sharding
     assert "all-" not in compiled.as_text()
+spec = PartitionSpec("i")
+loss = jax.shard_map(
+    lambda t, x: jax.lax.psum(vjp(x, t).sum(), "i"),
+    mesh=mesh, in_specs=(PartitionSpec(), spec), out_specs=PartitionSpec(),
+)
+t = np.arange(32, dtype=np.float32)
+np.testing.assert_allclose(jax.grad(loss)(t, x), gradient(x).reshape(2, 32).sum(0), rtol=1e-6)
 """
 
 
 def test_shards_over_two_devices() -> None:
     done = run_python(SHARDED, XLA_FLAGS="--xla_force_host_platform_device_count=2", JAX_PLATFORMS="cpu")
     assert done.returncode == 0, done.stderr
+
+
+def test_batches_some_of_its_arguments() -> None:
+    x, dy = jnp.linspace(-2, 2, 3), jnp.array([1.0, 8.0])
+    by_dy = jax.vmap(lambda dy: reverse(ours.softsign, jnp.full(3, dy))(x))(dy)
+    np.testing.assert_array_equal(by_dy, dy[:, None] * ours.derivative(x))
+    by_x = jax.vmap(lambda x: forward(ours.softsign, dy)(jnp.full(2, x)), out_axes=1)(x)
+    np.testing.assert_array_equal(by_x, by_dy)
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["value"], meta_fields=[])
+@dataclasses.dataclass
+class Parameter:
+    """As flax.nnx.Param: a pytree, and an array where one is asked for."""
+
+    value: Any
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+
+@by_name
+def test_takes_what_turns_into_an_array(name: str) -> None:
+    f, x = function(name), jnp.array([0.25, 0.5])
+    assert_same_bits(np.asarray(f(Parameter(x))), np.asarray(f(x)))
+    slopes = jax.grad(lambda parameter: f(parameter).sum())(Parameter(x))
+    np.testing.assert_array_equal(slopes.value, jax.grad(lambda x: f(x).sum())(x))
+    assert_same_bits(np.asarray(ours.gradient(Parameter(x), Parameter(x))), np.asarray(ours.gradient(x, x)))
+
+
+@by_name
+def test_works_without_jit(name: str) -> None:
+    f, x = function(name), BFLOAT16.type(0.5)
+    with jax.disable_jit():
+        assert f(x) == f(jnp.asarray(x)) == jnp.asarray(f(0.5), jnp.bfloat16)
+
+
+@by_name
+def test_strict_promotion_is_no_obstacle(name: str) -> None:
+    f = function(name)
+    with jax.numpy_dtype_promotion("strict"):
+        for x in (1, True, np.int8(1), np.arange(2), 0.5, jnp.ones(2, jnp.bfloat16)):
+            y, promoted = jax.eval_shape(f, x), jax.eval_shape(jnp.exp, x)
+            assert (y.dtype, y.weak_type) == (promoted.dtype, promoted.weak_type)
+        assert jax.eval_shape(jax.grad(jax.grad(f)), 0.5).dtype == jnp.float32
+        assert ours.gradient(np.arange(2), 1).tolist() == [1, 0.25]
+        assert ours.nth_derivative(0, 1) == 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float64)], ids=str)
+def test_weak_types_stay_weak_beside_float32(dtype: np.dtype[Any]) -> None:
+    functions = [function(name) for name in NAMES]
+    functions += [functools.partial(ours.nth_derivative, 3), lambda x: ours.gradient(x, 2)]
+    one = jax.ShapeDtypeStruct((1,), np.float32)
+    for f in functions:
+        for x in (0.5, 0, True, jnp.broadcast_to(0.5, (2, 3))):
+            y, promoted = jax.eval_shape(f, x), jax.eval_shape(jnp.exp, x)
+            assert (y.dtype, y.weak_type, y.shape) == (promoted.dtype, promoted.weak_type, promoted.shape)
+        assert jax.eval_shape(lambda one, f=f: f(0.5) * one, one).dtype == np.float32
+    assert (ours.softsign(1j) * jnp.ones(1, jnp.complex64)).dtype == np.complex64
+    np.testing.assert_array_equal(ours.derivative(jnp.broadcast_to(1.0, (2, 3))), np.full((2, 3), 0.25))
+
+
+@by_name
+def test_no_nan_on_the_way_to_a_number(name: str) -> None:
+    """What `checkify` and ``jax_debug_nans`` look for."""
+    f = function(name)
+    points = np.array([0, 0.5, 1] if name == "inverse" else [-inf, -1e30, 0, 1, inf], np.float32)
+    checked = checkify.checkify(jax.vmap(jax.value_and_grad(f)), errors=checkify.nan_checks)
+    error, found = jax.jit(checked)(points)
+    assert error.get() is None
+    assert not np.isnan(found).any()
+
+
+def test_lowers_in_pallas_kernels_for_tpus() -> None:
+    """That is, in a kernel that nothing here can run."""
+    functions = [function(name) for name in NAMES]
+    functions += [lambda x: ours.gradient(x, x), lambda x: ours.nth_derivative(3, x)]
+
+    def kernel(source: Any, target: Any) -> None:
+        target[...] = sum(f(source[...]) for f in functions)
+
+    x = jax.ShapeDtypeStruct((8, 128), jnp.float32)
+    lowered = jax.jit(lambda x: pallas.pallas_call(kernel, out_shape=x)(x)).trace(x)
+    assert "tpu_custom_call" in lowered.lower(lowering_platforms=("tpu",)).as_text()
 
 
 def test_is_a_function_that_modules_can_hold() -> None:

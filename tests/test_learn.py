@@ -73,6 +73,32 @@ def test_a_range_is_two_increasing_numbers(low: float, high: float) -> None:
         plots.function_figure(["softsign"], low, high)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (1e-320, 2e-320, "range 1e-320 2e-320 is too narrow to draw: it must be 1e-250 wide or more"),
+        (-1e-290, 1e-290, "too narrow"),
+        (1.0, 1 + 2**-52, r"range 1.0 1.0000000000000002 is too narrow to draw: .* and 1e-12 of its larger"),
+        (-1e308, 1e308, "must be within ±1e\\+150, not -1e\\+308 1e\\+308"),
+        (0, 1e155, "must be within"),
+    ],
+)
+def test_a_range_that_no_axis_shows_is_refused(low: float, high: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plots.function_figure(["softsign"], low, high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1e-250, 2e-250), (-1e-250, 1e-250), (1, 1 + 2e-12), (-1e150, 1e150), (1e149, 1e150)]
+)
+def test_extreme_ranges_fill_their_panels(low: float, high: float) -> None:
+    figure = plots.function_figure([name for name in UNARY if name != "inverse" or low < 0], low, high)
+    figure.savefig(BytesIO(), format="png", dpi=20)
+    for axes in figure.axes:
+        left, right = axes.get_xlim()
+        assert left < right < left + 1.2 * (high - low)
+
+
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (-5, -1)])
 def test_the_inverse_needs_a_part_of_its_domain(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="inverse is defined between -1 and 1"):

@@ -3,15 +3,19 @@
 import contextlib
 import re
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import EncodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx import ModelError, gradients, load_model, run, to_model
+from softsign.onnx import ModelError, gradients, load_model, model_info, run, to_model
+from softsign.onnx.check import is_large
 from softsign.operator import Net
 from tests.helpers import Array
 from tests.onnx_helpers import IF, MINE, by_engine, model_of
@@ -371,10 +375,8 @@ def test_a_cache_of_links(path: Path) -> None:
 
 def test_a_model_that_is_too_large_for_a_message(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more than 2 GiB: onnx checks it without its weights, and ONNX Runtime reads it from files."""
-    monkeypatch.setattr("softsign.onnx.check.LARGEST", 50)
+    monkeypatch.setattr("softsign.onnx.check._LARGEST", 50)
     monkeypatch.setattr("softsign.onnx.check._TELLING", 1)
-    monkeypatch.setattr("softsign.onnx.backend.LARGEST", 50)
-    monkeypatch.setattr("softsign.onnx.dialect.LARGEST", 50)
     beside.write_bytes(external("initializer", location="sub/w.bin").SerializeToString())
     model = load_model(beside)
     before = model.SerializeToString()
@@ -382,6 +384,14 @@ def test_a_model_that_is_too_large_for_a_message(beside: Path, monkeypatch: pyte
     assert model.SerializeToString() == before
     with pytest.raises(ModelError, match="the model takes more than 2 GiB, which onnx cannot convert"):
         gradients(model, "y", "x")
+    assert model_info(model).operators == {"Add": 1}
+
+
+def test_a_model_that_protobuf_cannot_measure() -> None:
+    """It writes a message to measure it, which fails beyond 2 GiB."""
+    model: Any = Mock(ByteSize=Mock(side_effect=EncodeError("Failed to serialize proto")))
+    assert is_large(model)
+    assert not is_large(ModelProto())
 
 
 # What exporters get wrong

@@ -98,3 +98,57 @@ def test_refusals(model: ModelProto, options: dict[str, Any], words: str) -> Non
 def test_a_model_without_gradients_is_refused() -> None:
     with pytest.raises(ModelError, match="the model has no gradients: "):
         sgd_step(network())
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "softsign"])
+@pytest.mark.parametrize("learning_rate", ["learning_rate", 0.5])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_parameters_of_two_dtypes(engine: str, learning_rate: str | float, momentum: float) -> None:
+    values = {"a": np.array([1, 2], np.float32), "b": np.array([3.0, 4.0]), "c": np.array([5, 6], np.float16)}
+    net = Net("mixed", values)
+    for name in values:
+        net.add("Cast", name, f"{name}_wide", to=11)
+    net.add("Sum", [f"{name}_wide" for name in values], "total")
+    net.add("ReduceSum", "total", "loss", keepdims=0)
+    step = sgd_step(
+        gradients(to_model(net), "loss"), learning_rate=learning_rate, momentum=momentum, weight_decay=0.5
+    )
+    feeds = dict(values)
+    if isinstance(learning_rate, str):
+        (declared,) = (value for value in step.graph.input if value.name == "learning_rate")
+        assert declared.type.tensor_type.elem_type == 11  # of float64, the widest
+        feeds["learning_rate"] = np.array(0.5)
+    if momentum:
+        feeds |= {f"{name}_velocity": np.zeros_like(value) for name, value in values.items()}
+    found = run(step, feeds, engine=engine)
+    for name, value in values.items():
+        assert found[f"{name}_next"].dtype == value.dtype
+        np.testing.assert_array_equal(found[f"{name}_next"], value - 0.5 * (1 + 0.5 * value))
+
+
+def test_a_number_that_the_dtype_cannot_hold() -> None:
+    net = Net("half", {"w": np.ones(2, np.float16)})
+    net.add("Mul", ["w", "x"], "y")
+    net.add("ReduceSum", "y", "loss", keepdims=0)
+    model = gradients(to_model(net, {"x": np.ones(2, np.float16)}, outputs=["loss"]), "loss")
+    for options, words in (
+        ({"learning_rate": 1e9}, "learning_rate is 1000000000.0, which float16 cannot hold"),
+        ({"weight_decay": 1e-9}, "w_decay is 1e-09, which float16 cannot hold"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            sgd_step(model, **options)
+
+
+def test_which_gradient_is_meant_must_be_clear(model: ModelProto) -> None:
+    with pytest.raises(ModelError, match="the model has several gradients of 'w1': w1_grad, w1_grad_"):
+        sgd_step(gradients(model, "loss", "w1"))
+    one = gradients(model, "loss", "w1")
+    slope = one.graph.output[-1].name
+    for i in reversed(range(len(one.graph.output) - 1)):
+        if one.graph.output[i].name.endswith("_grad"):
+            del one.graph.output[i]
+    found = run(sgd_step(one, learning_rate=1.0), FEEDS | {"w1": PARAMETERS["w1"]})
+    np.testing.assert_allclose(
+        found["w1_next"], PARAMETERS["w1"] - run(model, FEEDS)["w1_grad"], rtol=1e-12, atol=1e-15
+    )
+    assert slope != "w1_grad"

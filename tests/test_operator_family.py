@@ -176,3 +176,9 @@ def test_div_of_integers_truncates_towards_zero() -> None:
     workspace.feed("B", np.array([2, 2, -2, -2, 3]))
     workspace.run(create_operator("Div", ["A", "B"], "C"))
     assert workspace.fetch("C").tolist() == [3, -3, -3, 3, 2]
+    large = np.array([2**62 + 1, -(2**62) - 1, 2**63 - 1])  # float64 has no such odd numbers
+    assert run(create_operator("Div", ["A", "B"], "C"), "C", A=large, B=np.array([1, 1, 3])).tolist() == [
+        2**62 + 1,
+        -(2**62) - 1,
+        (2**63 - 1) // 3,
+    ]

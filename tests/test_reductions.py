@@ -142,5 +142,7 @@ def test_orders_cannot_be_reduced() -> None:
         lambda: softsign.nth_derivative.reduceat([1, 2], [0]),
         lambda: softsign.nth_derivative.reduce([1, 2], dtype=float),
     ):
-        with pytest.raises(TypeError, match=r"^nth_derivative: n is an integer and the result is none, so that "):
+        with pytest.raises(
+            TypeError, match=r"^nth_derivative: n is an integer and the result is none, so that "
+        ):
             call()

@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import softsign
 from softsign import stream
+from tests.helpers import BFLOAT16, assert_same_bits
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i4", "<i8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "g", "<c8", ">c16"]
 
@@ -50,6 +52,25 @@ def test_equals_the_function_of_the_array(
     assert files(tmp_path) == {"x.npy", "y.npy"}
 
 
+@pytest.mark.parametrize("scale", [None, -0.25])
+def test_bfloat16(tmp_path: Path, scale: float | None) -> None:
+    """NumPy writes it as items of two bytes without a type."""
+    x = array("f4", (5, 7)).astype(BFLOAT16)
+    np.save(tmp_path / "x.npy", x)
+    header = stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy", scale=scale)
+    expected = softsign.softsign(x if scale is None else scale * x)
+    assert header.dtype == expected.dtype
+    assert_same_bits(np.load(tmp_path / "y.npy").view(header.dtype), expected)
+
+
+def test_writes_to_an_open_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", array("f4", (5, 7)))
+    stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy")
+    file = io.BytesIO()
+    stream.apply(softsign.softsign, tmp_path / "x.npy", file)
+    assert file.getvalue() == (tmp_path / "y.npy").read_bytes()
+
+
 @pytest.mark.parametrize("dtype", ["i1", "<f2", ">f4", "<f8", "<c8"])
 def test_scale_is_numpys_product(tmp_path: Path, dtype: str) -> None:
     x = array(dtype, (50,))
@@ -59,8 +80,8 @@ def test_scale_is_numpys_product(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(y, softsign.softsign(0.3 * x), strict=True)
 
 
-@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
-def test_reads_both_versions_of_the_format(tmp_path: Path, version: tuple[int, int]) -> None:
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_reads_every_version_of_the_format(tmp_path: Path, version: tuple[int, int]) -> None:
     with open(tmp_path / "x.npy", "wb") as file:
         np.lib.format.write_array(file, np.arange(3.0), version)
     stream.apply(softsign.softsign, tmp_path / "x.npy", tmp_path / "y.npy")
@@ -91,6 +112,48 @@ def test_reads_a_pipe(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), softsign.softsign(x))
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3, 41)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_reads_arrays_in_native_byte_order(dtype: str, shape: tuple[int, ...], order: str) -> None:
+    x, file = array(dtype, shape, order), io.BytesIO()
+    np.save(file, x)
+    file.write(b"more")
+    file.seek(0)
+    y = stream.read_array(file, "x.npy")
+    assert y.dtype.isnative
+    np.testing.assert_array_equal(y, x)
+    assert y.flags.f_contiguous == x.flags.f_contiguous
+    assert y.flags.writeable
+    assert file.read() == b"more"
+
+
+def test_an_array_takes_no_more_memory_than_a_pipe_holds() -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }"
+    file = io.BytesIO(b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header + bytes(100))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"x is truncated: .* promises 8,000,000,000,000 bytes"):
+            stream.read_array(file, "x")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
+
+
+def take(target: Path) -> None:
+    target.write_bytes(b"theirs")
+
+
+def test_a_target_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(100))
+    target = tmp_path / "y.npy"
+    with pytest.raises(FileExistsError) as caught:
+        stream.apply(softsign.softsign, tmp_path / "x.npy", target, progress=lambda *at: take(target))
+    assert caught.value.filename == str(target)
+    assert target.read_bytes() == b"theirs"
+    assert files(tmp_path) == {"x.npy", "y.npy"}
+
+
 def test_replaces_where_a_link_points_and_keeps_the_permissions(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones(3))
     (tmp_path / "place.npy").write_bytes(b"old")
@@ -112,6 +175,11 @@ def _archive(path: Path) -> None:
         np.savez(file, np.ones(3))
 
 
+def _written(path: Path, x: Any, version: tuple[int, int]) -> None:
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, x, version)
+
+
 def _negative(path: Path) -> None:
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (-3,), }"
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24))
@@ -121,7 +189,31 @@ BAD: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
     "empty": (Path.touch, ValueError, r"x\.npy is not a NumPy \.npy file"),
     "text": (lambda path: path.write_text("1 2 3"), ValueError, "is not a NumPy"),
     "magic alone": (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00"), ValueError, "is not a NumPy"),
-    "later version": (lambda path: path.write_bytes(b"\x93NUMPY\x09\x00"), ValueError, "is not a NumPy"),
+    "later version": (
+        lambda path: path.write_bytes(b"\x93NUMPY\x09\x00"),
+        ValueError,
+        r"x\.npy is of version 9\.0 of the \.npy format; 1\.0, 2\.0 and 3\.0 are read",
+    ),
+    "long header": (
+        lambda path: path.write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(100)),
+        ValueError,
+        "has a header of 2,147,483,647 bytes, but at most 10,000 are read",
+    ),
+    "header cut": (
+        lambda path: path.write_bytes(b"\x93NUMPY\x03\x00\x20\0\0\0{"),
+        ValueError,
+        "is not a NumPy",
+    ),
+    "no text": (
+        lambda path: path.write_bytes(b"\x93NUMPY\x03\x00\1\0\0\0\xff"),
+        ValueError,
+        "is not a NumPy",
+    ),
+    "names in Greek": (
+        lambda path: _written(path, np.zeros(3, [("\u03b1", "f4")]), (3, 0)),
+        TypeError,
+        "which softsign does not take",
+    ),
     "archive": (_archive, ValueError, "is not a NumPy"),
     "negative shape": (_negative, ValueError, "is not a NumPy"),
     "truncated": (_cut, ValueError, r"truncated: its header promises 800 bytes of data and it holds 799"),

@@ -241,6 +241,51 @@ def test_a_damaged_study_is_told(tmp_path: Path, damage: Any) -> None:
     assert file.read_bytes() == before
 
 
+OTHER_KINDS: list[tuple[str, Any]] = [
+    ("dataset", None),
+    ("updates", 1.5),
+    ("seconds", "long"),
+    ("seconds", float("inf")),
+    ("diverged", 0),
+    ("test_error", [0.5]),
+    ("jacobian", [1.0, "x"]),
+    ("histograms", {}),
+    ("histograms", [{"layer": 1, "low": 0.0, "high": 1.0}]),
+    ("notes", [3]),
+    ("history", {"updates": [0]}),
+    ("history", []),
+]
+
+
+def test_a_result_of_another_kind_is_told(tmp_path: Path) -> None:
+    study = Study(tmp_path, trials(1, updates=10))
+    result: Any = train(study.trials[0], tmp_path) | {"notes": ["a note"]}
+    study.results = {study.trials[0].name: result}
+    study.save()
+    file = tmp_path / FILE
+    content = json.loads(file.read_bytes())
+    assert Study(tmp_path).results == study.results == content["results"]
+    for name, value in OTHER_KINDS:
+        content["results"][study.trials[0].name] = result | {name: value}
+        file.write_text(json.dumps(content))
+        with pytest.raises(StudyError, match=rf"is damaged \({name} of a result is of another kind\)"):
+            Study(tmp_path)
+
+
+def test_a_checkpoint_beside_its_result_is_removed(tmp_path: Path) -> None:
+    """A kill came between the two; the other trial has yet to go on from its own."""
+    study = Study(tmp_path, trials())
+    study.results = {study.trials[0].name: train(study.trials[0], tmp_path)}
+    study.save()
+    for trial in study.trials:
+        (tmp_path / trial.checkpoint).touch()
+    Study(tmp_path)
+    assert (tmp_path / study.trials[0].checkpoint).exists()
+    Study(tmp_path, trials())
+    assert not (tmp_path / study.trials[0].checkpoint).exists()
+    assert (tmp_path / study.trials[1].checkpoint).exists()
+
+
 def test_a_study_of_an_earlier_format_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text('{"format":1,"runs":[],"results":{},"environment":{}}')
     with pytest.raises(StudyError, match="is of an earlier version, whose studies this one does not read"):

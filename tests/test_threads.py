@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import softsign
+from tests.hammer import hammer
 from tests.helpers import (
     FLOATS,
     NAMES,
@@ -161,6 +162,10 @@ def test_calls_from_many_python_threads() -> None:
             assert_same_bits(actual, alone)
 
 
+def test_thirty_two_threads_in_all_functions() -> None:
+    assert hammer(2.0) >= 32
+
+
 def test_flags_stay_in_the_python_thread_that_raised_them() -> None:
     quiet, loud = np.full(LARGE, 0.5), np.full(LARGE, 2.0)
     with threads(2), ThreadPoolExecutor(4) as pool:
@@ -190,7 +195,7 @@ def test_fork_after_a_parallel_call() -> None:
 
 
 def test_the_size_of_the_cache_is_read_at_import() -> None:
-    """Not by the first large call, under a lock that a process forked meanwhile would find locked for ever."""
+    """Not by the first large call, under a lock that a process forked meanwhile would find locked."""
     code = """
 import os, softsign
 def reads():

@@ -108,7 +108,7 @@ def test_gradient_function_is_differentiable_in_both() -> None:
     ids=["number", "complex", "complex dy", "sparse", "shapes"],
 )
 def test_gradient_function_refuses(arguments: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"gradient: the argument|must match the size"):
+    with pytest.raises(error, match=r"gradient: (the argument|.* is not among)|must match the size"):
         sst.gradient(*arguments)
 
 
@@ -353,6 +353,26 @@ def test_complex_derivatives(inplace: bool) -> None:
     assert torch.autograd.gradgradcheck(f, z)
 
 
+CONJUGATED: dict[str, Callable[[Tensor], Tensor]] = {
+    "conj": torch.conj,
+    "mH": lambda z: z.view(2, 1).mH,
+    "ifft": lambda z: torch.fft.ifft(z.conj()),
+    "negated": lambda z: torch.complex(z.conj().imag, z.real),
+}
+
+
+@pytest.mark.parametrize("kind", CONJUGATED)
+def test_derivatives_of_conjugated_tensors(kind: str) -> None:
+    z = torch.tensor([1 + 2j, 3 - 1j], dtype=torch.complex128, requires_grad=True)
+
+    def f(z: Tensor) -> Tensor:
+        return sst.softsign(CONJUGATED[kind](z))
+
+    assert torch.autograd.gradcheck(f, z, check_forward_ad=True, check_batched_grad=True)
+    size = torch.func.grad(lambda z: f(z).abs().sum())(z.detach())
+    torch.testing.assert_close(torch.autograd.grad(f(z).abs().sum(), z)[0], size)
+
+
 def test_complex_at_the_ends() -> None:
     z = torch.tensor([0, complex(np.inf, 1), complex(0, -np.inf)], dtype=torch.complex64, requires_grad=True)
     y = sst.softsign(z)
@@ -388,6 +408,45 @@ def test_tensor_subclasses_stay_what_they_are() -> None:
     for inplace in (False, True):
         assert type(sst.softsign(x, inplace)) is Kind
     assert type(sst.softsign(torch.nn.Parameter(torch.randn(3)))) is Tensor
+
+
+@pytest.mark.filterwarnings("ignore:.*MaskedTensor")
+def test_masked_tensors() -> None:
+    mask = torch.tensor([True, False, True])
+    x = torch.masked.masked_tensor(torch.tensor([1.0, 2.0, -3.0]), mask, requires_grad=True)
+    y = sst.softsign(x)
+    assert isinstance(y, torch.masked.MaskedTensor)
+    assert y.to_tensor(9.0).tolist() == [0.5, 9, -0.75]
+    y.sum().backward()
+    assert isinstance(x.grad, torch.masked.MaskedTensor)
+    assert x.grad.to_tensor(9.0).tolist() == [0.25, 9, 0.0625]
+    assert sst.inverse(y.detach()).to_tensor(9.0).tolist() == [1, 9, -3]
+    assert sst.softsign(x.detach() * 1, inplace=True).to_tensor(9.0).tolist() == [0.5, 9, -0.75]
+    with pytest.raises(ValueError, match="masked tensors must have the same mask"):
+        sst.gradient(x, torch.masked.masked_tensor(torch.ones(3), ~mask))
+
+
+class Wrapped:
+    """What other libraries have around a tensor: it converts itself in the functions of PyTorch."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return function(*(a.value if isinstance(a, Wrapped) else a for a in args), **(kwargs or {}))
+
+
+def test_what_converts_itself_is_taken() -> None:
+    x = torch.tensor([-0.75, 0.5])
+    for name in UNARY:
+        assert torch.equal(getattr(sst, name)(Wrapped(x)), getattr(sst, name)(x))
+    assert torch.equal(sst.nth_derivative(2, Wrapped(x)), sst.nth_derivative(2, x))
+    for pair in ((Wrapped(x), x), (x, Wrapped(x))):
+        assert torch.equal(sst.gradient(*pair), sst.gradient(x, x))
+    expected = sst.softsign(x)
+    assert sst.softsign(Wrapped(x), inplace=True) is x
+    assert torch.equal(x, expected)
 
 
 def test_torch_function_modes_see_it() -> None:
@@ -590,6 +649,16 @@ def test_only_softsign_takes_complex() -> None:
         sst.inverse(torch.tensor([1j]))
 
 
+@pytest.mark.parametrize("n", [2.0, "2", None, torch.tensor(2.5)], ids=repr)
+def test_order_of_another_type(n: Any) -> None:
+    with pytest.raises(TypeError, match=r"^nth_derivative: n must be an integer from 0 to 170, got "):
+        sst.nth_derivative(n, torch.ones(1))
+
+
+def test_orders_of_numpy() -> None:
+    assert sst.nth_derivative(np.uint8(1), torch.ones(1)).item() == 0.25
+
+
 @pytest.mark.parametrize("n", [-1, 171])
 def test_order_out_of_range(n: int) -> None:
     with pytest.raises(ValueError, match=f"n must be an integer from 0 to 170, got {n}"):
@@ -602,6 +671,42 @@ def test_order_out_of_range(n: int) -> None:
 def test_tensors_that_do_not_go_together(other: Tensor) -> None:
     with pytest.raises(RuntimeError, match="softsign::gradient: both tensors must have the same"):
         ops.gradient(torch.ones(3), other)
+
+
+# Names in profiles and messages
+
+
+def test_profiles_and_messages_say_softsign() -> None:
+    x = torch.randn(9, requires_grad=True)
+    with torch.profiler.profile() as profile:
+        sst.softsign(x).sum().backward()
+        sst.softsign(x.detach())
+        sst.softsign(x * 1, inplace=True).sum().backward()
+        sst.derivative(x).sum().backward()
+    names = [event.name for event in profile.events()]
+    assert names.count("softsign") == 3
+    assert {"SoftsignBackward", "SoftsignInPlaceBackward", "softsign::derivative"} < set(names)
+    hidden = sst.softsign(x * 1, inplace=True)
+    hidden.mul_(2)
+    with pytest.raises(RuntimeError, match="output 0 of SoftsignInPlace"):
+        hidden.sum().backward()
+
+
+# Importing again
+
+
+def test_import_again() -> None:
+    """As tools do that reload what they run: the operators of the dispatcher are there once."""
+    done = run_python(
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "import sys, torch; from unittest import mock\n"
+        "with mock.patch.dict(sys.modules): import softsign.torch as first\n"
+        "import softsign.torch as again; assert first is not again\n"
+        "x = torch.tensor([3.0], requires_grad=True)\n"
+        "for s in (first, again):\n"
+        " print(torch.autograd.grad(s.softsign(x), x)[0].item(), s.inverse(x / 4).item())"
+    )
+    assert done.stdout.split() == ["0.0625", "3.0"] * 2, done.stderr
 
 
 # PyTorch's private names
@@ -642,7 +747,8 @@ print(*_private.missing(_private.FAST), _private.is_ordinary(x))
 for inplace in (False, True):
     y = s.softsign(x * 1, inplace)
     (dx,) = torch.autograd.grad(y.sum(), x, create_graph=not inplace)
-    print(type(y.grad_fn).__name__, y.tolist(), dx.tolist())
+    eager = s.functional.SoftsignInPlace if inplace else s.functional.Softsign
+    print(type(y.grad_fn) is eager._backward_cls, type(y.grad_fn).__name__, y.tolist(), dx.tolist())
 print(s.softsign(torch.ones(2), inplace=True).tolist(), s.log_jacobian(torch.zeros(1)).tolist())
 """
 FAST = ("torch._C._dispatch_keys", "torch._C._get_tracing_state")
@@ -669,7 +775,8 @@ def test_the_dispatcher_serves_where_the_names_of_the_fast_path_are_gone(
     assert forward.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
     assert in_place.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
     assert rest == "[0.5, 0.5] [-0.0]"
-    assert "Eager" not in forward + in_place
+    assert forward.startswith("False SoftsignBackward")
+    assert in_place.startswith("False CopyBackwards")
 
 
 def test_a_missing_needed_name_is_named(without: list[str]) -> None:
@@ -755,8 +862,88 @@ def test_parametric_refuses(arguments: dict[str, Any], message: str) -> None:
         sst.nn.ParametricSoftsign(**arguments)
 
 
+def test_parametric_is_made_without_memory() -> None:
+    with torch.device("meta"):
+        module = sst.nn.ParametricSoftsign(2, learn_slope=False, slope=2, range=3)
+    module.to_empty(device="cpu").reset_parameters()
+    assert module.slope.tolist() == [2, 2]
+    assert module.range.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_parametric_under_autocast(channels: int) -> None:
+    module, x = sst.nn.ParametricSoftsign(channels), torch.randn(2, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        for given in (x, x.bfloat16()):
+            assert module(given).dtype == given.dtype
+    assert module(x.bfloat16()).dtype == torch.float32
+
+
+def test_parametric_keeps_the_shape() -> None:
+    assert sst.nn.ParametricSoftsign()(torch.tensor(1.0)).shape == ()
+
+
+# Other ways to run a model
+
+
+def models() -> dict[str, torch.nn.Module]:
+    layers = [torch.nn.Linear(3, 4), torch.nn.Softsign(), torch.nn.Linear(4, 2)]
+    return {
+        "swapped": sst.swap(torch.nn.Sequential(*copy.deepcopy(layers))),
+        "in place": sst.swap(torch.nn.Sequential(*copy.deepcopy(layers)), inplace=True),
+        "parametric": torch.nn.Sequential(sst.nn.ParametricSoftsign(), sst.nn.ParametricSoftsign(3)),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.parametrize("how", [torch.fx.symbolic_trace, torch.jit.script], ids=["fx", "script"])
+@pytest.mark.parametrize("kind", models())
+def test_models_are_traced_and_scripted(kind: str, how: Any) -> None:
+    model, x = models()[kind], torch.randn(5, 3)
+    traced = how(model)
+    leaf = x.clone().requires_grad_()
+    assert torch.equal(traced(leaf), model(x))
+    traced(leaf).sum().backward()
+    other = x.clone().requires_grad_()
+    model(other).sum().backward()
+    torch.testing.assert_close(leaf.grad, other.grad)
+
+
+def test_functions_are_traced() -> None:
+    class All(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = sst.gradient(x, x) + sst.gradient(torch.ones(2), x) + sst.nth_derivative(2, x)
+            return sum((getattr(sst, name)(x) for name in UNARY), y)
+
+    x = torch.tensor([-0.5, 0.25])
+    assert torch.equal(torch.fx.symbolic_trace(All())(x), All()(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_scripted_functions() -> None:
+    def f(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return sst.softsign(x), sst.softsign(y, inplace=True)
+
+    scripted = torch.jit.script(f)
+    z = torch.tensor([3 + 4j])
+    assert [t.tolist() for t in scripted(torch.tensor([3]), torch.tensor([-1.0]))] == [[0.75], [-0.5]]
+    torch.testing.assert_close(scripted(z, z.clone()), (sst.softsign(z), sst.softsign(z)))
+    with pytest.raises(RuntimeError, match="int64 is not among"):
+        scripted(z, torch.tensor([3]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.parametrize("how", [torch.jit.script, lambda m: torch.jit.trace(m, torch.ones(1, 2))])
+def test_swap_refuses_what_has_been_compiled(how: Any) -> None:
+    inner = how(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Softsign()))
+    model = torch.nn.Sequential(torch.nn.Softsign(), inner)
+    with pytest.raises(TypeError, match=r"^swap: 1.1 is a Softsign in TorchScript"):
+        sst.swap(model)
+    assert type(model[0]) is torch.nn.Softsign
+
+
 def test_parametric_refuses_other_channels() -> None:
-    with pytest.raises(ValueError, match=r"x must have 3 channels as axis 1, got the shape \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"x must have 3 channels as axis 1, got the shape \[2, 4\]"):
         sst.nn.ParametricSoftsign(3)(torch.ones(2, 4))
 
 

@@ -1,20 +1,23 @@
 """softsign.torch under PyTorch's transformations: torch.func, compilers, exporters, sharding."""
 
+import io
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 import softsign as core
 import softsign.torch as sst
 from softsign import accuracy
 from softsign.functions import FUNCTIONS, bound
-from softsign.torch import formulas, ops
+from softsign.torch import formulas, ops, rules
 from tests.helpers import run_python
 from tests.test_torch import DTYPES, array, tensor
 
@@ -103,14 +106,17 @@ def test_vmap_of_a_gradient_with_one_batched_argument() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_opcheck(name: str, dtype: torch.dtype) -> None:
     x, other = ((torch.rand(3, 4) * 1.8 - 0.9).to(dtype).requires_grad_() for _ in range(2))
-    arguments = {"gradient": (x, other), "gradient_from_output": (x, other), "nth_derivative": (3, x)}.get(
-        name, (x,)
-    )
+    arguments: Any = {
+        "gradient": (x, other),
+        "gradient_from_output": (x, other),
+        "nth_derivative": (3, x),
+        "derivative_times": ("softsign", 2, x, [other]),
+    }.get(name, (x,))
     result = torch.library.opcheck(getattr(torch.ops.softsign, name).default, arguments, atol=1e-2, rtol=1e-2)
     assert set(result.values()) == {"SUCCESS"}
     torch.library.opcheck(
         getattr(torch.ops.softsign, name).default,
-        tuple(a.detach().to_dense().T if isinstance(a, Tensor) else a for a in arguments),
+        tree_map_only(Tensor, lambda a: a.detach().T, arguments),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -159,18 +165,39 @@ def test_formulas_at_the_ends(name: str) -> None:
     given: list[tuple[Any, ...]] = [(x, torch.ones(7)) if "gradient" in name else (x,)]
     if name == "nth_derivative":
         given = [(n, x) for n in (0, 1, 2, 5, 30)]
+    if name == "derivative_times":
+        given = [("softsign", n, x, [torch.ones(7)] * k) for n in (-1, 0, 1, 2, 3) for k in (1, 2, 3)]
     for arguments in given:
         kernel = ops.OPERATORS[name](*arguments)
         formula = ops._formula(name)(*arguments)
         torch.testing.assert_close(formula, kernel, rtol=2e-6, atol=0, equal_nan=True)
-        if name != "log_jacobian":
+        if name not in ("log_jacobian", "derivative_times"):
             number = ~kernel.isnan()
             assert torch.equal(formula.signbit()[number], kernel.signbit()[number])
 
 
-def test_complex_formulas() -> None:
-    z = torch.tensor([0, 3 + 4j, -1e3j, complex(np.inf, 2), complex(-np.inf, np.inf)], dtype=torch.complex128)
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)
+def test_complex_formulas(dtype: torch.dtype) -> None:
+    most = torch.finfo(dtype).max
+    infinite = [complex(np.inf, 2), complex(-np.inf, np.inf)]
+    z = torch.tensor(
+        [0, 3 + 4j, -1e3j, 1e-30j, *infinite, complex(most, -most), complex(0, most)], dtype=dtype
+    )
     torch.testing.assert_close(formulas.softsign(z), ops.softsign(z))
+    got = formulas.gradient(z[-2], torch.full_like(z[-2], 2**20))  # (1 + 1j) 2**20 / (2 |z|)
+    torch.testing.assert_close(got.abs().item() * most, 2.0**19, rtol=1e-5, atol=0)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex")
+def test_compiled_complex() -> None:
+    z = torch.tensor([3e38 + 3e38j, 1 - 2j], requires_grad=True)
+    compiled = torch.compile(lambda z: sst.softsign(z.conj()))
+    torch.testing.assert_close(compiled(z), sst.softsign(z.conj()))
+    (dz,), (expected,) = (
+        torch.autograd.grad(f(z).abs().sum(), z) for f in (compiled, lambda z: sst.softsign(z))
+    )
+    torch.testing.assert_close(dz, expected)
 
 
 # torch.compile
@@ -256,6 +283,27 @@ def test_compiled_values(dtype: torch.dtype) -> None:
         assert_within_bound(name, results[name], given[name])
 
 
+#: What eager code refuses, with a word of the sentence.
+REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, str]] = {
+    "order -1": (lambda x: sst.nth_derivative(-1, x), torch.ones(2), "got -1"),
+    "order 171": (lambda x: sst.nth_derivative(171, x), torch.ones(2), "got 171"),
+    "complex": (sst.inverse, torch.tensor([1j]), "complex64"),
+    "float8": (sst.softsign, torch.ones(2).to(torch.float8_e4m3fn), "float8"),
+    "complex gradient": (lambda x: sst.gradient(x, x), torch.tensor([1j]), "complex64"),
+    "operator's order": (lambda x: ops.nth_derivative(-1, x), torch.ones(2), "got -1"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo d")  # that it looks into the operator which refuses
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_eager_code_refuses(kind: str) -> None:
+    f, x, word = REFUSED[kind]
+    torch._dynamo.reset()
+    for call, given in ((f, x), (f, x.to("meta")), (torch.compile(f), x)):
+        with pytest.raises((ValueError, NotImplementedError, RuntimeError), match=word):
+            call(given)
+
+
 @pytest.mark.usefixtures("fresh")
 def test_compiled_in_place() -> None:
     def f(x: Tensor) -> Tensor:
@@ -271,6 +319,20 @@ def test_compiled_in_place() -> None:
     expected = sst.softsign(buffer)
     torch.compile(lambda x: sst.softsign(x, inplace=True), fullgraph=True)(buffer)
     torch.testing.assert_close(buffer, expected)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("inplace", [False, True])
+def test_compiled_autograd_of_an_eager_forward(inplace: bool) -> None:
+    from torch._dynamo import compiled_autograd
+
+    torch._dynamo.reset()
+    x = torch.randn(5, requires_grad=True)
+    y = sst.softsign(x * 1, inplace)
+    (expected,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
+    with compiled_autograd._enable(torch.compile(backend="aot_eager", fullgraph=True)):
+        y.sum().backward()
+    torch.testing.assert_close(x.grad, expected)
 
 
 @pytest.mark.usefixtures("fresh")
@@ -373,6 +435,21 @@ def test_onnx_export_writes_softsign_nodes(inplace: bool) -> None:
 
 
 @pytest.mark.usefixtures("quiet_exporter")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_onnx_export_without_the_table(dynamo: bool) -> None:
+    model = torch.nn.Sequential(sst.nn.Softsign(), sst.nn.ParametricSoftsign(3)).eval()
+    x = torch.tensor([[-torch.inf, 0.5, torch.inf], [-3.0, 0.0, 1e10]])
+    file = io.BytesIO()
+    torch.onnx.export(model, (x,), file, dynamo=dynamo, verbose=False)
+    proto = onnx.load_from_string(file.getvalue())
+    assert ("Softsign" in [node.op_type for node in proto.graph.node]) is not dynamo
+    if dynamo:  # ONNX Runtime's Softsign is nan at inf
+        (y,) = onnxruntime.InferenceSession(file.getvalue()).run(None, {proto.graph.input[0].name: x.numpy()})
+        np.testing.assert_allclose(y, model(x).detach().numpy(), rtol=1e-6)
+
+
+@pytest.mark.usefixtures("quiet_exporter")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_onnx_export_of_the_other_functions(dtype: torch.dtype) -> None:
     calls: dict[str, Callable[[Any, Any], Any]] = {
@@ -384,6 +461,12 @@ def test_onnx_export_of_the_other_functions(dtype: torch.dtype) -> None:
         "gradient": lambda of, x: of.gradient(x, 2 * x),
         "second derivative": lambda of, x: of.nth_derivative(2, x),
         "fifth derivative": lambda of, x: of.nth_derivative(5, x),
+        "derivative times": lambda of, x: (
+            x * of.nth_derivative(3, x) if of is core else ops.derivative_times("softsign", 3, x, [x])
+        ),
+        "antiderivative times": lambda of, x: (
+            x * of.antiderivative(x) if of is core else ops.derivative_times("softsign", -1, x, [x])
+        ),
     }
 
     class All(torch.nn.Module):
@@ -434,3 +517,23 @@ def test_sharded_tensors_stay_sharded(mesh: Any) -> None:
         local = x.to_local().detach()
         assert torch.equal(dx.to_local(), ops.gradient(local, torch.ones_like(local)))
         assert torch.autograd.grad(dx.sum(), x)[0].placements == (placement,)
+
+
+@pytest.mark.parametrize("how", ["in place", "compiled", "operator"])
+def test_sharded_tensors_from_the_first_call_on(mesh: Any, how: str) -> None:
+    from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+
+    known = DTensor._op_dispatcher.sharding_propagator.op_strategy_funcs
+    for operator in ops.OPERATORS.values():
+        known.pop(operator, None)
+    rules.offer_sharding.cache_clear()
+    torch._dynamo.reset()
+    calls: dict[str, Callable[[Tensor], Tensor]] = {
+        "in place": lambda x: sst.softsign(x * 1, inplace=True),
+        "compiled": torch.compile(sst.softsign, backend="aot_eager", fullgraph=True),
+        "operator": lambda x: ops.derivative_times("softsign", 0, x, [torch.ones_like(x)]),
+    }
+    x = distribute_tensor(torch.randn(2, 6), mesh, [Shard(1)])
+    y: Any = calls[how](x)
+    assert y.placements == (Shard(1),)
+    torch.testing.assert_close(y.to_local(), sst.softsign(x.to_local()))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import prune
 
 from softsign import init as theory
 from softsign.torch import init, nn
@@ -129,6 +130,88 @@ def test_adapt_takes_any_network() -> None:
     for hook in hooks:
         hook.remove()
     assert not model.inner._forward_hooks
+
+
+# Weights that are no plain parameters
+
+parametrizations = torch.nn.utils.parametrizations
+
+
+def layer_with(change: Any) -> torch.nn.Linear:
+    layer = torch.nn.Linear(60, 60)
+    return cast(torch.nn.Linear, change(layer) or layer)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+def test_weights_under_weight_norm_are_set() -> None:
+    torch.manual_seed(0)
+    layers = [layer_with(parametrizations.weight_norm) for _ in range(2)]
+    init.critical_(layers, q=1.0)
+    layers[1](torch.ones(60))  # which computes the weights again
+    assert layers[1].weight.std().item() * 60**0.5 == pytest.approx(theory.critical(1.0).sigma_w, rel=0.1)
+    batch = torch.randn(200, 60)
+    model = init.adapt_(torch.nn.Sequential(layers[0], nn.Softsign(), layers[1]), batch, q=0.3)
+    assert model(batch).square().mean().item() == pytest.approx(0.3, rel=1e-4)
+
+
+def halved(layer: torch.nn.Linear) -> None:
+    class Half(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x / 2
+
+    torch.nn.utils.parametrize.register_parametrization(layer, "bias", Half())
+
+
+COMPUTED = {
+    "spectral_norm": parametrizations.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+    "weight_norm by a hook": torch.nn.utils.weight_norm,
+    "spectral_norm by a hook": torch.nn.utils.spectral_norm,
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+    "bias": halved,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize("kind", COMPUTED)
+def test_weights_that_cannot_be_set_are_refused(kind: str) -> None:
+    layer = layer_with(COMPUTED[kind])
+    model = torch.nn.Sequential(torch.nn.Linear(60, 60), nn.Softsign(), layer).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batch = torch.randn(10, 60)
+    for call in (init.critical_, lambda m: init.adapt_(m, batch)):
+        with pytest.raises(ValueError, match=r"_: the (weight|bias) of number 1, \w+, is computed from"):
+            call(model)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_tied_weights() -> None:
+    first, second = torch.nn.Linear(60, 60), torch.nn.Linear(60, 60)
+    second.weight = first.weight
+    with pytest.raises(ValueError, match="critical_: number 0 and number 1 have the same weights"):
+        init.critical_([first, second], q=0.5)
+    deviations = theory.critical(0.5)
+    init.critical_([torch.nn.Linear(60, 60), first, second], q=0.5)
+    assert first.weight.std().item() * 60**0.5 == pytest.approx(deviations.sigma_w, rel=0.1)
+    with pytest.raises(ValueError, match="adapt_: number 0 and number 1 have the same weight"):
+        init.adapt_(torch.nn.Sequential(first, second), torch.ones(3, 60))
+
+
+def test_lazy_layers() -> None:
+    model = torch.nn.Sequential(torch.nn.LazyLinear(40), nn.Softsign(), torch.nn.LazyLinear(30))
+    with pytest.raises(ValueError, match=r"critical_: number 0, .* does not know its size yet"):
+        init.critical_(model)
+    batch = torch.randn(100, 20)
+    assert init.adapt_(model, batch, q=0.2)(batch).square().mean().item() == pytest.approx(0.2, rel=1e-4)
+
+
+def test_adapt_leaves_statistics_as_they_were() -> None:
+    norm = torch.nn.BatchNorm1d(30)
+    model = torch.nn.Sequential(torch.nn.Linear(20, 30), norm, nn.Softsign(), torch.nn.Linear(30, 5))
+    init.adapt_(model, 5 + torch.randn(100, 20))
+    assert norm.training
+    assert not norm.running_mean.any()
+    assert norm.num_batches_tracked == 0
 
 
 def test_calculate_gain() -> None:

@@ -901,7 +901,9 @@ def test_types_that_are_asked_for_in_vain_are_named(name: str, keyword: str) -> 
     inputs = arguments(name, np.ones(2))
     foreign = np.dtype(np.int16)
     asked = foreign if keyword == "dtype" else (None,) * len(inputs) + (foreign,)
-    with pytest.raises(TypeError, match=rf"^{name}: dtype= or signature= ask for \(.*int16.*\); it computes in "):
+    with pytest.raises(
+        TypeError, match=rf"^{name}: dtype= or signature= ask for \(.*int16.*\); it computes in "
+    ):
         ufunc(name)(*inputs, **{keyword: asked})
 
 

@@ -228,7 +228,8 @@ def _quotient(numerator: Any, x: Doubles, sign: int, power: int, factor: int = 1
     product, error = _two_product(first, head)
     residual = ((top - product) - error) + (rest - first * tail)
     regular = np.isfinite(x) & np.isfinite(numerator) & (head != 0)
-    plain = factor * numerator / (1 + sign * np.abs(x)) ** power
+    # Needed where an argument is not finite or the denominator is 0: there 1 does what any larger x does.
+    plain = factor * numerator / (1 + sign * np.where(np.isinf(x), np.inf, np.minimum(np.abs(x), 1))) ** power
     return _normalized(
         np.where(regular, first, plain),
         np.where(regular, residual / head, 0.0),

@@ -5,6 +5,8 @@ they turn a full disk or a file that shrinks meanwhile into SIGBUS, which kills 
 write raises.
 """
 
+import contextlib
+import io
 import math
 import os
 import stat
@@ -16,13 +18,17 @@ from numpy.lib import format as npy
 
 from softsign._files import check_target, written_whole
 
-__all__ = ["Header", "apply", "read_header"]
+__all__ = ["Header", "apply", "read_array", "read_header"]
 
 #: Elements per block: small enough for the second-level cache and for one thread, as waking a second one for
 #: each block would cost more than it brings beside the reading and writing.
 BLOCK = 1 << 16
 
-_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+#: Bytes of the header's length and encoding of its text, by the version of the format.
+_VERSIONS = {(1, 0): (2, "latin1"), (2, 0): (4, "latin1"), (3, 0): (4, "utf-8")}
+#: Bytes that a header may have, as in NumPy, which reads it as a Python literal.
+_LONGEST_HEADER = 10_000
+_CHUNK = 1 << 20  # bytes that are read from a pipe at a time
 
 
 class Header(NamedTuple):
@@ -71,7 +77,8 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
     Raises
     ------
     ValueError
-        When the file is not in the ``.npy`` format, or holds fewer bytes of data than its header says.
+        When the file is not in the ``.npy`` format, version 1.0, 2.0 or 3.0, its header is longer than 10,000
+        bytes, or it holds fewer bytes of data than its header says.
     TypeError
         When the array holds Python objects.
     OSError
@@ -82,7 +89,22 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
     NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays".
     """
     try:
-        header = Header(*_HEADER_READERS[npy.read_magic(file)](file))
+        version = npy.read_magic(file)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a NumPy .npy file") from error
+    if version not in _VERSIONS:
+        raise ValueError(
+            f"{name} is of version {version[0]}.{version[1]} of the .npy format; 1.0, 2.0 and 3.0 are read"
+        )
+    width, encoding = _VERSIONS[version]
+    length = int.from_bytes(file.read(width), "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"{name} has a header of {length:,} bytes, but at most {_LONGEST_HEADER:,} are read")
+    try:
+        # As one of version 2.0, for whose header NumPy has a public reader. Names of fields that it cannot
+        # hold are escaped; they only matter to arrays that no function takes.
+        text = file.read(length).decode(encoding).encode("latin1", "backslashreplace")
+        header = Header(*npy.read_array_header_2_0(io.BytesIO(len(text).to_bytes(4, "little") + text)))
         if min(header.shape, default=0) < 0:
             raise ValueError(f"negative dimension in {header.shape}")
     except OSError:
@@ -91,16 +113,70 @@ def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
         raise ValueError(f"{name} is not a NumPy .npy file") from error
     if header.dtype.hasobject:
         raise TypeError(f"{name} holds pickled Python objects, which are never loaded")
-    status = os.fstat(file.fileno())
-    if stat.S_ISREG(status.st_mode) and status.st_size - file.tell() < header.nbytes:
-        raise _truncated(name, header, status.st_size - file.tell())
+    held = _held(file)
+    if held is not None and held < header.nbytes:
+        raise _truncated(name, header, held)
     return header
+
+
+def read_array(file: BinaryIO, name: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
+    """Read an array of numbers from a ``.npy`` file, in native byte order.
+
+    Memory grows with what is read: a pipe that ends early takes no more than it held.
+
+    Parameters
+    ----------
+    file : binary file
+        File to read, at its start. Pipes are allowed; what follows the array is left in them.
+    name : path-like
+        Name of the file in error messages.
+
+    Returns
+    -------
+    ndarray
+        The array, in the memory order of the file.
+
+    Raises
+    ------
+    ValueError
+        When the file is not a complete ``.npy`` file, or the array does not fit in memory.
+    TypeError
+        When the array holds Python objects.
+    OSError
+        When it cannot be read.
+
+    Examples
+    --------
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.array([1, 2], ">f4"))
+    >>> _ = file.seek(0)
+    >>> read_array(file, "x.npy")
+    array([1., 2.], dtype=float32)
+    """
+    header = read_header(file, name)
+    data = bytearray()
+    try:
+        while len(data) < header.nbytes:
+            chunk = file.read(min(_CHUNK, header.nbytes - len(data)))
+            if not chunk:
+                raise _truncated(name, header, len(data))
+            data += chunk
+        x = np.frombuffer(data, header.dtype) if header.nbytes else np.empty(header.size, header.dtype)
+        return x.astype(header.dtype.newbyteorder("="), copy=False).reshape(
+            header.shape, order="F" if header.fortran_order else "C"
+        )
+    except MemoryError as error:
+        raise ValueError(f"{name} holds {header.nbytes:,} bytes, which do not fit in memory") from error
+    except OSError as error:
+        error.filename = os.fspath(name)
+        raise
 
 
 def apply(
     function: np.ufunc,
     source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
+    target: str | os.PathLike[str] | BinaryIO,
     *,
     scale: float | None = None,
     overwrite: bool = False,
@@ -110,8 +186,9 @@ def apply(
 
     Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the
     dtype are the ones that ``function(scale * numpy.load(source))`` gives: integers promote, and the result
-    has native byte order. The result is written to a hidden file beside `target` that takes its name when
-    complete; after an error or an interrupt nothing is left of it.
+    has native byte order. Items of two bytes without a type, as which `numpy.save` writes bfloat16, are taken
+    for bfloat16 where ml_dtypes is installed. The result is written to a hidden file beside `target` that
+    takes its name when complete; after an error or an interrupt nothing is left of it.
 
     Parameters
     ----------
@@ -119,8 +196,9 @@ def apply(
         Function with one input and one output.
     source : path-like
         The ``.npy`` file to read. A pipe such as ``/dev/stdin`` is allowed.
-    target : path-like
-        The ``.npy`` file to write. Symbolic links are followed.
+    target : path-like or binary file
+        The ``.npy`` file to write. Symbolic links are followed. A binary file that is open for writing, such
+        as a pipe, gets the result as it is computed.
     scale : float, optional
         Factor on the input; NumPy's rules for a Python float hold, so integers become float64. Default: no
         scaling.
@@ -156,18 +234,23 @@ def apply(
     ...     print(header.dtype, numpy.load(f"{folder}/y.npy"))
     float64 [-0.5   0.    0.75]
     """
-    if os.path.exists(target) and os.path.samefile(source, target):
-        raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
-    check_target(target, overwrite=overwrite)
+    if isinstance(target, (str, os.PathLike)):
+        if os.path.exists(target) and os.path.samefile(source, target):
+            raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
+        check_target(target, overwrite=overwrite)
     with open(source, "rb") as file:
-        header = read_header(file, source)
+        header = _with_bfloat16(read_header(file, source))
         scaled, result = _dtypes(function, header.dtype, scale, source)
         made = Header(header.shape, header.fortran_order, result)
         block = max(1, min(BLOCK, header.size))
         x = np.empty(block, header.dtype)
         scaled_x = x if scale is None else np.empty(block, scaled)
         y = np.empty(block, result)
-        with written_whole(target, overwrite=overwrite) as out:
+        with (
+            written_whole(target, overwrite=overwrite)
+            if isinstance(target, (str, os.PathLike))
+            else contextlib.nullcontext(target) as out
+        ):
             npy.write_array_header_1_0(
                 out, {"shape": made.shape, "fortran_order": made.fortran_order, "descr": made.dtype.str}
             )
@@ -179,10 +262,30 @@ def apply(
                 if scale is not None:
                     np.multiply(x[:n], scale, out=scaled_x[:n])
                 function(scaled_x[:n], out=y[:n])
-                out.write(y[:n].data)
+                out.write(y[:n].view(np.uint8).data)
                 if progress is not None:
                     progress((start + n) * x.itemsize, header.nbytes)
     return made
+
+
+def _with_bfloat16(header: Header) -> Header:
+    """Take items of two bytes for bfloat16, for which the format has no name."""
+    if header.dtype != np.dtype("V2"):
+        return header
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError:
+        return header
+    return header._replace(dtype=np.dtype(ml_dtypes.bfloat16))
+
+
+def _held(file: BinaryIO) -> int | None:
+    """Return how many bytes are left in a regular file, or None for a pipe and the like."""
+    try:
+        status = os.fstat(file.fileno())
+    except io.UnsupportedOperation:
+        return None
+    return status.st_size - file.tell() if stat.S_ISREG(status.st_mode) else None
 
 
 def _dtypes(
@@ -190,7 +293,7 @@ def _dtypes(
 ) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """Return the dtypes of ``scale * x`` and of ``function(scale * x)``."""
     try:
-        scaled = dtype if scale is None else np.result_type(dtype, scale)
+        scaled = dtype if scale is None else np.multiply(np.empty(0, dtype), scale).dtype
         return scaled, function.resolve_dtypes((scaled, None))[1]
     except TypeError as error:
         raise TypeError(f"{name} holds {dtype} data, which {function.__name__} does not take") from error
@@ -199,7 +302,7 @@ def _dtypes(
 def _read(file: BinaryIO, buffer: np.ndarray[Any, Any], name: str | os.PathLike[str]) -> int:
     """Fill `buffer` from `file` and return how many bytes there were."""
     try:
-        return file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return file.readinto(buffer.view(np.uint8))  # type: ignore[attr-defined, no-any-return]
     except OSError as error:
         error.filename = os.fspath(name)
         raise

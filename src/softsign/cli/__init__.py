@@ -1,11 +1,11 @@
-"""The command ``softsign``: one file per subcommand, `main` around them."""
+"""The command ``softsign``: one file per subcommand, `main` around them.
+
+A shell that completes a line waits for this module, so NumPy and rich are imported where they are used.
+"""
 
 import os
-import signal
 import sys
 from typing import Any, NoReturn
-
-from softsign import __version__
 
 __all__ = ["main"]
 
@@ -25,12 +25,12 @@ _RENAMED = {
 
 
 def main() -> NoReturn:
-    """Run the command and exit.
+    """Run the command in this process and exit.
 
-    The exit code is 0, or 2 after an error, 130 after an interrupt and 143 after a request to terminate, each
-    with one line on standard error. An exception that reaches the caller is a defect of this package.
+    The exit code is 0, 2 after an error and 130 after an interrupt, both with one line on standard error. An
+    exception that reaches the caller is a defect of this package. Signals are the business of
+    `softsign_command`, in which the command begins.
     """
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(sys.argv[1:] or ["--help"])
     except KeyboardInterrupt:
@@ -47,6 +47,8 @@ def main() -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
+    if sys.stdout is None:
+        return _complain("standard output is closed; the command has nowhere to say what it did")
     import typer
 
     try:
@@ -56,6 +58,14 @@ def _run(arguments: list[str]) -> int:
         return _complain(_renamed(arguments) or error.format_message())
     except OSError as error:
         return _complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    except MemoryError as error:
+        return _complain(f"not enough memory: {error}")
+    except RecursionError:
+        return _complain("the input is nested too deeply")
+    except SystemExit as end:
+        if end.code != 1:
+            raise
+        return _complain("standard output: Broken pipe")  # Typer and rich say nothing of it
     return code or 0
 
 
@@ -67,6 +77,8 @@ def _command() -> Any:
 
     def version(wanted: bool) -> None:
         if wanted:
+            from softsign import __version__
+
             typer.echo(f"softsign {__version__}")
             raise typer.Exit
 
@@ -82,7 +94,10 @@ def _command() -> Any:
 
     # Without rich's markup, in which what stands in brackets vanishes, and its tables, which cut long names.
     app = typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, callback=root
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        callback=root,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands = (
         demo.demo,
@@ -110,13 +125,10 @@ def _renamed(arguments: list[str]) -> str:
 
 def _complain(message: str) -> int:
     """Say in one line what is wrong and return the exit code for it."""
-    print("softsign:", " ".join(message.split()), file=sys.stderr)
+    print(f"softsign: {' '.join(message.split())}\n", end="", file=sys.stderr)
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:  # standard output is what is wrong: let nothing try it again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 2
-
-
-def _terminate(signal_number: int, frame: object) -> NoReturn:
-    sys.exit(128 + signal_number)  # unlike the default, runs the clean-up of partial output

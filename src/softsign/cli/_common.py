@@ -1,39 +1,37 @@
-"""What several subcommands share."""
+"""What several subcommands share: names, files and pipes, refusals, progress."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn
 
-import softsign
-from softsign._files import check_target, written_whole
 from softsign.functions import FUNCTIONS
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
     from onnx import ModelProto
+    from rich.progress import Progress, ProgressColumn
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+    Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
+#: The functions of one argument.
+UNARY = tuple(name for name, facts in FUNCTIONS.items() if len(facts.arguments) == 1)
+
+_STANDARD_OUTPUT = ("-", "/dev/stdout")
 _PICTURES = (".png", ".svg", ".pdf")
-
-
-def unary_ufuncs() -> dict[str, np.ufunc]:
-    """Return the ufuncs of one argument by name."""
-    return {name: getattr(softsign, name) for name, facts in FUNCTIONS.items() if len(facts.arguments) == 1}
 
 
 def function_name(name: str) -> str:
     """Return `name` if it is a ufunc of one argument, and refuse it otherwise."""
-    if name not in unary_ufuncs():
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(unary_ufuncs())}.")
+    if name not in UNARY:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(UNARY)}.")
     return name
 
 
@@ -44,26 +42,76 @@ def picture_path(path: Path) -> Path:
     return path
 
 
+def readable(path: str | Path) -> Path:
+    """Return where to read what an argument names: ``-`` is standard input, unless that is a terminal."""
+    if str(path) not in ("-", "/dev/stdin"):
+        return Path(path)
+    if sys.stdin is None:
+        raise typer.BadParameter("standard input is closed; a file or a pipe is needed.")
+    if os.isatty(0):
+        raise typer.BadParameter("standard input is a terminal; a file or a pipe is needed.")
+    return Path("/dev/stdin")
+
+
+def is_pipe(path: Path) -> bool:
+    """Tell whether an output is a pipe, which takes what is written at once: ``-`` is standard output."""
+    if str(path) not in _STANDARD_OUTPUT:
+        return path.is_fifo()
+    if os.isatty(1):
+        raise typer.BadParameter("standard output is a terminal, which cannot show this; name a file.")
+    return True
+
+
+@contextlib.contextmanager
+def pipe(path: Path) -> Iterator[BinaryIO]:
+    """Open an output that is a pipe."""
+    standard = str(path) in _STANDARD_OUTPUT
+    try:
+        with open(1 if standard else path, "wb", closefd=not standard) as file:
+            yield file
+    except OSError as error:
+        error.filename = error.filename or ("standard output" if standard else str(path))
+        raise
+
+
+def written(path: Path, *, force: bool) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Open an output for writing: a file that appears whole or not at all, or a pipe."""
+    from softsign._files import written_whole
+
+    return pipe(path) if is_pipe(path) else written_whole(path, overwrite=force)
+
+
 def check_output(*paths: Path, force: bool) -> None:
     """Refuse, before anything is computed, files that cannot be written or that only --force replaces."""
+    from softsign._files import check_target
+
     for path in paths:
         try:
-            check_target(path, overwrite=force)
+            if not is_pipe(path):
+                check_target(path, overwrite=force)
         except FileExistsError as error:
             raise typer.TyperException(f"{path} exists; --force replaces it") from error
 
 
+def tell(output: Path, what: str) -> None:
+    """Print what an output is; on standard error if standard output is taken by it."""
+    name = "standard output" if str(output) == "-" else typer.format_filename(output)
+    typer.echo(f"{name}: {what}", err=str(output) in _STANDARD_OUTPUT)
+
+
 def save(figure: Figure, path: Path, *, force: bool) -> None:
     """Write a figure in the format of the suffix, whole or not at all."""
-    with written_whole(path, overwrite=force) as file:
+    with written(path, force=force) as file:
         figure.savefig(file, format=path.suffix.lower().removeprefix("."))
 
 
 def save_model(model: ModelProto, path: Path, *, force: bool) -> None:
     """Write an ONNX model, whole or not at all."""
-    check_output(path, force=force)
-    data = model.SerializeToString()
-    with written_whole(path, overwrite=force) as file:
+    try:
+        data = model.SerializeToString()
+    except Exception as error:  # of a class that each version of protobuf calls otherwise
+        raise typer.TyperException(f"{path}: a model of more than 2 GB does not fit in one file") from error
+    with written(path, force=force) as file:
         file.write(data)
 
 
@@ -72,11 +120,26 @@ def refusals() -> Iterator[None]:
     """Turn what the package refuses into what the command says in one line."""
     try:
         yield
-    except (TypeError, ValueError) as error:
-        raise typer.TyperException(str(error)) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise typer.TyperException(
+            str(error).replace("softsign.onnx.fix_softsign", "softsign onnx fix")
+        ) from error
 
 
 def progress_bar(*columns: str | ProgressColumn) -> Progress:
     """Return a progress bar on standard error, which shows on a terminal alone."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     console = Console(stderr=True)
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+@contextlib.contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Show on a terminal what takes its time, and how long it has taken so far."""
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with progress_bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+        bar.add_task(what)
+        yield

@@ -8,18 +8,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 import softsign
-from softsign import accuracy
-from softsign.cli._common import Array, check_output, picture_path, progress_bar, save, save_model
+from softsign.cli._common import check_output, picture_path, progress_bar, save, save_model
 from softsign.functions import bound
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from softsign.cli._common import Array
     from softsign.data.digits import Digits
     from softsign.learn.network import Epoch, Network
 
@@ -65,6 +63,9 @@ def demo(
     functions are compared with exact arithmetic and timed on this machine, and a picture shows the learning
     curve and the functions.
     """
+    import numpy as np
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
     from softsign.data import digits
     from softsign.learn import network as net
     from softsign.learn import plots
@@ -107,6 +108,8 @@ def demo(
 
 def _training(data: Digits, seed: int, trainer: str) -> tuple[Network, Iterator[Epoch]]:
     """Return a new network and the epochs of its training, which are still to be run."""
+    import numpy as np
+
     from softsign.learn import network as net
     from softsign.learn import network_onnx
 
@@ -118,6 +121,9 @@ def _training(data: Digits, seed: int, trainer: str) -> tuple[Network, Iterator[
 
 def _print(sections: list[list[tuple[str, str, str]]]) -> None:
     """Print a table; the first row of each section is its heading."""
+    from rich.console import Console
+    from rich.table import Table
+
     kernels = softsign.cpu_features()["kernels"]
     table = Table(title=f"softsign {softsign.__version__}, kernels: {kernels}", show_header=False)
     table.add_column()
@@ -133,6 +139,8 @@ def _print(sections: list[list[tuple[str, str, str]]]) -> None:
 
 def _export(network: Network, path: Path, x: Array, *, force: bool) -> int:
     """Write a network as an ONNX model and return how many predictions ONNX Runtime repeats from it."""
+    import numpy as np
+
     from softsign.learn import network_onnx
     from softsign.onnx import load_model, run
 
@@ -143,6 +151,10 @@ def _export(network: Network, path: Path, x: Array, *, force: bool) -> int:
 
 def _check(name: str, dtype: str, rng: np.random.Generator) -> tuple[str, str, str]:
     """Return a table row: how many of a sample of results are outside the function's error bound."""
+    import numpy as np
+
+    from softsign import accuracy
+
     (x,) = accuracy.sample(name, dtype, _CHECKED_INPUTS, rng)
     with np.errstate(all="ignore"):
         found = accuracy.measure(name, getattr(softsign, name)(x), x)
@@ -154,6 +166,8 @@ def _time(size: int, rounds: int) -> list[tuple[str, str, str]]:
 
     The calls take turns, so that a change in the machine's speed meets all of them.
     """
+    import numpy as np
+
     x = np.random.default_rng(0).standard_normal(size, np.float32)
     y = np.empty_like(x)
     calls: dict[str, Callable[[], object]] = {

@@ -1,12 +1,7 @@
 """``softsign info``: what is installed and in use."""
 
-import platform
 import re
 from collections.abc import Iterable
-from importlib import metadata
-
-from rich.console import Console
-from rich.table import Table
 
 import softsign
 
@@ -16,6 +11,12 @@ _PEERS = ("ml_dtypes", "numexpr", "numba", "triton", "tensorflow", "tensorflow-c
 
 def info() -> None:
     """Show the version, the kernels in use and what is installed."""
+    import platform
+    from importlib import metadata
+
+    from rich.console import Console
+    from rich.table import Table
+
     features = softsign.cpu_features()
     table = Table(show_header=False, title="softsign", title_justify="left")
     table.add_column(style="bold", no_wrap=True)
@@ -37,6 +38,8 @@ def info() -> None:
 
 def _extras() -> dict[str, list[str]]:
     """Return the distributions that each extra brings, as the metadata of the package lists them."""
+    from importlib import metadata
+
     brought: dict[str, list[str]] = {}
     for requirement in metadata.requires("softsign") or []:
         if found := re.fullmatch(r"([\w.-]+)(?:\[(\w+)\])?.*; extra == ['\"](\w+)['\"]", requirement):
@@ -47,6 +50,8 @@ def _extras() -> dict[str, list[str]]:
 
 def _versions(names: Iterable[str]) -> str:
     """Look distributions up; importing them would take seconds."""
+    from importlib import metadata
+
     found = []
     missing = []
     for name in names:

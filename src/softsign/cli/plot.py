@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from softsign.cli._common import check_output, function_name, picture_path, refusals, save, unary_ufuncs
+from softsign.cli._common import UNARY, check_output, doing, function_name, picture_path, refusals, save
 
 
 def _function_names(names: str) -> str:
@@ -28,16 +28,15 @@ def plot(
         typer.Option(
             metavar="NAME,...",
             callback=_function_names,
-            help=f"Functions to draw, a panel for each, of: {', '.join(unary_ufuncs())}.",
+            help=f"Functions to draw, a panel for each, of: {', '.join(UNARY)}.",
         ),
     ] = "softsign,derivative,second_derivative",
     force: Annotated[bool, typer.Option("--force", help="Replace the picture if it exists.")] = False,
 ) -> None:
     """Draw softsign, its derivatives and its integrals."""
-    from softsign.learn import plots
-
     check_output(output, force=force)
-    with refusals():
-        figure = plots.function_figure(functions.split(","), *limits)
-    save(figure, output, force=force)
+    with refusals(), doing("drawing"):
+        from softsign.learn import plots
+
+        save(plots.function_figure(functions.split(","), *limits), output, force=force)
     typer.echo(typer.format_filename(output))

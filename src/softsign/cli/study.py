@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
 from softsign.cli._common import progress_bar, refusals
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from softsign.study.folder import Study
     from softsign.study.runs import Result, Trial
     from softsign.study.tables import Table as Content
@@ -153,19 +146,42 @@ def study(
 def _study(trials: list[Trial], folder: Path, workers: int | None, dask: str | None, compact: bool) -> None:
     """Train what remains of a study, and write and print what came of it."""
     from softsign.study import report, tables
-    from softsign.study.folder import Study
+    from softsign.study.folder import FILE, Study
 
-    work = Study(folder, trials)
     path = folder / "report.html"
+    _check_folder(folder, folder / FILE, path, folder / "running")
+    work = Study(folder, trials)
     if work.remaining():
         _train(work, path, workers, dask)
-    if compact:
-        tables.compact(work)
-        work.save()
-    report.write(work, path)
-    _print(tables.error_table(work), "test error at the learning rate that did best in validation")
-    _print(tables.start_table(work), "gradient variance before training, first hidden layer over last")
+    with _reading(folder / FILE):
+        if compact:
+            tables.compact(work)
+            work.save()
+        report.write(work, path)
+        _print(tables.error_table(work), "test error at the learning rate that did best in validation")
+        _print(tables.start_table(work), "gradient variance before training, first hidden layer over last")
     typer.echo(f"report: {typer.format_filename(path)}")
+
+
+def _check_folder(folder: Path, study: Path, *own: Path) -> None:
+    """Refuse a folder in which a file of something else has a name that a study uses for one of its own.
+
+    An empty file may be what is left of a study that was killed before it had written anything.
+    """
+    for file in own:
+        if not study.exists() and file.exists() and (not file.is_file() or file.stat().st_size):
+            raise typer.TyperException(f"{file} exists, and {folder} holds no study; choose another folder")
+
+
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Say of results that are not what trainings return that their file is damaged."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise typer.TyperException(
+            f"{file} is damaged ({type(error).__name__}: {error}); remove it, or choose another folder"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -179,10 +195,20 @@ def _refusals() -> Iterator[None]:
 
 
 def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> None:
+    from rich.progress import (
+        BarColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     from softsign.study import report
     from softsign.study.folder import check_data, dask_workers, local_workers
 
     check_data(work.remaining())
+    # What multiprocessing's resource tracker, which inherits these, would say if this process were killed.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
 
     columns = (
         TextColumn("{task.description}"),
@@ -228,6 +254,9 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
 
 def _print(content: Content, title: str) -> None:
     """Print what fits in 80 columns; the report has the rest."""
+    from rich.console import Console
+    from rich.table import Table
+
     empty = {name for i, name in enumerate(content.header) if not any(row[i] for row in content.rows)}
     left_out = {"singular value", "networks"} | (empty or {"learning rate"})
     shown = [i for i, name in enumerate(content.header) if name not in left_out]

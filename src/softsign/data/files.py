@@ -1,7 +1,7 @@
 """Labeled data for training: the digits that scikit-learn ships, and MNIST and CIFAR-10 from a folder.
 
-Files are only read, and nothing in them is trusted: sizes, types and labels are checked, and CIFAR-10's
-pickles are read by an unpickler that knows stand-ins for arrays and can call nothing else.
+Files are only read, and nothing in them is trusted: sizes, types and labels are checked before memory is
+taken, and CIFAR-10's pickles are read by `softsign.data.pickles`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import gzip
 import math
 import os
-import pickle
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from softsign.data import digits
+from softsign.data import digits, pickles
 from softsign.data.shapeset import scaled
 
 __all__ = ["Dataset", "DatasetError", "load", "read_cifar10", "read_digits", "read_idx"]
@@ -35,6 +34,9 @@ CIFAR_PIXELS = 3 * 32 * 32
 _UNSIGNED_BYTE = 8  # the code of the type in an IDX file
 _IDX_TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 _IDX_TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+#: Bytes that a compressed file may hold, or this many times its own, whichever is more: scans of digits
+#: shrink to a fifth, zeros to a thousandth.
+_UNPACKED, _RATIO = 1 << 26, 100
 _CIFAR_TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 _CIFAR_TEST = "test_batch"
 _CIFAR_FOLDER = "cifar-10-batches-py"  # what its archive unpacks to
@@ -154,9 +156,10 @@ def read_idx(folder: str | os.PathLike[str]) -> Dataset:
     Raises
     ------
     DatasetError
-        If a file is missing, cannot be decompressed, is not IDX of unsigned bytes with the right number of
-        dimensions, is shorter or longer than its header says, or has a label over 9; or if images and labels
-        do not agree in number, training and test images in size; or if there are too few to hold some out.
+        If a file is missing, cannot be decompressed or holds more than 64 MiB and 100 times its size, is not
+        IDX of unsigned bytes with the right number of dimensions, is shorter or longer than its header says,
+        or has a label over 9; or if images and labels do not agree in number, training and test images in
+        size; or if there are too few to hold some out.
 
     References
     ----------
@@ -178,8 +181,8 @@ def read_cifar10(folder: str | os.PathLike[str]) -> Dataset:
     """Read CIFAR-10 from its "python version": data_batch_1 to data_batch_5 and test_batch.
 
     The files are pickles, which could run any code when loaded in the usual way. Here they cannot: the
-    unpickler refuses, by name, all but what a pickled array of bytes is made of, and calls only the functions
-    of this module.
+    unpickler refuses, by name, all but what a pickled array of bytes is made of, and calls only functions of
+    this package. Files that take much more memory than they have bytes are refused too.
 
     Parameters
     ----------
@@ -258,111 +261,60 @@ def _read_idx_pair(folder: Path, images_name: str, labels_name: str) -> tuple[By
 
 def _read_idx_file(path: Path, dimensions: int) -> tuple[Path, Bytes]:
     """Read the array of an IDX file, plain or compressed, and return it after the path of the file."""
-    path, content = _content(path)
-    header = 4 + 4 * dimensions
-    expected = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
-    if content[:4] != expected:
-        raise DatasetError(
-            f"{path} begins with the bytes {content[:4].hex(' ') or '(none)'}, but an IDX file of unsigned "
-            f"bytes in {dimensions} dimension{'s'[: dimensions > 1]} begins with {expected.hex(' ')}"
-        )
-    if len(content) < header:
-        raise DatasetError(f"{path} is truncated: it holds {len(content)} bytes, but its header has {header}")
-    shape = tuple(np.frombuffer(content[4:header], ">u4").tolist())
-    promised, held = math.prod(shape), len(content) - header
-    if held != promised:
-        fault = "is truncated" if held < promised else "has bytes after its end"
-        raise DatasetError(
-            f"{path} {fault}: its header promises {_by(shape)} = {promised:,} bytes and it holds {held:,}"
-        )
-    if promised == 0:
-        raise DatasetError(
-            f"{path} holds an empty array of shape {_by(shape)}, but a data set needs examples"
-        )
-    return path, np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-
-
-def _content(path: Path) -> tuple[Path, bytes]:
     packed = path.with_name(f"{path.name}.gz")
     try:
         if path.exists():
-            return path, path.read_bytes()
-        return packed, gzip.decompress(packed.read_bytes())
+            with open(path, "rb") as file:
+                return path, _idx_array(path, file, dimensions, path.stat().st_size)
+        with gzip.open(packed) as unpacked:
+            return packed, _idx_array(packed, cast(IO[bytes], unpacked), dimensions, None)
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing, and so is {packed.name}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"{packed} is not a complete gzip file: {error}") from error
 
 
-class _PickledArray:
-    """Stands in for numpy.ndarray while a pickle is read, and holds what the pickle says of the array."""
-
-    state: object = None
-
-    def __init__(self, *arguments: object) -> None:
-        """Ignore what `_reconstruct` is called with: the state has all of it again."""
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state
-
-    def array(self) -> Bytes | None:
-        """Return the array, if it is a complete one of unsigned bytes with two dimensions."""
-        match self.state:
-            case (_, (int() as rows, int() as columns), _PickledDtype(code="u1"), fortran, bytes() as data):
-                if min(rows, columns) >= 0 and rows * columns == len(data):
-                    return np.frombuffer(data, np.uint8).reshape(
-                        (rows, columns), order="F" if fortran else "C"
-                    )
-        return None
-
-
-class _PickledDtype:
-    """Stands in for numpy.dtype."""
-
-    def __init__(self, code: object, *arguments: object) -> None:
-        self.code = code.decode("latin1") if isinstance(code, bytes) else code
-
-    def __setstate__(self, state: object) -> None:
-        """Ignore the byte order and the like, which bytes do not have."""
-
-
-class _Encode:
-    """Stands in for _codecs.encode, by which Python 3 writes bytes in the pickle protocol of Python 2.
-
-    An object, as attributes of a function could be set by a pickle.
-    """
-
-    __slots__ = ()
-
-    def __call__(self, text: object, encoding: object = None) -> bytes:
-        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-            raise pickle.UnpicklingError(
-                f"it encodes {type(text).__name__} as {encoding!r}, which is refused"
+def _idx_array(path: Path, file: IO[bytes], dimensions: int, size: int | None) -> Bytes:
+    """Read the array, and not more bytes than its header promises and one; `size` is that of a plain file."""
+    expected = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
+    header = file.read(4 + 4 * dimensions)
+    if header[:4] != expected:
+        raise DatasetError(
+            f"{path} begins with the bytes {header[:4].hex(' ') or '(none)'}, but an IDX file of unsigned "
+            f"bytes in {dimensions} dimension{'s'[: dimensions > 1]} begins with {expected.hex(' ')}"
+        )
+    if len(header) < 4 + 4 * dimensions:
+        raise DatasetError(
+            f"{path} is truncated: it holds {len(header)} bytes, but its header has {4 + 4 * dimensions}"
+        )
+    shape = tuple(np.frombuffer(header[4:], ">u4").tolist())
+    promised = math.prod(shape)
+    promise = f"its header promises {_by(shape)} = {promised:,} bytes"
+    if size is None:
+        packed = path.stat().st_size
+        if promised > max(_UNPACKED, _RATIO * packed):
+            raise DatasetError(
+                f"{path} is refused: {promise}, more than {_RATIO} times its {packed:,}; decompress it first"
             )
-        return text.encode("latin1")
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads arrays of bytes, str, list, dict, int and the like; refuses whatever else has a name."""
-
-    ADMITTED: ClassVar[dict[tuple[str, str], Any]] = {
-        ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
-        ("numpy._core.multiarray", "_reconstruct"): _PickledArray,
-        ("numpy", "ndarray"): None,  # an argument of _reconstruct, never called
-        ("numpy", "dtype"): _PickledDtype,
-        ("_codecs", "encode"): _Encode(),
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused")
-        return self.ADMITTED[module, name]
+        content = file.read(promised + 1)
+        held, more = len(content), " or more"[: 8 * (len(content) > promised)]
+    else:
+        held, more = size - len(header), ""
+        content = file.read(promised) if held == promised else b""
+    if held != promised:
+        fault = "is truncated" if held < promised else "has bytes after its end"
+        raise DatasetError(f"{path} {fault}: {promise} and it holds {held:,}{more}")
+    if promised == 0:
+        raise DatasetError(
+            f"{path} holds an empty array of shape {_by(shape)}, but a data set needs examples"
+        )
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _read_batch(path: Path) -> tuple[Bytes, Labels]:
     content = _unpickle(path)
     images, labels = (content.get(key, content.get(key.decode())) for key in (b"data", b"labels"))
-    array = images.array() if isinstance(images, _PickledArray) else None
+    array = images.array() if isinstance(images, pickles.PickledArray) else None
     if array is None or len(array) == 0 or array.shape[1] != CIFAR_PIXELS:
         found = "no complete array of these" if array is None else _by(array.shape)
         raise DatasetError(
@@ -376,7 +328,7 @@ def _read_batch(path: Path) -> tuple[Bytes, Labels]:
 def _unpickle(path: Path) -> dict[Any, Any]:
     try:
         with open(path, "rb") as file:
-            content = _Unpickler(file, encoding="bytes").load()
+            content = pickles.loads(file.read())
     except FileNotFoundError:
         raise DatasetError(
             f"{path} is missing; CIFAR-10 has {', '.join(_CIFAR_TRAIN)} and {_CIFAR_TEST}"

@@ -17,6 +17,8 @@ __all__ = ["comparison_figure", "demo_figure", "draw_function", "function_figure
 
 _GUIDE: dict[str, Any] = {"color": "0.45", "linewidth": 1, "linestyle": (0, (4, 3))}
 _POINTS = 1001
+#: Numbers that can be squared, and widths of a range that matplotlib's axes and their ticks can show.
+_LARGEST, _LEAST, _NARROW = 1e150, 1e-250, 1e-12
 
 
 def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0) -> Figure:
@@ -40,8 +42,9 @@ def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0
     Raises
     ------
     ValueError
-        When `low` and `high` are not finite and increasing, or the range leaves nothing of the inverse to
-        draw.
+        When `low` and `high` are not finite and increasing, are beyond ±1e150, or so near to each other that
+        no axis can show it (1e-250, or 1e-12 of the larger), or when the range leaves nothing of the inverse
+        to draw.
 
     Examples
     --------
@@ -51,6 +54,16 @@ def function_figure(names: Sequence[str], low: float = -10.0, high: float = 10.0
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"the range must be two finite numbers, the smaller first, not {low:g} {high:g}")
+    largest = max(abs(low), abs(high))
+    if largest > _LARGEST:
+        raise ValueError(
+            f"the range must be within ±{_LARGEST:g}, not {low:g} {high:g}: squares are drawn too"
+        )
+    if high - low < max(_LEAST, _NARROW * largest):
+        raise ValueError(
+            f"the range {low!r} {high!r} is too narrow to draw: it must be {_LEAST:g} wide or more, "
+            f"and {_NARROW:g} of its larger number"
+        )
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure = Figure(figsize=(4.2 * columns, 3.6 * rows), dpi=200, layout="constrained")

@@ -12,7 +12,7 @@ import onnx
 import onnx.backend.base
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from softsign.onnx.check import LARGEST, ModelError, one_line
+from softsign.onnx.check import ModelError, is_large, one_line
 from softsign.onnx.dialect import normalize_model, tensor_names, type_of
 from softsign.onnx.reference import ReferenceSoftsign, evaluator
 from softsign.operator.definitions import Array, Names
@@ -271,7 +271,7 @@ def _session(model: ModelProto, options: Any) -> Any:
     """Return a session of ONNX Runtime, which reads a model that is too large for a message from files."""
     import onnxruntime as ort
 
-    if model.ByteSize() <= LARGEST:
+    if not is_large(model):
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     made = ModelProto()
     made.CopyFrom(model)

@@ -7,25 +7,31 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
 import onnx
+from google.protobuf.message import EncodeError
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from softsign.onnx.functions import DOMAIN
 
 __all__ = [
-    "LARGEST",
     "ONNX_DOMAINS",
     "ModelError",
     "bodies",
+    "check_expansion",
     "check_model",
     "describe",
     "domain_of",
+    "for_checker",
     "inner_graphs",
+    "is_large",
     "one_line",
     "tensors_of",
 ]
 
 #: The two names of the domain of ONNX's own operators.
 ONNX_DOMAINS = ("", "ai.onnx")
+
+#: How many nodes a model may have once its functions are inlined; shape inference of so many takes seconds.
+MOST_NODES = 50_000
 
 #: What has nodes.
 Body: TypeAlias = GraphProto | FunctionProto
@@ -67,8 +73,9 @@ def check_model(model: ModelProto, source: str = "the model", *, foreign: bool =
         _check_tensor(tensor, source)
     _check_order(model.graph, source)
     _check_operators(model, source, foreign)
+    check_expansion(model, source)
     try:
-        onnx.checker.check_model(_for_checker(model), full_check=True)
+        onnx.checker.check_model(for_checker(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         message = one_line(str(error).replace("==> Context:", ""))
         raise ModelError(f"{source} breaks ONNX's rules: {message}") from error
@@ -123,6 +130,53 @@ def _check_operators(model: ModelProto, source: str, foreign: bool) -> None:
                 )
 
 
+def check_expansion(model: ModelProto, source: str = "the model") -> None:
+    """Refuse functions that call each other so often that a small file is a huge model.
+
+    Whoever infers shapes through functions, or inlines them, walks all calls; and they double with each level
+    where a function calls the next one twice.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+    source : str, optional
+        Name used in error messages.
+
+    Raises
+    ------
+    ModelError
+        When a function calls itself, or the calls would make more than `MOST_NODES` nodes, and more than
+        twice as many as the model has.
+    """
+    held = {
+        (function.domain, function.name, function.overload): [
+            _called(node) for body in bodies(function) for node in body.node
+        ]
+        for function in model.functions
+    }
+    outer = [_called(node) for body in bodies(model.graph) for node in body.node]
+    try:
+        order = list(TopologicalSorter({f: held.keys() & calls for f, calls in held.items()}).static_order())
+    except CycleError as error:
+        raise ModelError(
+            f"{source}: the function {'::'.join(error.args[1][0][:2])!r} calls itself"
+        ) from error
+    sizes: dict[tuple[str, str, str], int] = {}
+    for function in order:
+        sizes[function] = sum(sizes.get(called, 1) for called in held[function])
+    size = sum(sizes.get(called, 1) for called in outer)
+    most = max(MOST_NODES, 2 * (len(outer) + sum(map(len, held.values()))))
+    if size > most:
+        raise ModelError(
+            f"{source} has {size:,} nodes once its functions are inlined; at most {most:,} are allowed"
+        )
+
+
+def _called(node: NodeProto) -> tuple[str, str, str]:
+    return node.domain, node.op_type, node.overload
+
+
 def _check_equation(node: NodeProto, source: str) -> None:
     """Refuse an Einsum with two ellipses in a term, at which onnx 1.23's shape inference never ends."""
     for attribute in node.attribute:
@@ -133,18 +187,47 @@ def _check_equation(node: NodeProto, source: str) -> None:
 
 
 #: Larger messages than this, in bytes, cannot be written or read by protobuf.
-LARGEST = (1 << 31) - 1
+_LARGEST = (1 << 31) - 1
 #: Tensors of fewer bytes than this may tell a shape.
 _TELLING = 1 << 16
 
 
-def _for_checker(model: ModelProto) -> ModelProto:
+def is_large(model: ModelProto) -> bool:
+    """Tell whether a model takes more than 2 GiB, which protobuf can neither write nor read.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Returns
+    -------
+    bool
+        True for more than 2 GiB.
+    """
+    try:
+        return int(model.ByteSize()) > _LARGEST
+    except EncodeError:  # it writes the message to measure it
+        return True
+
+
+def for_checker(model: ModelProto) -> ModelProto:
     """Return what stands for a model where onnx checks it: without the data of weights if these are too many.
 
     onnx 1.23 also cannot infer what MeanVarianceNormalization gives for its default axes.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model itself, or one in which large initializers are inputs.
     """
     bare = [n for n in model.graph.node if n.op_type == "MeanVarianceNormalization" and not n.attribute]
-    if not bare and model.ByteSize() <= LARGEST:
+    if not bare and not is_large(model):
         return model
     made = ModelProto()
     for field, value in model.ListFields():

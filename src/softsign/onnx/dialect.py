@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from softsign.onnx.check import LARGEST, ONNX_DOMAINS, ModelError, bodies, check_model, describe, one_line
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_model, describe, is_large, one_line
 from softsign.onnx.functions import (
     DOMAIN,
     VERSION,
@@ -65,7 +65,7 @@ def normalize_model(model: ModelProto) -> ModelProto:
         before 7 and of Resize of opset 10 that makes images smaller, and what onnx cannot convert, as any
         model of more than 2 GiB.
     """
-    if model.ByteSize() > LARGEST:
+    if is_large(model):
         raise ModelError("the model takes more than 2 GiB, which onnx cannot convert")
     made = inlined(model)
     opset = opset_of(made.opset_import)

@@ -4,7 +4,7 @@ import onnx
 import onnx.inliner
 from onnx import ModelProto, helper
 
-from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, one_line
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_expansion, one_line
 from softsign.onnx.functions import DOMAIN, is_function_name
 from softsign.operator.definitions import Names
 
@@ -48,6 +48,7 @@ def inline_functions(model: ModelProto) -> ModelProto:
     made = ModelProto()
     made.CopyFrom(model)
     if model.functions:
+        check_expansion(model)
         try:
             made = onnx.inliner.inline_local_functions(made)
         except (RuntimeError, onnx.checker.ValidationError) as error:
@@ -98,6 +99,7 @@ def inlined(model: ModelProto) -> ModelProto:
     ]
     if not foreign:
         return made
+    check_expansion(model)
     try:
         return onnx.inliner.inline_selected_functions(made, foreign)
     except (RuntimeError, onnx.checker.ValidationError) as error:

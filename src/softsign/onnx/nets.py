@@ -48,7 +48,7 @@ def to_model(
         Dtypes and shapes of the net's inputs; a string in a shape is the name of a size that varies. Those
         that ``net.types`` has may be left out.
     outputs : sequence of str, optional
-        Blobs to return. Default: ``net.outputs``.
+        Blobs to return, which may be inputs or constants. Default: ``net.outputs``.
     inline : bool, optional
         Whether ONNX's own operators alone shall be used, as by `inline_functions`, for engines that take no
         functions.
@@ -82,6 +82,7 @@ def to_model(
     ops, names = _single_assignment(net)
     inputs = _input_types(net, types or {})
     constants = {name: TensorType(a.dtype, a.shape) for name, a in net.constants.items()}
+    names = {name: name for name in (*inputs, *constants)} | names
     inferred = infer_types(ops, constants | inputs)
     nodes = lowered(ops, inferred, {*names, *net.constants, *inputs})
     wanted = list(net.outputs if outputs is None else outputs)
@@ -90,13 +91,13 @@ def to_model(
     missing = [name for name in wanted if name not in names]
     if missing:
         raise ModelError(f"outputs: the net {net.name!r} does not write a blob {missing[0]!r}")
-    read = {name for node in nodes for name in node.input}
+    kept = {name for node in nodes for name in node.input}.union(wanted, inputs)
     graph = helper.make_graph(
         nodes,
         net.name,
         [value_info(name, known) for name, known in inputs.items()],
-        [onnx.ValueInfoProto(name=names[name]) for name in wanted],
-        [numpy_helper.from_array(a, name) for name, a in net.constants.items() if name in read],
+        [_output(names[name], constants | inputs) for name in wanted],
+        [numpy_helper.from_array(a, name) for name, a in net.constants.items() if name in kept],
     )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="softsign"
@@ -104,28 +105,35 @@ def to_model(
     add_functions(model, nodes)
     found = tensor_types(model)
     for value in model.graph.output:
-        if value.name not in found:
+        known = found.get(value.name)
+        if known is None or known.shape is None:
+            known = net.returned.get(value.name, known)
+        if known is None:
             raise ModelError(f"the dtype of the output {value.name!r} cannot be inferred")
-        value.CopyFrom(value_info(value.name, found[value.name]))
+        value.CopyFrom(value_info(value.name, known))
     check_model(model, f"the model of net {net.name!r}")
     return inline_functions(model) if inline else model
 
 
+def _output(name: str, given: Mapping[str, TensorType]) -> onnx.ValueInfoProto:
+    """Return the declaration of an output; only of inputs and constants is the type known yet."""
+    return value_info(name, given[name]) if name in given else onnx.ValueInfoProto(name=name)
+
+
 def _input_types(net: Net, types: Mapping[str, Any]) -> dict[str, TensorType]:
     """Return the dtype and shape of each input of a net, given here or by the net."""
-    known = dict(net.types) | {name: _as_type(value) for name, value in types.items()}
+    known = net.declared | net.types | {name: _as_type(value) for name, value in types.items()}
+    inputs = list(dict.fromkeys([*net.declared, *net.inputs]))
     for name in known:
-        if name not in net.inputs and name not in net.types:
-            raise ModelError(
-                f"types: the net {net.name!r} has no input {name!r}; it has {', '.join(net.inputs)}"
-            )
-    for name in net.inputs:
+        if name not in inputs and name not in net.types:
+            raise ModelError(f"types: the net {net.name!r} has no input {name!r}; it has {', '.join(inputs)}")
+    for name in inputs:
         shape = known[name].shape if name in known else None
         if shape is None or any(isinstance(size, int) and size < 0 for size in shape):
             raise ModelError(
                 f"types: the input {name!r} of net {net.name!r} needs a dtype and a shape of known rank"
             )
-    return {name: known[name] for name in net.inputs}
+    return {name: known[name] for name in inputs}
 
 
 def _as_type(value: Any) -> TensorType:
@@ -141,7 +149,7 @@ def _single_assignment(net: Net) -> tuple[list[OperatorDef], dict[str, str]]:
     """Return the operators with a name for each value, and the name of each written blob's last value."""
     writes = [name for op in net.operators for name in op.outputs if name]
     left = {name: writes.count(name) for name in writes}
-    given = {*net.inputs, *net.constants}
+    given = {*net.inputs, *net.constants, *net.declared}
     taken = Names(net.blobs)
     names: dict[str, str] = {}
     ops = []
@@ -168,13 +176,14 @@ def from_model(model: ModelProto) -> Net:
     Returns
     -------
     Net
-        The net, with the names of the model. Initializers and Constant nodes are its constants.
+        The net, with the names of the model. Initializers and Constant nodes are its constants. `to_model`
+        makes of it a model of the same inputs, defaults and outputs.
 
     Raises
     ------
     ModelError
-        When the model is wrong, or has an operator that is not registered, control flow or sparse
-        initializers.
+        When the model is wrong, or has an operator that is not registered, control flow, an input that is not
+        a tensor or sparse initializers.
 
     Examples
     --------
@@ -205,13 +214,18 @@ def from_model(model: ModelProto) -> Net:
         except SchemaError as error:
             raise ModelError(f"{describe(node)}: {error}") from error
     net.constants = constants
-    net.types = {
-        value.name: known
-        for value in graph.input
-        if value.name not in constants and (known := type_of(value)) is not None
-    }
+    net.declared = {value.name: _input_type(value) for value in graph.input}
+    net.types = {name: known for name, known in net.declared.items() if name not in constants}
+    net.returned = {value.name: known for value in graph.output if (known := type_of(value)) is not None}
     net.outputs = [value.name for value in graph.output]
     return net
+
+
+def _input_type(value: onnx.ValueInfoProto) -> TensorType:
+    known = type_of(value)
+    if known is None:
+        raise ModelError(f"input {value.name!r} is not a tensor, of which nets consist")
+    return known
 
 
 def _constant(op: OperatorDef) -> np.ndarray[Any, Any]:

@@ -1,10 +1,9 @@
-"""ONNX's operators of feed-forward networks in the registry: schemas and kernels from onnx, and gradients.
+"""ONNX's operators of feed-forward networks in the registry: schemas and kernels from onnx.
 
-The gradients consist of operators that have gradient makers themselves, so they can be differentiated again,
-except where a docstring says otherwise. They are written for opset 18 and newer; see
-`softsign.onnx.normalize_model`.
+`softsign.onnx.makers` has their gradients.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,18 +14,27 @@ from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import infer_node_outputs
 
 from softsign.onnx.dialect import type_of, value_info
-from softsign.operator.arithmetic import fit
-from softsign.operator.definitions import Array, Infer, Kernel, OperatorSchema, SchemaError, TensorType
-from softsign.operator.gradient import GradientMaker, NoGradient
-from softsign.operator.registry import gradient_of, register_cpu_operator, register_gradient
+from softsign.operator.definitions import (
+    Array,
+    Infer,
+    Kernel,
+    OperatorSchema,
+    TensorType,
+)
+from softsign.operator.gradient import NoGradient
+from softsign.operator.registry import register_cpu_operator, register_gradient
 
-__all__ = ["counts", "onnx_inference"]
+__all__ = ["REDUCING", "RESHAPING", "counts", "onnx_inference"]
 
 _ELEMENTWISE = ("Identity", "Cast", "CastLike", "Tanh", "Sigmoid", "Relu")
-_RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")  # the elements stay in order
-_OTHERS = ("Transpose", "ReduceSum", "ReduceMean", "MatMul", "Gemm", "Softmax", "SoftmaxCrossEntropyLoss")
-_CONSTANT = ("Constant", "Equal", "Not", "OneHot", "Shape", "Sign", "Size")  # no gradient passes
-_WITHOUT_MAKER = ("Gather", "Where")  # of class weights and labels
+RESHAPING = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")  # the elements stay in order
+REDUCING = ("ReduceSum", "ReduceMean")
+_OTHERS = ("Transpose", "MatMul", "Gemm", "Softmax", "SoftmaxCrossEntropyLoss", "OneHot", "Where")
+_INDEXED = ("Gather", "GatherND", "ScatterND")
+_CONSTANT = ("Constant", "Equal", "Not", "Shape", "Sign", "Size")  # no gradient passes
+
+
+_numbers = itertools.count()
 
 
 def _node(op_type: str, inputs: Sequence[Any], outputs: int, attributes: dict[str, Any]) -> onnx.NodeProto:
@@ -65,15 +73,22 @@ def onnx_inference(official: onnx.defs.OpSchema) -> Infer:
         The ``infer`` of an `OperatorSchema`.
     """
 
-    def infer(*types: TensorType, **attributes: Any) -> list[TensorType]:
+    def infer(*types: TensorType | None, **attributes: Any) -> list[TensorType]:
         node = _node(official.name, types, official.max_output, attributes)
-        declared = {name: value_info(name, known).type for name, known in zip(node.input, types, strict=True)}
+        declared = {
+            name: value_info(name, known).type
+            for name, known in zip(node.input, types, strict=True)
+            if known is not None
+        }
         opset = [helper.make_opsetid("", official.since_version)]
         try:
             found = infer_node_outputs(official, node, declared, opset_imports=opset)
         except onnx.shape_inference.InferenceError as error:
             raise ValueError(" ".join(str(error).split())) from error
-        values = [onnx.ValueInfoProto(name=name, type=found.get(name)) for name in node.output]
+        # Sizes that are not known are called after the value: never the same for two values.
+        values = [
+            onnx.ValueInfoProto(name=f"{name}.{next(_numbers)}", type=found.get(name)) for name in node.output
+        ]
         return [known for value in values if (known := type_of(value)) is not None]
 
     return infer
@@ -97,7 +112,7 @@ def counts(least: int, most: int) -> tuple[int, int | None] | int:
     return least, None if most > 1000 else most
 
 
-for _name in (*_ELEMENTWISE, *_RESHAPING, *_OTHERS, *_CONSTANT, *_WITHOUT_MAKER):
+for _name in (*_ELEMENTWISE, *RESHAPING, *REDUCING, *_OTHERS, *_INDEXED, *_CONSTANT):
     _official = onnx.defs.get_schema(_name)
     register_cpu_operator(
         _name,
@@ -115,201 +130,3 @@ for _name in (*_ELEMENTWISE, *_RESHAPING, *_OTHERS, *_CONSTANT, *_WITHOUT_MAKER)
     )
 for _name in _CONSTANT:
     register_gradient(_name, NoGradient)
-
-
-def _constant(maker: GradientMaker, value: Any, dtype: Any = np.int64) -> str:
-    return maker.emit("Constant", value=np.asarray(value, dtype))
-
-
-def _number_like(maker: GradientMaker, value: float, like: str) -> str:
-    """Emit a number of the dtype of a blob."""
-    return maker.emit("CastLike", _constant(maker, value, np.float64), like)
-
-
-def _rank(maker: GradientMaker, i: int) -> int:
-    """Return the rank of an input."""
-    name = maker.op.inputs[i]
-    known = maker.type_of(name)
-    if known is None or known.shape is None:
-        raise SchemaError(
-            f"the gradient of {maker.op} needs the rank of {name!r}; the net's types can tell it"
-        )
-    return len(known.shape)
-
-
-@gradient_of("Identity")
-def _identity(maker: GradientMaker) -> None:
-    maker.set_input_gradient(0, maker.output_gradient(0))
-
-
-@gradient_of("Cast", "CastLike")
-def _cast(maker: GradientMaker) -> None:
-    known = maker.type_of(maker.op.inputs[0])
-    if known is None or known.dtype.kind not in "iub":  # integers have no gradient
-        maker.emit("CastLike", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
-
-
-@gradient_of("Tanh")
-def _tanh(maker: GradientMaker) -> None:
-    """Emit dx = dy - dy y y."""
-    y, dy = maker.output(0), maker.output_gradient(0)
-    product = maker.emit("Mul", maker.emit("Mul", dy, y), y)
-    maker.emit("Sub", dy, product, output=maker.input_gradient(0))
-
-
-@gradient_of("Sigmoid")
-def _sigmoid(maker: GradientMaker) -> None:
-    """Emit dx = dy y (1 - y)."""
-    y = maker.output(0)
-    product = maker.emit("Mul", maker.output_gradient(0), y)
-    maker.emit("Sub", product, maker.emit("Mul", product, y), output=maker.input_gradient(0))
-
-
-@gradient_of("Relu")
-def _relu(maker: GradientMaker) -> None:
-    """Emit dx = dy sgn(y), which is 0 at 0."""
-    sign = maker.emit("Sign", maker.output(0))
-    maker.emit("Mul", maker.output_gradient(0), sign, output=maker.input_gradient(0))
-
-
-@gradient_of(*_RESHAPING)
-def _reshape(maker: GradientMaker) -> None:
-    shape = maker.emit("Shape", maker.input(0))
-    maker.emit("Reshape", maker.output_gradient(0), shape, output=maker.input_gradient(0), allowzero=1)
-
-
-@gradient_of("Transpose")
-def _transpose(maker: GradientMaker) -> None:
-    perm = maker.op.attributes.get("perm")
-    inverse = {} if perm is None else {"perm": [int(i) for i in np.argsort(perm)]}
-    maker.emit("Transpose", maker.output_gradient(0), output=maker.input_gradient(0), **inverse)
-
-
-@gradient_of("ReduceSum", "ReduceMean")
-def _reduce(maker: GradientMaker) -> None:
-    gradient = maker.output_gradient(0)
-    if maker.op.type == "ReduceMean":
-        sizes = [maker.emit("Size", of) for of in (maker.input(0), gradient)]
-        whole, part = (maker.emit("CastLike", size, gradient) for size in sizes)
-        gradient = maker.emit("Div", maker.emit("Mul", gradient, part), whole)
-    axes = maker.op.inputs[1] if len(maker.op.inputs) > 1 else ""
-    if axes and not maker.op.attributes.get("keepdims", 1):
-        gradient = maker.emit("Unsqueeze", gradient, maker.input(1))
-    maker.emit("ExpandTo", gradient, maker.input(0), output=maker.input_gradient(0))
-
-
-@gradient_of("MatMul")
-def _matmul(maker: GradientMaker) -> None:
-    ranks = _rank(maker, 0), _rank(maker, 1)
-    for i in filter(maker.wants, (0, 1)):
-        if ranks == (2, 2):
-            dy = maker.output_gradient(0)
-            pair = (dy, maker.input(1)) if i == 0 else (maker.input(0), dy)
-            maker.emit("Gemm", *pair, output=maker.input_gradient(i), **{("transB", "transA")[i]: 1})
-        else:
-            _stacked_matmul(maker, i, ranks)
-
-
-def _stacked_matmul(maker: GradientMaker, i: int, ranks: tuple[int, int]) -> None:
-    """Differentiate a product of stacks of matrices; a vector first becomes a matrix of one row or column."""
-    a = maker.input(0) if ranks[0] > 1 else maker.emit("Unsqueeze", maker.input(0), _constant(maker, [0]))
-    b = maker.input(1) if ranks[1] > 1 else maker.emit("Unsqueeze", maker.input(1), _constant(maker, [1]))
-    gone = [axis for axis, rank in ((-2, ranks[0]), (-1, ranks[1])) if rank == 1]
-    dy = maker.output_gradient(0)
-    if gone:
-        dy = maker.emit("Unsqueeze", dy, _constant(maker, gone))
-    rank = max(ranks[1 - i], 2)
-    swapped = maker.emit("Transpose", b if i == 0 else a, perm=[*range(rank - 2), rank - 1, rank - 2])
-    product = maker.emit("MatMul", *((dy, swapped) if i == 0 else (swapped, dy)))
-    whole = maker.emit("SumTo", product, a if i == 0 else b)
-    shape = maker.emit("Shape", maker.input(i))
-    maker.emit("Reshape", whole, shape, output=maker.input_gradient(i), allowzero=1)
-
-
-@gradient_of("Gemm")
-def _gemm(maker: GradientMaker) -> None:
-    """Emit a Gemm for each factor: Y = alpha op(A) op(B) + beta C, where op transposes or does not."""
-    ta, tb = (maker.op.attributes.get(name, 0) for name in ("transA", "transB"))
-    beta = maker.op.attributes.get("beta", 1.0)
-    dy = maker.output_gradient(0)
-    if maker.wants(0):
-        b = maker.input(1)
-        _gemm_factor(maker, 0, (b, dy) if ta else (dy, b), (tb, 1) if ta else (0, 1 - tb))
-    if maker.wants(1):
-        a = maker.input(0)
-        _gemm_factor(maker, 1, (dy, a) if tb else (a, dy), (1, ta) if tb else (1 - ta, 0))
-    if maker.wants(2):
-        fit(maker, 2, dy if beta == 1 else maker.emit("Mul", dy, _number_like(maker, beta, dy)))
-
-
-def _gemm_factor(maker: GradientMaker, i: int, pair: tuple[str, str], transposed: tuple[int, int]) -> None:
-    """Emit the gradient of a factor; attributes that have their default stay away."""
-    attributes = {name: 1 for name, flag in zip(("transA", "transB"), transposed, strict=True) if flag}
-    alpha = maker.op.attributes.get("alpha", 1.0)
-    if alpha != 1:
-        attributes["alpha"] = alpha
-    maker.emit("Gemm", *pair, output=maker.input_gradient(i), **attributes)
-
-
-@gradient_of("Softmax")
-def _softmax(maker: GradientMaker) -> None:
-    """Emit dx = y (dy - sum(dy y))."""
-    y, dy = maker.output(0), maker.output_gradient(0)
-    axis = _constant(maker, [maker.op.attributes.get("axis", -1)])
-    total = maker.emit("ReduceSum", maker.emit("Mul", dy, y), axis)
-    maker.emit("Mul", y, maker.emit("Sub", dy, total), output=maker.input_gradient(0))
-
-
-@gradient_of("SoftmaxCrossEntropyLoss")
-def _cross_entropy(maker: GradientMaker) -> None:
-    """Emit dx = dl w (softmax(x) - onehot(label)), w the weight of each label, for the mean by their sum.
-
-    There is no gradient for the class weights.
-    """
-    p = maker.emit("Softmax", maker.input(0), axis=1)
-    d_loss, d_log = (*maker.output_gradients, None)[:2]
-    parts = []
-    if d_loss is not None:
-        parts.append(_cross_entropy_of_loss(maker, p))
-    if d_log is not None:
-        total = maker.emit("ReduceSum", d_log, _constant(maker, [1]))
-        parts.append(maker.emit("Sub", d_log, maker.emit("Mul", p, total)))
-    if maker.wants(0):
-        maker.set_input_gradient(0, parts[0] if len(parts) == 1 else maker.emit("Sum", *parts))
-
-
-def _cross_entropy_of_loss(maker: GradientMaker, p: str) -> str:
-    """Emit the part of dx that comes from the loss, not from the logarithms; p is softmax(x)."""
-    x, label = maker.input(0), maker.input(1)
-    ignored = maker.op.attributes.get("ignore_index")
-    if ignored is not None:
-        same = maker.emit("Equal", label, maker.emit("CastLike", _constant(maker, ignored), label))
-        valid = maker.emit("Not", same)
-        label = maker.emit("Where", valid, label, maker.emit("CastLike", _constant(maker, 0), label))
-    depth = maker.emit("Squeeze", maker.emit("Shape", x, start=1, end=2))
-    one_hot = maker.emit("OneHot", label, depth, _constant(maker, [0, 1]), axis=1)
-    difference = maker.emit("Sub", p, maker.emit("CastLike", one_hot, x))
-    weight = None
-    if len(maker.op.inputs) > 2 and maker.op.inputs[2]:
-        weight = maker.emit("Gather", maker.input(2), label)
-    if ignored is not None:
-        mask = maker.emit("CastLike", valid, x)
-        weight = mask if weight is None else maker.emit("Mul", weight, mask)
-    return maker.emit("Mul", difference, _label_factor(maker, label, weight))
-
-
-def _label_factor(maker: GradientMaker, label: str, weight: str | None) -> str:
-    """Emit the factor of each label, with an axis for the classes."""
-    reduction = maker.op.attributes.get("reduction", "mean")
-    factor = maker.output_gradient(0)
-    if reduction == "mean":
-        if weight is None:
-            count = maker.emit("CastLike", maker.emit("Size", label), factor)
-        else:
-            count = maker.emit("ReduceSum", weight, keepdims=0)
-        factor = maker.emit("Div", factor, count)
-    if weight is not None:
-        factor = maker.emit("Mul", factor, weight)
-    elif reduction != "none":
-        return factor
-    return maker.emit("Unsqueeze", factor, _constant(maker, [1]))

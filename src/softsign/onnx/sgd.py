@@ -1,5 +1,6 @@
 """The training step: a model with gradients made one that takes parameters and returns them moved."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,13 +33,15 @@ def sgd_step(
     Parameters
     ----------
     model : onnx.ModelProto
-        The result of `gradients`; not changed. Each output ``<name>_grad`` makes ``<name>`` a parameter.
+        The result of `gradients`; not changed. Each output ``<name>_grad``, or that with a number behind it,
+        makes ``<name>`` a parameter.
     momentum : float, optional
         A number from 0 to 1, 1 excluded. With 0 there are no velocities.
     weight_decay : float or mapping of str to float, optional
         One number for all parameters, or one for each that is to decay.
     learning_rate : str or float, optional
-        Name of the input, a scalar of the parameters' dtype, or a number that stays.
+        Name of the input, a scalar, or a number that stays. The input has the parameters' dtype, the widest
+        where there are several.
 
     Returns
     -------
@@ -50,25 +53,28 @@ def sgd_step(
     Raises
     ------
     ModelError
-        When the model has no gradients, a name is taken, a number is out of range, or `weight_decay` names
-        what is not a parameter.
+        When the model has no gradients, or several of one tensor, a name is taken, a number is out of range,
+        also that of a parameter's dtype, or `weight_decay` names what is not a parameter.
 
-    References ---------- Polyak, "Some methods of speeding up the convergence of iteration methods", 1964;
-    Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+    References
+    ----------
+    Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; Sutskever et al., "On
+    the importance of initialization and momentum in deep learning", 2013.
     """
     made = ModelProto()
     made.CopyFrom(model)
-    parameters = _parameters(made)
+    slopes = _slopes(made)
+    parameters = list(slopes)
     decays = weight_decay if isinstance(weight_decay, Mapping) else dict.fromkeys(parameters, weight_decay)
     _check_step(parameters, momentum, decays)
     step = _Step(tensor_types(made), tensor_names(made))
-    rate = step.rate(learning_rate, parameters)
-    for name in parameters:
-        step.update(name, rate, momentum, decays.get(name, 0.0))
+    rates = step.rates(learning_rate, parameters)
+    for name, slope in slopes.items():
+        step.update(name, slope, rates[step.types[name].dtype], momentum, decays.get(name, 0.0))
     graph = made.graph
     inputs = {value.name for value in graph.input}
     remove(graph.initializer, parameters)
-    remove(graph.output, {f"{name}_grad" for name in parameters})
+    remove(graph.output, set(slopes.values()))
     graph.input.extend(value_info(name, step.types[name]) for name in parameters if name not in inputs)
     graph.input.extend(step.inputs)
     graph.initializer.extend(step.initializers)
@@ -78,14 +84,23 @@ def sgd_step(
     return made
 
 
-def _parameters(model: ModelProto) -> list[str]:
-    """Return the names of the tensors that a model has gradients of."""
-    given = given_names(model.graph)
-    ends = [value.name.removesuffix("_grad") for value in model.graph.output if value.name.endswith("_grad")]
-    found = [name for name in ends if name in given]
+def _slopes(model: ModelProto) -> dict[str, str]:
+    """Return the output with the gradient of each tensor that a model has one of."""
+    outputs = [value.name for value in model.graph.output]
+    found: dict[str, list[str]] = {}
+    for output in outputs:
+        name = re.sub(r"_grad(_[0-9]+)?$", "", output)
+        if name != output and name in given_names(model.graph):
+            found.setdefault(name, []).append(output)
     if not found:
         raise ModelError("the model has no gradients: softsign.onnx.gradients adds them")
-    return found
+    for name, several in found.items():
+        if len(several) > 1:
+            raise ModelError(
+                f"the model has several gradients of {name!r}: {', '.join(several)}; "
+                f"the training step needs a model with one of these outputs"
+            )
+    return {name: slope for name, (slope,) in found.items()}
 
 
 def _check_step(parameters: Sequence[str], momentum: float, decays: Mapping[str, float]) -> None:
@@ -121,25 +136,36 @@ class _Step:
 
     def number(self, name: str, value: float, dtype: np.dtype[Any]) -> str:
         made = self.names.fresh(name)
-        self.initializers.append(numpy_helper.from_array(np.array(value, dtype), made))
+        with np.errstate(over="ignore", under="ignore"):
+            rounded = np.array(value, dtype)
+        if not np.isfinite(rounded) or bool(rounded) != bool(value):
+            raise ModelError(f"{name} is {value}, which {dtype} cannot hold")
+        self.initializers.append(numpy_helper.from_array(rounded, made))
         return made
 
     def node(self, op_type: str, *inputs: str, output: str) -> str:
         self.nodes.append(helper.make_node(op_type, inputs, [output]))
         return output
 
-    def rate(self, learning_rate: str | float, parameters: Sequence[str]) -> str:
-        dtype = self.types[parameters[0]].dtype
+    def rates(self, learning_rate: str | float, parameters: Sequence[str]) -> dict[np.dtype[Any], str]:
+        """Return the learning rate in the dtype of each parameter."""
+        dtypes = list(dict.fromkeys(self.types[name].dtype for name in parameters))
         if not isinstance(learning_rate, str):
             if not np.isfinite(learning_rate):
                 raise ModelError(f"learning_rate is {learning_rate}; it must be a finite number")
-            return self.number("learning_rate", learning_rate, dtype)
-        self.inputs.append(value_info(self.exactly(learning_rate), TensorType(dtype, ())))
-        return learning_rate
+            return {dtype: self.number("learning_rate", learning_rate, dtype) for dtype in dtypes}
+        widest = max(dtypes, key=lambda dtype: dtype.itemsize)
+        self.inputs.append(value_info(self.exactly(learning_rate), TensorType(widest, ())))
+        rates = {widest: learning_rate}
+        for dtype in dtypes:
+            if dtype != widest:
+                rates[dtype] = self.names.fresh(f"{learning_rate}_{dtype}")
+                to = helper.np_dtype_to_tensor_dtype(dtype)
+                self.nodes.append(helper.make_node("Cast", [learning_rate], [rates[dtype]], to=to))
+        return rates
 
-    def update(self, name: str, rate: str, momentum: float, decay: float) -> None:
+    def update(self, name: str, slope: str, rate: str, momentum: float, decay: float) -> None:
         known, fresh = self.types[name], self.names.fresh
-        slope = f"{name}_grad"
         if decay:
             factor = self.number(f"{name}_decay", decay, known.dtype)
             pull = self.node("Mul", factor, name, output=fresh(f"{name}_pull"))

@@ -22,7 +22,7 @@ Examples
 from softsign.operator import arithmetic  # noqa: F401  (registers its operators)
 from softsign.operator.definitions import OperatorDef, OperatorSchema, SchemaError, TensorType
 from softsign.operator.family import GetSoftsignGradient, SoftsignFunctor, SoftsignGradientFunctor
-from softsign.operator.gradient import GradientMaker, NoGradient
+from softsign.operator.gradient import GradientError, GradientMaker, NoGradient
 from softsign.operator.net import Net
 from softsign.operator.registry import (
     create_operator,
@@ -38,6 +38,7 @@ from softsign.operator.workspace import Workspace
 
 __all__ = [
     "GetSoftsignGradient",
+    "GradientError",
     "GradientMaker",
     "Net",
     "NoGradient",

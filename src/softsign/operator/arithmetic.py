@@ -71,7 +71,8 @@ def _expand_to(x: Array, like: Array, y: Array | None = None) -> Array:
 def _divide(a: Array, b: Array, y: Array | None = None) -> Array:
     """Divide; integers as ONNX does, towards zero."""
     if a.dtype.kind in "iu":
-        return np.asarray(np.trunc(a / b), a.dtype)
+        floor, rest = np.divmod(a, b)
+        return np.asarray(floor + ((rest != 0) & ((a < 0) != (b < 0))), a.dtype)
     return np.asarray(np.divide(a, b, y))
 
 
@@ -211,12 +212,12 @@ def _div_gradient(maker: GradientMaker) -> None:
         fit(maker, 1, maker.emit("Neg", maker.emit("Mul", da, maker.output(0))))
 
 
-@gradient_of("SumTo")
+@gradient_of("SumTo", constant=[1])
 def _sum_to_gradient(maker: GradientMaker) -> None:
     maker.emit("ExpandTo", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
 
 
-@gradient_of("ExpandTo")
+@gradient_of("ExpandTo", constant=[1])
 def _expand_to_gradient(maker: GradientMaker) -> None:
     maker.emit("SumTo", maker.output_gradient(0), maker.input(0), output=maker.input_gradient(0))
 

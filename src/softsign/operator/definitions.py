@@ -1,12 +1,12 @@
 """What an operator is: its schema, one use of it, the types of its tensors and the names of its blobs."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-__all__ = ["Names", "OperatorDef", "OperatorSchema", "SchemaError", "TensorType"]
+__all__ = ["Names", "OperatorDef", "OperatorSchema", "SchemaError", "TensorType", "is_discrete"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Kernel: TypeAlias = Callable[..., Array | Sequence[Array]]
@@ -41,6 +41,29 @@ class TensorType(NamedTuple):  # numpydoc ignore=PR02
 
 
 Infer: TypeAlias = Callable[..., Sequence[TensorType]]
+
+
+def is_discrete(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a dtype is of integers, truth values or strings, which have no gradients.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Any dtype, those of ml_dtypes such as int4 too.
+
+    Returns
+    -------
+    bool
+        False for real and complex numbers of any format.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softsign.operator.definitions import is_discrete
+    >>> is_discrete(np.dtype("int64")), is_discrete(np.dtype("float16"))
+    (True, False)
+    """
+    return dtype.kind not in "fcV" or dtype.name.startswith(("int", "uint"))
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,9 @@ class OperatorSchema:  # numpydoc ignore=PR02
         Names of the dtypes that the inputs may have. None: the kernel decides.
     infer : callable, optional
         ``infer(*types, **attributes)`` returns the `TensorType` of each output from those of the inputs, and
-        raises ValueError for inputs that do not fit. Not needed where `identical_type_and_shape` holds.
+        raises ValueError for inputs that do not fit. It gets None for an optional input that is left out,
+        and is not called where the type of another is not known. Not needed where `identical_type_and_shape`
+        holds.
     doc : str, optional
         What the operator computes.
 
@@ -263,7 +288,8 @@ class OperatorSchema:  # numpydoc ignore=PR02
         self._passed.update(known.dtype for known in types if known is not None)
         if self.identical_type_and_shape:
             return [self._identical(op, types)] * len(op.outputs)
-        if self.infer is None or any(known is None for known in types):
+        unknown = None in types and any(t is None and n for n, t in zip(op.inputs, types, strict=True))
+        if self.infer is None or unknown:
             return [None] * len(op.outputs)
         try:
             return self.infer(*types, **op.attributes)
@@ -337,6 +363,9 @@ class Names:
 
     def __contains__(self, name: str) -> bool:
         return name in self._taken
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._taken)
 
     def take(self, name: str) -> None:
         """Add a name to those in use.

@@ -1,11 +1,52 @@
 """Gradient makers: which operators compute the gradients of an operator's inputs."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from softsign.operator.definitions import Names, OperatorDef, SchemaError, TensorType
 
-__all__ = ["GradientMaker", "NoGradient", "Scope"]
+__all__ = ["GradientError", "GradientMaker", "NoGradient", "Refusal", "Scope"]
+
+
+class Refusal(NamedTuple):  # numpydoc ignore=PR02
+    """Why a gradient cannot be had.
+
+    Parameters
+    ----------
+    op : OperatorDef
+        The operator that stands in the way.
+    reason : str
+        The reason, as messages tell it; empty where no gradient maker is registered.
+    """
+
+    op: OperatorDef
+    reason: str = ""
+
+
+class GradientError(SchemaError):  # numpydoc ignore=PR02
+    """Gradients that cannot be had. The message names every operator without a gradient maker.
+
+    Parameters
+    ----------
+    refusals : sequence of Refusal
+        All that stands in the way, one or more.
+    """
+
+    def __init__(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals = list(refusals)
+        parts = [refusal.reason for refusal in refusals if refusal.reason][:1]
+        missing: dict[str, str] = {}  # the first use of each operator
+        for op, reason in refusals:
+            if not reason:
+                missing.setdefault(op.type, str(op))
+        if missing:
+            first = next(iter(missing))
+            parts.insert(
+                0,
+                f"no gradient is registered for {', '.join(missing.values())}; "
+                f"softsign.operator.register_gradient({first!r}, maker) registers one",
+            )
+        super().__init__("; ".join(parts))
 
 
 class Scope(Protocol):
@@ -144,6 +185,28 @@ class GradientMaker:
         self.scope: Scope = _Alone(op, self.output_gradients) if scope is None else scope
         self.input_gradients: dict[int, str] = {}
         self.defs: list[OperatorDef] = []
+        self.seen: set[int] = set()  # outputs whose gradients have been asked for
+
+    @classmethod
+    def is_constant(cls, op: OperatorDef, i: int) -> bool:
+        """Tell whether an input has no gradient by mathematics: integers, shapes, what acts by steps.
+
+        Any other input that the maker gives no gradient is refused by name where that is wanted. A subclass
+        overrides this method; `gradient_of` has an argument for it.
+
+        Parameters
+        ----------
+        op : OperatorDef
+            A use of the operator.
+        i : int
+            Index of the input.
+
+        Returns
+        -------
+        bool
+            True if the outputs depend on it by steps, or not at all. Here: False.
+        """
+        return False
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         """Return the operators that compute the gradients.
@@ -220,6 +283,8 @@ class GradientMaker:
     def output_gradient(self, i: int) -> str:
         """Return the blob with the gradient of an output.
 
+        A maker that neither asks for the gradient of an output nor reads it is refused where there is one.
+
         Parameters
         ----------
         i : int
@@ -238,6 +303,7 @@ class GradientMaker:
         name = self.output_gradients[i] if i < len(self.output_gradients) else None
         if name is None:
             raise SchemaError(f"the gradient of {self.op} needs that of its output {i}, which has none")
+        self.seen.add(i)
         return name
 
     def wants(self, i: int) -> bool:
@@ -256,7 +322,9 @@ class GradientMaker:
         return i < len(self.op.inputs) and bool(self.op.inputs[i]) and self.scope.wants(i)
 
     def input_gradient(self, i: int) -> str:
-        """Return the blob to write the gradient of an input to. An input never asked for has no gradient.
+        """Return the blob to write the gradient of an input to.
+
+        An input never asked for has no gradient: where that is wanted, it is refused by name.
 
         Parameters
         ----------
@@ -356,6 +424,24 @@ class NoGradient(GradientMaker):  # numpydoc ignore=PR02
     >>> NoGradient(OperatorDef("OnesLike", "X", "Y")).get_gradient_defs()
     []
     """
+
+    @classmethod
+    def is_constant(cls, op: OperatorDef, i: int) -> bool:
+        """Return True: no input has a gradient.
+
+        Parameters
+        ----------
+        op : OperatorDef
+            A use of the operator.
+        i : int
+            Index of the input.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        return True
 
     def get_gradient_defs(self) -> Sequence[OperatorDef]:
         """Return no operators.

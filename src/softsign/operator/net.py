@@ -33,6 +33,10 @@ class Net:
         Copies of the constants.
     types : dict of str to TensorType
         What is known of the inputs; `softsign.onnx.from_model` fills it and `softsign.onnx.to_model` uses it.
+    declared, returned : dict of str to TensorType
+        Inputs and outputs, in order, of the ONNX model that the net comes from. `softsign.onnx.to_model`
+        declares the inputs again: those that no operator reads, and constants, which the caller of the model
+        may replace. It takes the type of an output from here where nothing else tells it.
 
     Examples
     --------
@@ -54,6 +58,8 @@ class Net:
         self.operators: list[OperatorDef] = []
         self.constants = {blob: np.array(value) for blob, value in (constants or {}).items()}
         self.types: dict[str, TensorType] = {}
+        self.declared: dict[str, TensorType] = {}
+        self.returned: dict[str, TensorType] = {}
         self._outputs: list[str] | None = None
         self._revision = -1  # of the registry that the net has passed
         self._passed: tuple[list[OperatorDef], list[str], dict[str, TensorType] | None] | None = None
@@ -131,7 +137,9 @@ class Net:
         self.operators.append(op)
         return op
 
-    def add_gradients(self, ys: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    def add_gradients(
+        self, ys: str | Sequence[str] | Mapping[str, str], wrt: str | Sequence[str] | None = None
+    ) -> dict[str, str]:
         """Append the operators that compute gradients with respect to every blob that leads to `ys`.
 
         Caffe2 calls it AddGradientOperators. The net is walked backwards, and the gradient maker of each
@@ -144,22 +152,29 @@ class Net:
         ys : str, sequence of str, or mapping of str to str
             Blobs to differentiate. Their own gradients are ones, or the blobs that the mapping names, which
             are then inputs of the net.
+        wrt : str or sequence of str, optional
+            Blobs to differentiate with respect to; what only other gradients need is left out. Default: every
+            blob that leads to `ys`.
 
         Returns
         -------
         dict of str to str
             The blob that holds the gradient of each blob. If a blob is overwritten in place, it is the
-            gradient with respect to its first value.
+            gradient with respect to its first value. Blobs that `ys` do not depend on, or by steps alone, are
+            not in it. Asking for one whose gradient a gradient maker does not know raises GradientError.
 
         Raises
         ------
         SchemaError
-            When the net does not compute one of `ys`, an operator has no gradient maker, or a value that a
-            gradient needs has been overwritten. The net is then as it was.
+            When the net has no blob of a name in `ys` or `wrt`. The net is then as it was.
+        GradientError
+            When operators on the way have no gradient maker, or one that does not know a gradient that is
+            wanted, or a value that a gradient needs has been overwritten. The net is then as it was.
         """
         if isinstance(ys, str):
             ys = [ys]
-        missing = [y for y in ys if y not in self.blobs]
+        wanted = [wrt] if isinstance(wrt, str) else wrt
+        missing = [name for name in (*ys, *(wanted or ())) if name not in self.blobs]
         if missing:
             raise SchemaError(f"net {self.name!r} has no blob {missing[0]!r} to differentiate")
         seeds: dict[str, str | None] = dict(ys) if isinstance(ys, Mapping) else dict.fromkeys(ys)
@@ -169,7 +184,9 @@ class Net:
             for name, a in self.constants.items()
         }
         types = version_types(self.operators, constants | self.types)
-        appended, gradients, _ = gradient_operators(self.operators, seeds, self.blobs, types=types)
+        appended, gradients, _ = gradient_operators(
+            self.operators, seeds, self.blobs, wanted=wanted, types=types
+        )
         for op in appended:
             schema(op.type).check(op)
         self.operators += appended

@@ -1,12 +1,12 @@
 """The registry: which operators exist, with their schemas, kernels and gradient makers."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from softsign.operator.definitions import Kernel, OperatorDef, OperatorSchema, SchemaError
-from softsign.operator.gradient import GradientMaker
+from softsign.operator.gradient import GradientError, GradientMaker, Refusal
 
 __all__ = [
     "create_operator",
@@ -146,13 +146,16 @@ def register_gradient(name: str, maker: type[GradientMaker]) -> None:
     found.maker = maker
 
 
-def gradient_of(*names: str) -> Callable[[GradientRule], GradientRule]:
+def gradient_of(*names: str, constant: Iterable[int] = ()) -> Callable[[GradientRule], GradientRule]:
     """Register the function below it as the gradient maker of operators.
 
     Parameters
     ----------
     *names : str
         Registered operators.
+    constant : iterable of int, optional
+        Inputs that have no gradient by mathematics, such as integers and shapes: see
+        `GradientMaker.is_constant`.
 
     Returns
     -------
@@ -189,9 +192,14 @@ def gradient_of(*names: str) -> Callable[[GradientRule], GradientRule]:
       Sum(Y_Mul, Y_Mul) -> (X_grad)
     >>> unregister_operator("Square")
     """
+    constants = frozenset(constant)
 
     def register(rule: GradientRule) -> GradientRule:
         class Maker(GradientMaker):
+            @classmethod
+            def is_constant(cls, op: OperatorDef, i: int) -> bool:
+                return i in constants
+
             def get_gradient_defs(self) -> Sequence[OperatorDef]:
                 rule(self)
                 return self.defs
@@ -287,16 +295,30 @@ def gradient_maker(op: OperatorDef) -> type[GradientMaker]:
 
     Raises
     ------
-    SchemaError
+    GradientError
         When it has none; the message names the operator and how to register one.
     """
+    maker = registered_maker(op)
+    if maker is None:
+        raise GradientError([Refusal(op)])
+    return maker
+
+
+def registered_maker(op: OperatorDef) -> type[GradientMaker] | None:
+    """Return the gradient maker of an operator, which need not be registered.
+
+    Parameters
+    ----------
+    op : OperatorDef
+        A use of the operator.
+
+    Returns
+    -------
+    type or None
+        A subclass of `GradientMaker`; None without one.
+    """
     found = _OPERATORS.get(op.type)
-    if found is None or found.maker is None:
-        raise SchemaError(
-            f"no gradient is registered for {op}; "
-            f"softsign.operator.register_gradient({op.type!r}, maker) registers one"
-        )
-    return found.maker
+    return None if found is None else found.maker
 
 
 def create_operator(

@@ -14,6 +14,7 @@ import fcntl
 import importlib.metadata
 import importlib.util
 import json
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -22,8 +23,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from softsign import __version__
 from softsign._files import written_whole
@@ -91,6 +93,8 @@ class Study:
         file = self.folder / FILE
         if file.exists():
             self._load(file, trials)
+            if trials is not None:
+                self._clean()
         elif trials is None:
             raise StudyError(f"{folder} holds no study")
         else:
@@ -209,6 +213,12 @@ class Study:
         self.save()
         (self.folder / trial.checkpoint).unlink(missing_ok=True)
 
+    def _clean(self) -> None:
+        """Remove checkpoints that a kill has left beside the results that came of them."""
+        for trial in self.trials:
+            if trial.name in self.results:
+                (self.folder / trial.checkpoint).unlink(missing_ok=True)
+
     def _under_way(self) -> dict[str, int]:
         updates = {}
         for file in self.folder.glob("*.progress"):
@@ -235,7 +245,24 @@ def _checked(result: Any) -> Result:
     missing = Result.__required_keys__ - dict(result).keys()
     if missing:
         raise ValueError(f"a result lacks {', '.join(sorted(missing))}")
+    for name, kind in get_type_hints(Result).items():
+        if not _is(result[name], kind):
+            raise ValueError(f"{name} of a result is of another kind")
     return cast(Result, result)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Return whether a value from JSON is of a type of which `Result` is made."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        return isinstance(value, dict) and all(_is(value.get(name), hints[name]) for name in hints)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is(item, *get_args(kind)) for item in value)
+    if get_args(kind):  # a union
+        return any(_is(value, one) for one in get_args(kind))
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def _json(content: Any) -> str:
@@ -276,9 +303,21 @@ def _work(trial: Trial, folder: str) -> Result:
             progress.unlink(missing_ok=True)
 
 
+def _start_server() -> None:
+    """Start the process of which workers are forks.
+
+    An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells workers to stop.
+    They inherit from this process that it is blocked, from the first instruction on.
+    """
+    resource_tracker.ensure_running()  # at its start it unblocks what is blocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    # An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells these to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -317,7 +356,8 @@ def local_workers(workers: int | None = None) -> Iterator[Executor]:
     # PyTorch's threads do not survive a fork; importing it starts none, and takes seconds. So the workers are
     # forks of a process that has imported it and done nothing else.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["softsign.study.training"])
+    context.set_forkserver_preload(["softsign.study._server", "softsign.study.training"])
+    _start_server()
     count = workers or len(os.sched_getaffinity(0))
     try:
         with concurrent.futures.ProcessPoolExecutor(count, context, _start_worker) as executor:

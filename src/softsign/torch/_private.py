@@ -138,10 +138,14 @@ def at_one_level(function: type[torch.autograd.Function]) -> Callable[..., Any]:
 
 
 def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
-    """Tell Inductor, if it is about to compile, the formulas of operators, which it fuses.
+    """Tell Inductor and the exporter to ONNX, if they are at work, the formulas of operators.
 
-    Importing its table takes 2 s, so this waits until it is used: fake tensors come before code is generated.
+    Importing Inductor's table takes 2 s, so this waits until it is used: fake tensors come before code is
+    generated. The exporter has one of its own for those that a translation table does not have.
     """
+    if "torch.onnx._internal.exporter" in sys.modules:
+        with contextlib.suppress(AttributeError):
+            torch._decomp.decomposition_table.update(formulas)
     if "torch._inductor" not in sys.modules:
         return
     with contextlib.suppress(ImportError, AttributeError):
@@ -151,3 +155,20 @@ def offer_decompositions(formulas: dict[Any, Callable[..., Tensor]]) -> None:
             for operator, formula in formulas.items():
                 decomposition.register_decomposition([operator])(formula)
             decomposition.fast_random_decomps.cache_clear()  # a copy of the table, if one was compiled from
+
+
+def offer_masking(operators: Iterable[Any]) -> None:
+    """Tell MaskedTensor, whose table is not documented, that operators work on each element by itself."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from torch.masked import MaskedTensor
+        from torch.masked.maskedtensor._ops_refs import register_dispatch_func
+
+        def on_data(operator: Any, *args: Any) -> Any:
+            masked = [t for t in torch.utils._pytree.tree_leaves(args) if isinstance(t, MaskedTensor)]
+            mask = masked[0].get_mask()
+            if not all(torch.equal(t.get_mask(), mask) for t in masked):
+                raise ValueError(f"{operator}: masked tensors must have the same mask")
+            data = torch.utils._pytree.tree_map_only(MaskedTensor, lambda t: t.get_data(), args)
+            return MaskedTensor(operator(*data), mask)
+
+        register_dispatch_func([operator.overloadpacket for operator in operators])(on_data)

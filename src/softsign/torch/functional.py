@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import profiler
 
-from softsign.torch import ops
+from softsign.functions import MAX_ORDER
+from softsign.torch import ops, rules
 from softsign.torch._private import apply_untransformed, is_ordinary, may_be_overwritten
 
 __all__ = [
@@ -23,7 +27,10 @@ __all__ = [
 ]
 
 
-class _Eager(torch.autograd.Function):
+# Profilers, `grad_fn` and error messages show the names of the next two, with Backward after them.
+
+
+class Softsign(torch.autograd.Function):
     """Softsign of an ordinary tensor."""
 
     @staticmethod
@@ -34,12 +41,12 @@ class _Eager(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        if torch.is_grad_enabled() or not (is_ordinary(x) and is_ordinary(dy)):
-            return ops.softsign_slope(x, dy)
+        if _generally() or not (is_ordinary(x) and is_ordinary(dy)):
+            return rules.softsign_slope(x, dy)
         return ops.direct_gradient(x, dy)
 
 
-class _EagerInPlace(torch.autograd.Function):
+class SoftsignInPlace(torch.autograd.Function):
     """The same over x itself, which is gone then: the gradient comes from the output."""
 
     @staticmethod
@@ -52,13 +59,18 @@ class _EagerInPlace(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        if torch.is_grad_enabled() or not (is_ordinary(y) and is_ordinary(dy)):
+        if _generally() or not (is_ordinary(y) and is_ordinary(dy)):
             return ops.gradient_from_output(y, dy)
         return ops.direct_gradient_from_output(y, dy)
 
 
-_eager = apply_untransformed(_Eager)
-_eager_in_place = apply_untransformed(_EagerInPlace)
+def _generally() -> bool:
+    """Whether backward is itself differentiated, or compiled."""
+    return bool(torch.is_grad_enabled() or torch.compiler.is_dynamo_compiling())
+
+
+_apply_softsign = apply_untransformed(Softsign)
+_apply_softsign_in_place = apply_untransformed(SoftsignInPlace)
 
 
 def softsign(input: Tensor, inplace: bool = False) -> Tensor:
@@ -107,31 +119,49 @@ def softsign(input: Tensor, inplace: bool = False) -> Tensor:
     >>> x.grad
     tensor([0.0625, 1.0000, 0.2500, 0.0000])
     """
-    if torch.compiler.is_compiling() or not is_ordinary(input) or not input.is_floating_point():
-        return _softsign(input, inplace)
-    tracked = input.requires_grad and torch.is_grad_enabled()
-    if inplace:
-        return _softsign_in_place(input, tracked)
-    return _eager(input) if tracked else ops.direct_softsign(input)
+    if not torch.jit.is_scripting():
+        if torch.compiler.is_dynamo_compiling() or not is_ordinary(input) or not input.is_floating_point():
+            return _softsign(input, inplace)
+        if profiler._is_profiler_enabled:
+            with profiler.record_function("softsign"):
+                return _ordinary(input, inplace)
+        return _ordinary(input, inplace)
+    return _scripted(input, inplace)
 
 
-def _softsign_in_place(x: Tensor, tracked: bool) -> Tensor:
+def _ordinary(x: Tensor, inplace: bool) -> Tensor:
+    """Compute it of an ordinary tensor, by the kernel itself."""
+    tracked = x.requires_grad and torch.is_grad_enabled()
+    if not inplace:
+        return _apply_softsign(x) if tracked else ops.direct_softsign(x)
     if not may_be_overwritten(x, tracked):
         return _softsign(x, inplace=True)  # which leaves it to PyTorch whether this is allowed
     if tracked:
-        return _eager_in_place(x)
+        return _apply_softsign_in_place(x)
     torch.autograd.graph.increment_version(x)
     ops.overwrite_with_softsign(x)
     return x
 
 
+def _scripted(x: Tensor, inplace: bool) -> Tensor:
+    """Compute it in TorchScript."""
+    if inplace:
+        if x.is_complex():
+            return x.copy_(torch.ops.softsign.softsign(x.clone()))
+        return x.copy_(torch.ops.softsign.softsign_saving_output(x))
+    if not (x.is_floating_point() or x.is_complex()):
+        x = x * 1.0  # converts to the default dtype, which TorchScript cannot ask for
+    return torch.ops.softsign.softsign(x)
+
+
 def _softsign(x: Tensor, inplace: bool) -> Tensor:
     """Compute it of any tensor under any transformation, through the dispatcher."""
-    if isinstance(x, Tensor) and torch.overrides.has_torch_function_unary(x):
+    if torch.overrides.has_torch_function_unary(x):
         return torch.overrides.handle_torch_function(softsign, (x,), x, inplace=inplace)
     if not inplace:
-        return _apply("softsign", x)
+        return _apply(softsign, x)
     _check(x, "softsign")
+    _offer_sharding()
     if x.is_nested and x.layout is torch.strided:
         raise NotImplementedError("softsign: in place, input must not be a nested tensor of strided layout")
     if not (x.is_floating_point() or x.is_complex()):
@@ -170,7 +200,7 @@ def derivative(x: Tensor) -> Tensor:
     >>> derivative(torch.tensor([-3.0, 0.0, 1.0]))
     tensor([0.0625, 1.0000, 0.2500])
     """
-    return _apply("derivative", x)
+    return _apply(derivative, x)
 
 
 def gradient(x: Tensor, dy: Tensor) -> Tensor:
@@ -205,13 +235,12 @@ def gradient(x: Tensor, dy: Tensor) -> Tensor:
     >>> gradient(torch.tensor([-3.0, 0.0, 1.0]), torch.tensor(8.0))
     tensor([0.5000, 8.0000, 2.0000])
     """
+    if torch.overrides.has_torch_function((x, dy)):
+        return torch.overrides.handle_torch_function(gradient, (x, dy), x, dy)
     for given in (x, dy):
         _check(given, "gradient")
-        if given.is_complex() or given.is_nested:
-            kind = "a nested tensor" if given.is_nested else given.dtype
-            raise NotImplementedError(
-                f"gradient: the arguments must be dense tensors of real dtypes, got {kind}"
-            )
+        if given.is_nested:
+            raise NotImplementedError("gradient: the arguments must be dense tensors, got a nested tensor")
     _offer_sharding()
     dtype = torch.promote_types(x.dtype, dy.dtype)
     if not dtype.is_floating_point:
@@ -239,7 +268,7 @@ def nth_derivative(n: int, x: Tensor) -> Tensor:
     Raises
     ------
     TypeError
-        If `x` is not a tensor.
+        If `x` is not a tensor or `n` not an integer.
     ValueError
         If `n` is out of its range.
     NotImplementedError
@@ -252,7 +281,7 @@ def nth_derivative(n: int, x: Tensor) -> Tensor:
     >>> nth_derivative(2, torch.tensor([-1.0, 0.0, 1.0]))
     tensor([ 0.2500,  0.0000, -0.2500])
     """
-    return _apply("nth_derivative", n, x)
+    return _apply(nth_derivative, n, x)
 
 
 def inverse(y: Tensor) -> Tensor:
@@ -283,7 +312,7 @@ def inverse(y: Tensor) -> Tensor:
     >>> inverse(torch.tensor([-0.75, 0.5, 1.0]))
     tensor([-3.,  1., inf])
     """
-    return _apply("inverse", y)
+    return _apply(inverse, y)
 
 
 def antiderivative(x: Tensor) -> Tensor:
@@ -314,7 +343,7 @@ def antiderivative(x: Tensor) -> Tensor:
     >>> antiderivative(torch.tensor([-1.0, 0.0, 3.0]))
     tensor([0.3069, 0.0000, 1.6137])
     """
-    return _apply("antiderivative", x)
+    return _apply(antiderivative, x)
 
 
 def second_antiderivative(x: Tensor) -> Tensor:
@@ -347,7 +376,7 @@ def second_antiderivative(x: Tensor) -> Tensor:
     >>> second_antiderivative(torch.tensor([-1.0, 0.0, 3.0]))
     tensor([-0.1137,  0.0000,  1.9548])
     """
-    return _apply("second_antiderivative", x)
+    return _apply(second_antiderivative, x)
 
 
 def log_jacobian(x: Tensor) -> Tensor:
@@ -378,7 +407,7 @@ def log_jacobian(x: Tensor) -> Tensor:
     >>> log_jacobian(torch.tensor([0.0, 1.0]))
     tensor([-0.0000, -1.3863])
     """
-    return _apply("log_jacobian", x)
+    return _apply(log_jacobian, x)
 
 
 def _check(x: Any, name: str) -> None:
@@ -387,19 +416,35 @@ def _check(x: Any, name: str) -> None:
     if x.layout not in (torch.strided, torch.jagged) or x.is_quantized:
         kind = "a quantized tensor" if x.is_quantized else f"one of layout {x.layout}"
         raise NotImplementedError(f"{name}: the argument must be a dense tensor, got {kind}")
+    if x.is_floating_point() or x.is_complex():
+        ops.check_dtype(name, x)
 
 
-def _apply(name: str, *args: Any) -> Tensor:
+def _apply(function: Callable[..., Tensor], *args: Any) -> Tensor:
+    """Compute a function of x, which comes last, through the dispatcher."""
     *n, x = args
+    if torch.overrides.has_torch_function_unary(x):
+        return torch.overrides.handle_torch_function(function, (x,), *args)
+    name = function.__name__
     _check(x, name)
+    n = [_order(order) for order in n]
     _offer_sharding()
     if x.is_nested and x.layout is torch.strided:
-        return torch.nested.as_nested_tensor([_apply(name, *n, part) for part in x.unbind()])
+        return torch.nested.as_nested_tensor([_apply(function, *n, part) for part in x.unbind()])
     if not (x.is_floating_point() or x.is_complex()):
         x = x.to(torch.get_default_dtype())
     return ops.OPERATORS[name](*n, x)
 
 
+def _order(n: Any) -> int:
+    try:
+        order = operator.index(n)
+    except TypeError:
+        raise TypeError(f"nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n!r}") from None
+    ops.check_order(order)
+    return order
+
+
 def _offer_sharding() -> None:
     if not torch.compiler.is_compiling() and "torch.distributed.tensor" in sys.modules:
-        ops.offer_sharding()
+        rules.offer_sharding()

@@ -19,12 +19,16 @@ Examples
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
 
 from softsign import init as theory
 
@@ -182,6 +186,7 @@ def critical_(
     module_or_layers : torch.nn.Module or iterable of torch.nn.Module
         A module, of which all Linear and Conv layers are taken in the order in which they were made, or these
         layers in their order. Each is followed by softsign, but the last, which may be followed by anything.
+        Parametrized weights are assigned through their parametrization, as `weight_norm` permits.
     q : float
         Variance of the pre-activations, above 0. Small values keep distances between inputs to greater depth:
         about 1/(2 depth) does.
@@ -201,7 +206,9 @@ def critical_(
     Raises
     ------
     ValueError
-        If there are no layers, one has no bias, or an argument is out of its range. Nothing is changed then.
+        If there are no layers, one has no bias, is lazy or has weights that cannot be set, as with
+        `spectral_norm`, `orthogonal` or pruning; if the first layer's weights are those of another layer,
+        too; or if an argument is out of its range. Nothing is changed then.
     TypeError
         If one of the layers is no Linear or Conv layer.
 
@@ -224,10 +231,19 @@ def critical_(
     deviations = theory.critical(q)
     first = theory.first_layer(q, moment)
     _check_distribution("critical_", distribution)
+    for i, layer in enumerate(layers):
+        if is_lazy(layer.weight):
+            raise ValueError(
+                f"critical_: number {i}, {layer}, does not know its size yet: run the model once before"
+            )
+        if i > 0 and _own(layer, "weight") is _own(layers[0], "weight") and first != deviations.sigma_w:
+            raise ValueError(
+                f"critical_: number 0 and number {i} have the same weights, but the first layer's need "
+                f"another variance; choose input_second_moment so that they need the same, or untie them"
+            )
     for layer in layers:
         sigma = first if layer is layers[0] else deviations.sigma_w
-        _fill(layer.weight, sigma, distribution, generator)
-        _fill_bias(layer.bias, deviations.sigma_b, generator)
+        _draw(layer, sigma, deviations.sigma_b, distribution, generator)
     return module_or_layers
 
 
@@ -248,7 +264,9 @@ def adapt_(
     Parameters
     ----------
     model : torch.nn.Module
-        Its Linear and Conv layers are initialized as the forward pass comes to them, each once.
+        Its Linear and Conv layers are initialized as the forward pass comes to them, each once; those that it
+        does not come to stay as they are. It runs in the mode that it is in, train or eval. Buffers, as the
+        statistics of BatchNorm, are afterwards what they were.
     batch : torch.Tensor
         What `model` is called with: a few hundred examples, or anything else that it takes.
     q : float
@@ -266,7 +284,9 @@ def adapt_(
     Raises
     ------
     ValueError
-        If there are no layers, one has no bias or gets nothing but zeros, or an argument is out of its range.
+        If there are no layers, one has no bias, gets nothing but zeros or has weights that cannot be set, as
+        with `spectral_norm`, `orthogonal` or pruning; if two layers have the same weights or biases; or if an
+        argument is out of its range.
 
     Examples
     --------
@@ -283,27 +303,50 @@ def adapt_(
     deviations = theory.critical(q)
     theory.first_layer(q, 1.0)  # which refuses q = 0
     _check_distribution("adapt_", distribution)
+    _check_untied(layers)
     seen: set[torch.nn.Module] = set()
 
     def adapt(layer: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
         if layer in seen:
             return None
         seen.add(layer)
-        _fill(layer.weight, deviations.sigma_w, distribution, generator)
-        _fill_bias(layer.bias, deviations.sigma_b, generator)
+        _draw(layer, deviations.sigma_w, deviations.sigma_b, distribution, generator)
         bias = layer.bias.view(-1, *(1 for _ in layer.weight.shape[2:]))
         product = layer.forward(*inputs) - bias
-        layer.weight.mul_(_scale(product, bias.expand_as(product), q))
+        scaled = layer.weight * _scale(product, bias.expand_as(product), q)
+        _set(layer, "weight", lambda w: w.copy_(scaled))
         return layer.forward(*inputs)
 
     hooks = [layer.register_forward_hook(adapt) for layer in layers]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _buffers_kept(model):
             model(batch)
     finally:
         for hook in hooks:
             hook.remove()
     return model
+
+
+@contextmanager
+def _buffers_kept(model: torch.nn.Module) -> Iterator[None]:
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers() if not is_lazy(buffer)]
+    try:
+        yield
+    finally:
+        for buffer, before in buffers:
+            buffer.copy_(before)
+
+
+def _check_untied(layers: list[Any]) -> None:
+    for name in ("weight", "bias"):
+        numbers: dict[int, int] = {}
+        for i, layer in enumerate(layers):
+            first = numbers.setdefault(id(_own(layer, name)), i)
+            if first != i and layer is not layers[first]:
+                raise ValueError(
+                    f"adapt_: number {first} and number {i} have the same {name}, which cannot be scaled to "
+                    f"the inputs of both"
+                )
 
 
 def _scale(product: Tensor, bias: Tensor, q: float) -> float:
@@ -331,7 +374,53 @@ def _affine_layers(function: str, module_or_layers: Any) -> list[Any]:
             )
         if layer.bias is None:
             raise ValueError(f"{function}: layers must have biases, but number {i}, {layer}, has none")
+        for name in ("weight", "bias"):
+            if not _is_settable(layer, name):
+                raise ValueError(
+                    f"{function}: the {name} of number {i}, {type(layer).__name__}, is computed from others, "
+                    f"which do not give each value; initialize it before it is parametrized or pruned"
+                )
     return layers
+
+
+def _own(layer: Any, name: str) -> Any:
+    """Return what a layer has its weight or bias in, by which it is seen whether another has the same."""
+    return layer.parametrizations[name] if is_parametrized(layer, name) else getattr(layer, name)
+
+
+def _is_settable(layer: Any, name: str) -> bool:
+    """Whether a parameter is one, or has a parametrization that takes any value as it is."""
+    if not is_parametrized(layer, name):
+        return name in layer._parameters  # hooks leave a tensor that the next call replaces
+    trial = copy.deepcopy(layer)
+    value = getattr(trial, name).detach()
+    value = torch.linspace(-1, 2, value.numel(), dtype=value.dtype, device=value.device).view_as(value)
+    try:
+        _set(trial, name, lambda tensor: tensor.copy_(value))
+    except (RuntimeError, ValueError, NotImplementedError):
+        return False
+    return bool(torch.allclose(getattr(trial, name), value, rtol=1e-2, atol=1e-3))
+
+
+def _draw(
+    layer: Any,
+    sigma_w: float,
+    sigma_b: float,
+    distribution: Distribution,
+    generator: torch.Generator | None,
+) -> None:
+    _set(layer, "weight", lambda w: _fill(w, sigma_w, distribution, generator))
+    _set(layer, "bias", lambda b: _fill_bias(b, sigma_b, generator))
+
+
+def _set(layer: Any, name: str, fill: Callable[[Tensor], Tensor]) -> None:
+    """Fill a parameter; one that is parametrized is assigned, so that its parametrization takes it apart."""
+    with torch.no_grad():
+        tensor = getattr(layer, name)
+        if is_parametrized(layer, name):
+            setattr(layer, name, fill(torch.empty_like(tensor)))
+        else:
+            fill(tensor)
 
 
 def _check_distribution(function: str, distribution: str) -> None:
@@ -362,5 +451,5 @@ def _fill(
     return fill[distribution]()
 
 
-def _fill_bias(bias: Tensor, sigma: float, generator: torch.Generator | None) -> None:
-    torch.nn.init.normal_(bias, 0.0, float(sigma), generator)
+def _fill_bias(bias: Tensor, sigma: float, generator: torch.Generator | None) -> Tensor:
+    return torch.nn.init.normal_(bias, 0.0, float(sigma), generator)

@@ -108,14 +108,23 @@ class ParametricSoftsign(torch.nn.Module):
             raise ValueError(f"ParametricSoftsign: num_parameters must be at least 1, got {num_parameters}")
         super().__init__()
         self.num_parameters = num_parameters
-        for name, value, learn in (("slope", slope, learn_slope), ("range", range, learn_range)):
+        self.init = {"slope": float(slope), "range": float(range)}
+        for name, learn in (("slope", learn_slope), ("range", learn_range)):
+            value = self.init[name]
             if not abs(value) < float("inf") or (name, value) == ("slope", 0):
                 raise ValueError(f"ParametricSoftsign: {name} must be finite and slope not 0, got {value}")
-            tensor = torch.full((num_parameters,), float(value), device=device, dtype=dtype)
+            tensor = torch.empty(num_parameters, device=device, dtype=dtype)
             if learn:
                 setattr(self, name, torch.nn.Parameter(tensor))
             else:
                 self.register_buffer(name, tensor)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set slope and range to their initial values, as what fills a model made on the meta device asks."""
+        with torch.no_grad():
+            self.slope.fill_(self.init["slope"])
+            self.range.fill_(self.init["range"])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return range * softsign(slope * x).
@@ -128,23 +137,14 @@ class ParametricSoftsign(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Shape of `x`.
+            Shape of `x`; its dtype under autocast, promoted with that of the parameters elsewhere.
 
         Raises
         ------
         ValueError
             If axis 1 of `x` has not as many channels as there are parameters.
         """
-        slope, limit = self.slope, self.range
-        if self.num_parameters > 1:
-            if x.ndim < 2 or x.shape[1] != self.num_parameters:
-                raise ValueError(
-                    f"ParametricSoftsign: x must have {self.num_parameters} channels as axis 1, got the "
-                    f"shape {tuple(x.shape)}"
-                )
-            channels = (self.num_parameters, *(1 for _ in x.shape[2:]))
-            slope, limit = slope.view(channels), limit.view(channels)
-        return limit * softsign(slope * x)
+        return _fitted(self.range, x) * softsign(_fitted(self.slope, x) * x)
 
     def extra_repr(self) -> str:
         """Tell the number of parameters and which are learned."""
@@ -153,6 +153,24 @@ class ParametricSoftsign(torch.nn.Module):
             [f"num_parameters={self.num_parameters}"]
             + [f"learn_{name}=False" for name in ("slope", "range") if name not in learned]
         )
+
+
+def _fitted(parameter: Tensor, x: Tensor) -> Tensor:
+    """Return a parameter of ParametricSoftsign along the channels of x, under autocast in the dtype of x."""
+    if not torch.jit.is_scripting():  # which has no such question
+        autocast = x.is_floating_point() and torch.is_autocast_enabled(x.device.type)
+        parameter = parameter.to(x.dtype) if autocast else parameter
+    channels = parameter.numel()
+    if channels == 1:
+        return parameter.view(1) if x.dim() > 0 else parameter.view([])
+    if x.dim() < 2 or x.size(1) != channels:
+        raise ValueError(
+            f"ParametricSoftsign: x must have {channels} channels as axis 1, got the shape {list(x.shape)}"
+        )
+    return parameter.view([channels] + [1] * (x.dim() - 2))
+
+
+torch.fx.wrap("_fitted")  # a tracer records the call, as what it does depends on the shape of x
 
 
 def swap(model: Model, inplace: bool = False) -> Model:
@@ -176,7 +194,8 @@ def swap(model: Model, inplace: bool = False) -> Model:
     Raises
     ------
     TypeError
-        If `model` is not a `torch.nn.Module`.
+        If `model` is not a `torch.nn.Module`, or a part of it that has a Softsign was scripted or traced, so
+        that its code is fixed. Nothing is changed then.
 
     Examples
     --------
@@ -188,6 +207,12 @@ def swap(model: Model, inplace: bool = False) -> Model:
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"swap: model must be a torch.nn.Module, got {type(model).__name__}")
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) and module.original_name == "Softsign":
+            raise TypeError(
+                f"swap: {path or 'model'} is a Softsign in TorchScript, whose code is fixed; swap the model "
+                f"before it is scripted or traced"
+            )
     for module in model.modules():
         if type(module) is torch.nn.Softsign:
             module.__class__ = Softsign

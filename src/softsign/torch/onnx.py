@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from softsign.functions import FUNCTIONS
 from softsign.torch import ops
-from softsign.torch.formulas import SECOND_TERMS, TERMS
+from softsign.torch.formulas import SECOND_TERMS, TERMS, power
 
 
 def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
@@ -107,6 +111,17 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
         two = number(2, x)
         return op.Neg(op.Mul(two, op.Where(is_small, op.Mul(two, op.Add(r, op.Mul(r, s))), log1p)))
 
+    def derivative_times(function: str, n: int, x: Any, factors: Any) -> Any:
+        if n < 1:
+            value = softsign(x) if n == 0 else integral_of_softsign(x)
+        else:
+            c, exponent, rising, odd = power(function, n)
+            one, a = number(1, x), op.Abs(x)
+            base = op.Add(one, a) if rising else op.Sub(one, a)
+            value = op.Mul(number(c, x), op.Pow(base, number(exponent, x)))
+            value = op.Mul(value, op.Sign(x)) if odd else value
+        return functools.reduce(op.Mul, factors, value)
+
     integrals = {"softsign": integral_of_softsign, "antiderivative": integral_of_antiderivative}
     written: dict[str, Callable[..., Any]] = {
         "softsign": softsign,
@@ -116,6 +131,22 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
         "nth_derivative": nth_derivative,
         "inverse": inverse,
         "log_jacobian": log_jacobian,
+        "derivative_times": derivative_times,
         **{name: integrals[facts.integrand] for name, facts in FUNCTIONS.items() if facts.integrand},
     }
     return {ops.OPERATORS[name]: write for name, write in written.items()}
+
+
+def offer_symbolics() -> None:
+    """Tell ``torch.onnx.export(dynamo=False)``, the older exporter, how softsign is written."""
+    if "torch.onnx" in sys.modules and torch.onnx.is_in_onnx_export():
+        _register_symbolics()
+
+
+@functools.cache
+def _register_symbolics() -> None:
+    def write(g: Any, x: Any) -> Any:
+        return g.op("Softsign", x)
+
+    for name in ("softsign", "softsign_saving_output"):
+        torch.onnx.register_custom_op_symbolic(f"softsign::{name}", write, 9)

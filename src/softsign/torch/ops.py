@@ -1,15 +1,8 @@
-"""The operators of PyTorch's dispatcher: ``torch.ops.softsign.softsign`` and what its derivatives need.
-
-Every transformation of PyTorch (autograd, forward mode, vmap, fake tensors, tracing, compilation, sharding)
-is a key of the dispatcher, and finds its rule here. Each derivative is an operator with derivatives of its
-own, so that there are all orders.
-"""
+"""The operators of PyTorch's dispatcher, ``torch.ops.softsign.softsign`` and others, and their kernels."""
 
 from __future__ import annotations
 
 import array
-import contextlib
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,24 +15,34 @@ from softsign.torch import _private, formulas
 
 Kernel = Callable[..., Tensor]
 
-# What torch.compile has a bound for, and softsign again: saving the output it may overwrite x.
+# What torch.compile has a bound for, softsign again, which saving the output may overwrite x, and what the
+# derivatives of all of them are made of.
 NAMES = (
     *(name for name, facts in FUNCTIONS.items() if "torch_compile" in facts.bounds),
     "softsign_saving_output",
+    "derivative_times",
 )
-_BINARY = ("gradient", "gradient_from_output")
+BINARY = ("gradient", "gradient_from_output")
 
 
 def _facts(name: str) -> Function:
     return FUNCTIONS[name.removesuffix("_saving_output")]
 
 
-_library = torch.library.Library("softsign", "DEF")
-for _name in NAMES:
-    _signature = ", ".join("int n" if name == "n" else f"Tensor {name}" for name in _facts(_name).arguments)
-    _library.define(
-        f"{_name}({_signature}) -> Tensor", tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag)
-    )
+def _signature(name: str) -> str:
+    if name == "derivative_times":
+        return "str function, int n, Tensor x, Tensor[] factors"
+    return ", ".join("int n" if arg == "n" else f"Tensor {arg}" for arg in _facts(name).arguments)
+
+
+#: None where the package is imported again into a process: the dispatcher keeps the first's operators.
+library = None if hasattr(torch.ops.softsign, "softsign") else torch.library.Library("softsign", "DEF")
+if library:
+    for _name in NAMES:
+        library.define(
+            f"{_name}({_signature(_name)}) -> Tensor",
+            tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag),
+        )
 
 #: The operators by name.
 OPERATORS = {name: getattr(torch.ops.softsign, name).default for name in NAMES}
@@ -48,10 +51,13 @@ softsign_saving_output = OPERATORS["softsign_saving_output"]
 gradient = OPERATORS["gradient"]
 gradient_from_output = OPERATORS["gradient_from_output"]
 nth_derivative = OPERATORS["nth_derivative"]
+derivative_times = OPERATORS["derivative_times"]
 
 
 def _formula(name: str) -> Kernel:
     """Return the formula of an operator; that of an integral is called after what it is the integral of."""
+    if name == "derivative_times":
+        return formulas.derivative_times
     integrand = _facts(name).integrand
     formula: Kernel = getattr(
         formulas, f"integral_of_{integrand}" if integrand else name.removesuffix("_saving_output")
@@ -62,6 +68,7 @@ def _formula(name: str) -> Kernel:
 # On the CPU: the core's kernels on the tensors' memory.
 
 _TYPES = {getattr(torch, name): index for index, name in enumerate(_core._types) if name != "longdouble"}
+_TAKEN = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _ORDERS = array.array("q", range(MAX_ORDER + 1))
 #: Below it the core uses one thread; asking PyTorch how many it may use takes 0.1 us.
 _THREADED = 2 * 65536
@@ -73,12 +80,29 @@ def _run(function: int, name: str, x: Tensor, *addresses: int) -> None:
     try:
         _core._compute(function, _TYPES[x.dtype], n, threads, *addresses)
     except (KeyError, ValueError):
-        takes = "float16, bfloat16, float32, float64" + ", complex64, complex128" * name.startswith(
-            "softsign"
-        )
-        raise NotImplementedError(
-            f"softsign::{name}: {x.dtype} is not among the dtypes it takes, {takes}"
-        ) from None
+        check_dtype(name, x)
+        raise
+
+
+def check_dtype(name: str, x: Tensor) -> None:
+    """Refuse a tensor that an operator does not take.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operator.
+    x : torch.Tensor
+        Its argument.
+
+    Raises
+    ------
+    NotImplementedError
+        If the dtype is none that the operator takes.
+    """
+    taken = _TAKEN if name in ("softsign", "softsign_saving_output") else _TAKEN[:4]
+    if x.dtype not in taken:
+        names = ", ".join(str(dtype).removeprefix("torch.") for dtype in taken)
+        raise NotImplementedError(f"softsign::{name}: {x.dtype} is not among the dtypes it takes, {names}")
 
 
 def is_dense(x: Tensor) -> bool:
@@ -114,8 +138,6 @@ def _binary_on_cpu(name: str) -> Kernel:
     function = _core._functions.index(name)
 
     def kernel(x: Tensor, dy: Tensor) -> Tensor:
-        if x.is_complex():
-            return _formula(name)(x, dy)
         x, dy, dx = same_layout(name, x, dy)
         _run(function, name, x, x.data_ptr(), dy.data_ptr(), dx.data_ptr())
         return dx
@@ -164,7 +186,7 @@ def _check_alike(name: str, x: Tensor, dy: Tensor) -> None:
 
 
 def _nth_derivative_on_cpu(n: int, x: Tensor) -> Tensor:
-    _check_order(n)
+    check_order(n)
     y = torch.empty_like(x)
     if not is_dense(x):
         x = y.copy_(x)
@@ -173,22 +195,117 @@ def _nth_derivative_on_cpu(n: int, x: Tensor) -> Tensor:
     return y
 
 
-def _check_order(n: int) -> None:
+def check_order(n: int) -> None:
+    """Refuse what is no order of `nth_derivative`.
+
+    Parameters
+    ----------
+    n : int
+        Order.
+
+    Raises
+    ------
+    ValueError
+        If it is out of range.
+    """
     if not 0 <= n <= MAX_ORDER:
         raise ValueError(f"softsign::nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n}")
+
+
+#: The orders of `derivative_times`: least and, of what the CPU computes in float64, largest.
+_LEAST_ORDERS = {"softsign": -1, "inverse": 1, "log_jacobian": 1, "gradient_from_output": 1}
+_LARGEST_WIDE = 3
+
+
+def _derivative_times_on_cpu(function: str, n: int, x: Tensor, factors: list[Tensor]) -> Tensor:
+    check("derivative_times", function, n, x, factors)
+    wide = x.dtype != torch.float64 and max(n, len(factors)) <= _LARGEST_WIDE  # then float64 has the range
+    if not (wide and function == "softsign"):
+        return formulas.derivative_times(function, n, x, factors)
+    y = _antiderivative_on_cpu(x.double()) if n < 0 else _nth_derivative_on_cpu(n, x.double())
+    for factor in factors:
+        y.mul_(factor)
+    return y.to(x.dtype)
+
+
+_antiderivative_on_cpu = _unary_on_cpu("antiderivative")
+
+
+def check(name: str, *args: Any) -> None:
+    """Refuse arguments that an operator does not take.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operator.
+    *args : torch.Tensor, list of torch.Tensor, int or str
+        Its arguments.
+
+    Raises
+    ------
+    NotImplementedError
+        If the dtype is none that the operator takes.
+    ValueError
+        If the order is out of its range.
+    RuntimeError
+        If tensors differ in shape, dtype or device.
+    """
+    x, *others = (
+        tensor
+        for arg in args
+        for tensor in (arg if isinstance(arg, (list, tuple)) else [arg])
+        if isinstance(tensor, Tensor)
+    )
+    check_dtype(name, x)
+    for other in others:
+        _check_alike(name, x, other)
+    if name == "nth_derivative":
+        check_order(args[0])
+    if name == "derivative_times":
+        function, n, *_ = args
+        if function not in _LEAST_ORDERS or n < _LEAST_ORDERS[function] or not others:
+            least = ", ".join(f"{least} for {known!r}" for known, least in _LEAST_ORDERS.items())
+            raise ValueError(
+                f"softsign::derivative_times: takes orders from {least}, and factors, got order {n} for "
+                f"{function!r} and {len(others)} factors"
+            )
 
 
 def _on_cpu(name: str) -> Kernel:
     if name == "nth_derivative":
         return _nth_derivative_on_cpu
-    return _binary_on_cpu(name) if name in _BINARY else _unary_on_cpu(name)
+    if name == "derivative_times":
+        return _derivative_times_on_cpu
+    return _binary_on_cpu(name) if name in BINARY else _unary_on_cpu(name)
 
 
 # On CUDA: Triton kernels for what training needs, PyTorch's operations for the rest.
 
 
-def _on_cuda(name: str) -> Kernel:
+def in_operations(name: str) -> Kernel:
+    """Return the kernel of an operator in PyTorch's own operations.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operator.
+
+    Returns
+    -------
+    callable
+        The formula, which refuses what the kernels for the CPU refuse.
+    """
     formula = _formula(name)
+
+    def kernel(*args: Any) -> Tensor:
+        check(name, *args)
+        return formula(*args)
+
+    return kernel
+
+
+def _on_cuda(name: str) -> Kernel:
+    formula = in_operations(name)
 
     def unary(x: Tensor) -> Tensor:
         kernels = _triton_kernels(x)
@@ -208,14 +325,14 @@ def _on_cuda(name: str) -> Kernel:
         getattr(kernels, name)(x, dy, dx)
         return dx
 
-    if name in _BINARY:
+    if name in BINARY:
         return binary
     return unary if name.startswith("softsign") else formula
 
 
 def _triton_kernels(x: Tensor) -> Any:
     """Return softsign.torch.cuda, or None where there is no Triton or it has no kernel for the dtype."""
-    if x.is_complex():
+    if x.is_complex() or x.dtype not in _TYPES:
         return None
     try:
         from softsign.torch import cuda
@@ -264,182 +381,20 @@ def overwrite_with_softsign(x: Tensor) -> None:
 
 
 def _on_meta(name: str) -> Kernel:
-    def kernel(*args: Tensor | int) -> Tensor:
+    def kernel(*args: Any) -> Tensor:
         _private.offer_decompositions(_FORMULAS)
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        if len(tensors) == 2:
-            _check_alike(name, *tensors)
-        return torch.empty_like(tensors[0])
+        check(name, *args)
+        return torch.empty_like(next(arg for arg in args if isinstance(arg, Tensor)))
 
     return kernel
 
 
 _FORMULAS = {operator: _formula(name) for name, operator in OPERATORS.items()}
 
-
-# Derivatives. These functions of one number have the same rule forwards and backwards: slope(saved, v), for
-# nth_derivative slope(n, saved, v), is v times the derivative. So it is for complex softsign, whose df/dz is
-# real.
-
-
-def softsign_slope(x: Tensor, v: Tensor) -> Tensor:
-    """Return v times softsign's derivative at x.
-
-    Parameters
-    ----------
-    x : torch.Tensor
-        Arguments, of any shape and floating-point or complex dtype.
-    v : torch.Tensor
-        Gradient or tangent, with the shape and dtype of `x`.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape and dtype of `x`.
-    """
-    return formulas.gradient(x, v) if x.is_complex() else gradient(x, v)
-
-
-def _derivative_slope(x: Tensor, v: Tensor) -> Tensor:
-    return v * nth_derivative(2, x)
-
-
-def _nth_derivative_slope(n: int, x: Tensor, v: Tensor) -> Tensor:
-    return v * nth_derivative(n + 1, x)
-
-
-def _integral_slope(integrand: str) -> Callable[..., Tensor]:
-    return lambda x, v: v * OPERATORS[integrand](x)
-
-
-_SLOPES: dict[str, Callable[..., Tensor]] = {
-    "softsign": softsign_slope,
-    "softsign_saving_output": gradient_from_output,
-    "derivative": _derivative_slope,
-    "nth_derivative": _nth_derivative_slope,
-    "inverse": formulas.inverse_gradient,
-    "log_jacobian": formulas.log_jacobian_gradient,
-    **{name: _integral_slope(facts.integrand) for name, facts in FUNCTIONS.items() if facts.integrand},
-}
-
-
-def _gradient_slope(x: Tensor, dy: Tensor, v: Tensor) -> Tensor:
-    return v * dy * nth_derivative(2, x)
-
-
-def _gradient_from_output_slope(y: Tensor, dy: Tensor, v: Tensor) -> Tensor:
-    return -2 * v * dy * y.sgn() * (1 - y.abs())
-
-
-def _in_jvp() -> contextlib.AbstractContextManager[None]:
-    """Compute a tangent under this: a level of torch.func else hides those below it from forward mode."""
-    return _private.below_autograd() if _private.transformed() else contextlib.nullcontext()
-
-
-def _unary(name: str) -> type[torch.autograd.Function]:
-    op, slope = OPERATORS[name], _SLOPES[name]
-    from_output = name == "softsign_saving_output"
-
-    class Unary(torch.autograd.Function):
-        @staticmethod
-        def forward(*args: Any) -> Any:
-            with _private.below_autograd():
-                return op(*args)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-            *ctx.n, x = inputs
-            saved = output if from_output else x
-            ctx.save_for_backward(saved)
-            ctx.save_for_forward(saved)
-
-        @staticmethod
-        def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-            return (*(None for _ in ctx.n), slope(*ctx.n, *ctx.saved_tensors, dy))
-
-        @staticmethod
-        def jvp(ctx: Any, *tangents: Any) -> Tensor:
-            t = tangents[-1]
-            with _in_jvp():
-                if from_output:
-                    t = t.clone()  # for it is overwritten with x, when the result is copied there
-                return slope(*ctx.n, *ctx.saved_tensors, t)
-
-    return Unary
-
-
-def _binary(name: str) -> type[torch.autograd.Function]:
-    op = OPERATORS[name]
-    slope = _gradient_slope if name == "gradient" else _gradient_from_output_slope
-
-    class Binary(torch.autograd.Function):
-        @staticmethod
-        def forward(x: Tensor, dy: Tensor) -> Any:
-            with _private.below_autograd():
-                return op(x, dy)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            ctx.save_for_backward(*inputs)
-            ctx.save_for_forward(*inputs)
-
-        @staticmethod
-        def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, Tensor | None]:
-            x, dy = ctx.saved_tensors
-            of_x, of_dy = ctx.needs_input_grad
-            return slope(x, dy, v) if of_x else None, op(x, v) if of_dy else None
-
-        @staticmethod
-        def jvp(ctx: Any, tx: Tensor | None, tdy: Tensor | None) -> Tensor:
-            x, dy = ctx.saved_tensors
-            with _in_jvp():
-                parts = [slope(x, dy, tx)] if tx is not None else []
-                parts += [op(x, tdy)] if tdy is not None else []
-                return sum(parts[1:], parts[0])
-
-    return Binary
-
-
-# vmap: one call for the whole batch.
-
-
-def _vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
-    op = OPERATORS[name]
-
-    def rule(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        def batch(arg: Any, dim: int | None) -> Any:
-            if isinstance(arg, int):
-                return arg
-            return arg.expand(info.batch_size, *arg.shape) if dim is None else arg.movedim(dim, 0)
-
-        return op(*map(batch, args, in_dims)), 0
-
-    return rule
-
-
-for _name in NAMES:
-    _is_binary = _name in _BINARY
-    _library.impl(_name, _on_cpu(_name), "CPU")
-    _library.impl(_name, _on_cuda(_name), "CUDA")
-    for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):
-        _library.impl(_name, _formula(_name), _key)
-    _library.impl(_name, _on_meta(_name), "Meta")
-    _library.impl(_name, _private.at_one_level((_binary if _is_binary else _unary)(_name)), "Autograd")
-    torch.library.register_vmap(f"softsign::{_name}", _vmap(_name), lib=_library)
-
-
-# Sharded tensors: any axis may be split among the devices, as the functions take each element by itself.
-
-
-@functools.cache
-def offer_sharding() -> None:
-    """Tell DTensor, once it is imported, how the operators are sharded."""
-    from torch.distributed.tensor import Replicate, Shard
-    from torch.distributed.tensor.experimental import register_sharding
-
-    def placements(*args: Any) -> list[Any]:
-        axes = [Replicate(), *(Shard(axis) for axis in range(args[-1].ndim))]
-        return [([axis], [None if isinstance(arg, int) else axis for arg in args]) for axis in axes]
-
-    for operator in OPERATORS.values():
-        register_sharding(operator)(placements)
+if library:
+    for _name in NAMES:
+        library.impl(_name, _on_cpu(_name), "CPU")
+        library.impl(_name, _on_cuda(_name), "CUDA")
+        for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):
+            library.impl(_name, in_operations(_name), _key)
+        library.impl(_name, _on_meta(_name), "Meta")
