@@ -123,7 +123,22 @@ MUTANTS = (
         "n < functions.MAX_ORDER or",
         "tests/test_onnx_functions.py",
     ),
-    Mutant("src/softsign/onnx/check.py", "if end > held:", "if end > held + 1:", "tests/test_onnx_check.py"),
+    Mutant(
+        "src/softsign/onnx/recurrent.py",
+        "(1 - z) * made + z * h",
+        "z * made + (1 - z) * h",
+        "tests/test_onnx_reference.py",
+    ),
+    Mutant(
+        "src/softsign/onnx/pooling.py",
+        '(mode == "SAME_LOWER")',
+        '(mode == "SAME_UPPER")',
+        "tests/test_onnx_reference.py",
+    ),
+    Mutant("src/softsign/onnx/raising.py", '"asymmetric"', '"half_pixel"', "tests/test_onnx_raising.py"),
+    Mutant(
+        "src/softsign/onnx/loading.py", "if end > held:", "if end > held + 1:", "tests/test_onnx_check.py"
+    ),
     # PyTorch and JAX
     Mutant(
         "src/softsign/torch/ops.py", "-2 * v * dy * y.sgn()", "2 * v * dy * y.sgn()", "tests/test_torch.py"

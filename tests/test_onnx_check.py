@@ -329,6 +329,7 @@ def test_external_data(beside: Path, place: str, facts: dict[str, object]) -> No
         ({"location": ""}, "'', which is not in the model's folder"),
         ({"offset": 4}, "'', which is not in the model's folder"),
         ({"location": "w.bin", "offset": 8, "length": 12}, "truncated: 20 bytes are needed and it holds 16"),
+        ({"location": "w.bin", "offset": 4, "length": 13}, "truncated: 17 bytes are needed and it holds 16"),
         ({"location": "w.bin", "offset": 400}, "truncated: 400 bytes are needed and it holds 16"),
         ({"location": "w.bin", "offset": 8}, "tensor 'w' of 3 elements has 8 bytes instead of 12"),
         (

@@ -110,8 +110,8 @@ def _load_external(tensor: TensorProto, path: Path) -> None:
         raise ModelError(f"{what} at an offset that is not a number") from None
     if min(offset, length) < 0:
         raise ModelError(f"{what} at an offset or of a length that is negative")
-    if offset + length > held:
-        end = offset + length
+    end = offset + length
+    if end > held:
         raise ModelError(f"{what}, which is truncated: {end:,} bytes are needed and it holds {held:,}")
     with file.open("rb") as opened:
         opened.seek(offset)
