@@ -238,8 +238,7 @@ def critical_(
             )
         if i > 0 and _own(layer, "weight") is _own(layers[0], "weight") and first != deviations.sigma_w:
             raise ValueError(
-                f"critical_: number 0 and number {i} have the same weights, but the first layer's need "
-                f"another variance"
+                f"critical_: number 0 and number {i} have the same weights, which need other variances"
             )
     for layer in layers:
         sigma = first if layer is layers[0] else deviations.sigma_w
