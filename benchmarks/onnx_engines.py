@@ -157,8 +157,8 @@ def tinygrad(model: ModelProto, feeds: Mapping[str, Array]) -> Outputs:
     os.environ.setdefault("DEV", "PYTHON")
     os.environ.setdefault("PARALLEL", "0")  # no processes, each of which imports it again
     os.environ.setdefault("CACHELEVEL", "0")  # no files in the home of whoever runs it
-    from tinygrad import Tensor
     from tinygrad.nn.onnx import OnnxRunner
+    from tinygrad.tensor import Tensor
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")

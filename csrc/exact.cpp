@@ -93,6 +93,11 @@ bool derivative_exceeds(double a, double y, double z) {
     return r.sign() > 0;
 }
 
+// Apart, so that the expansions cost `derivative` nothing where it does not need them.
+[[gnu::noinline]] double nearest_derivative(double a, double y) {
+    return nearest(y, [a](double v, double z) { return derivative_exceeds(a, v, z); });
+}
+
 struct Scaled {  // (high + low) 2^exponent with high in [2^-3, 1]
     double high, low;
     int exponent;
@@ -159,10 +164,12 @@ double derivative(double x) {
     if (std::isinf(a)) return 0;
     Scaled below = power(a, 2), above = below;
     below.low -= below.high * 0x1p-98, above.low += above.high * 0x1p-98;  // the error of `power`, and more
+    double sum = below.high + below.low;
+    if (below.exponent > DBL_MIN_EXP + 4 && sum == above.high + above.low)
+        return std::ldexp(sum, below.exponent);
     double y = round(below);
-    bool same = y > DBL_MIN ? below.high + below.low == above.high + above.low : y == round(above);
-    if (same) return y;
-    return nearest(y, [a](double v, double z) { return derivative_exceeds(a, v, z); });
+    if (y == round(above)) return y;
+    return nearest_derivative(a, y);
 }
 
 double second_derivative(double x) {

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import dask
+import distributed  # noqa: F401  (its defaults would go with the settings during which it is first imported)
 import pytest
 
 from softsign.study import folder

@@ -656,7 +656,8 @@ def test_order_of_another_type(n: Any) -> None:
 
 
 def test_orders_of_numpy() -> None:
-    assert sst.nth_derivative(np.uint8(1), torch.ones(1)).item() == 0.25
+    order: Any = np.uint8(1)
+    assert sst.nth_derivative(order, torch.ones(1)).item() == 0.25
 
 
 @pytest.mark.parametrize("n", [-1, 171])

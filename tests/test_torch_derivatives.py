@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -55,9 +55,17 @@ def reverse(f: Callable[[Tensor], Tensor], x: Tensor, *factors: Tensor) -> Tenso
 
 def forward_over_reverse(f: Callable[[Tensor], Tensor], x: Tensor, *factors: Tensor) -> Tensor:
     first, *others = factors
-    g = lambda x: torch.func.vjp(f, x)[1](first)[0]
+
+    def along(g: Callable[[Tensor], Tensor], factor: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda x: torch.func.jvp(g, (x,), (factor,))[1]
+
+    def slope(x: Tensor) -> Tensor:
+        (result,) = torch.func.vjp(f, x)[1](first)
+        return cast(Tensor, result)
+
+    g: Callable[[Tensor], Tensor] = slope
     for factor in others:
-        g = lambda x, g=g, factor=factor: torch.func.jvp(g, (x,), (factor,))[1]
+        g = along(g, factor)
     return g(x)
 
 

@@ -1,6 +1,6 @@
 """softsign.torch.init: variances of signal and gradient in networks, and what is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -179,7 +179,8 @@ def test_weights_that_cannot_be_set_are_refused(kind: str) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(60, 60), nn.Softsign(), layer).eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = torch.randn(10, 60)
-    for call in (init.critical_, lambda m: init.adapt_(m, batch)):
+    calls: list[Callable[[Any], object]] = [init.critical_, lambda m: init.adapt_(m, batch)]
+    for call in calls:
         with pytest.raises(ValueError, match=r"_: the (weight|bias) of number 1, \w+, is computed from"):
             call(model)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

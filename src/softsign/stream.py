@@ -187,8 +187,8 @@ def apply(
     Peak memory is a few blocks of 65,536 elements. Shape and memory order are kept, and the values and the
     dtype are the ones that ``function(scale * numpy.load(source))`` gives: integers promote, and the result
     has native byte order. Items of two bytes without a type, as which `numpy.save` writes bfloat16, are taken
-    for bfloat16 where ml_dtypes is installed. The result is written to a hidden file beside `target` that
-    takes its name when complete; after an error or an interrupt nothing is left of it.
+    for bfloat16 where ml_dtypes is installed. The result is written to a file without a name that
+    becomes `target` when complete; after an error, an interrupt or a kill nothing is left of it.
 
     Parameters
     ----------

@@ -308,9 +308,8 @@ def derivative_times(function: str, n: int, x: torch.Tensor, factors: list[torch
         value = factors[0] / (base * base)
     else:
         parts = [(base, exponent), *((factor, 1) for factor in factors)]
-        if (
-            rising
-        ):  # what the base has lost by rounding counts as often as it is multiplied; far out it is nothing
+        # What the base has lost by rounding counts as often as it is multiplied; far out it is nothing.
+        if rising:
             lost = (a.clamp(max=1) - (base - a.clamp(min=1))) / base
             parts.append((1 + exponent * torch.where(a < 1e18, lost, 0), 1))
         value = _product_apart(c, parts)

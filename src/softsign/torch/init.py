@@ -239,7 +239,7 @@ def critical_(
         if i > 0 and _own(layer, "weight") is _own(layers[0], "weight") and first != deviations.sigma_w:
             raise ValueError(
                 f"critical_: number 0 and number {i} have the same weights, but the first layer's need "
-                f"another variance; choose input_second_moment so that they need the same, or untie them"
+                f"another variance"
             )
     for layer in layers:
         sigma = first if layer is layers[0] else deviations.sigma_w
@@ -403,11 +403,7 @@ def _is_settable(layer: Any, name: str) -> bool:
 
 
 def _draw(
-    layer: Any,
-    sigma_w: float,
-    sigma_b: float,
-    distribution: Distribution,
-    generator: torch.Generator | None,
+    layer: Any, sigma_w: float, sigma_b: float, distribution: Distribution, generator: torch.Generator | None
 ) -> None:
     _set(layer, "weight", lambda w: _fill(w, sigma_w, distribution, generator))
     _set(layer, "bias", lambda b: _fill_bias(b, sigma_b, generator))
