@@ -95,6 +95,8 @@ class Backend(onnx.backend.base.Backend):  # type: ignore[misc]
             When the device is not a CPU.
         """
         cls._check_device(device)
+        if is_large(model):
+            raise ModelError("the model takes more than 2 GiB, which onnx cannot convert")
         onnx.checker.check_model(model)
         return _Prepared(model)
 

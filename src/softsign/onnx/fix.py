@@ -18,7 +18,7 @@ from onnx import (
     numpy_helper,
 )
 
-from softsign.onnx.check import ONNX_DOMAINS, bodies, check_model, inner_graphs
+from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_model, inner_graphs, is_large
 from softsign.onnx.dialect import (
     OPSET,
     add_functions,
@@ -89,7 +89,7 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False, inline: bool = Fa
     Raises
     ------
     ModelError
-        When the model breaks ONNX's rules, or cannot be raised to opset 18.
+        When the model breaks ONNX's rules, cannot be raised to opset 18, or takes more than 2 GiB.
 
     Examples
     --------
@@ -109,6 +109,8 @@ def fix_softsign(model: ModelProto, *, accurate: bool = False, inline: bool = Fa
     'softsign'
     """
     check_model(model, foreign=True)
+    if is_large(model):
+        raise ModelError("the model takes more than 2 GiB, which onnx cannot convert")
     if accurate:
         made = normalize_model(model)
     else:
