@@ -9,6 +9,7 @@ import pty
 import random
 import re
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -339,6 +340,16 @@ def test_standard_output_on_a_full_disk() -> None:
     assert result.stderr == "softsign: No space left on device\n"
 
 
+def largest_open_file(leader: int) -> int:
+    """Bytes of the largest file that a process of a session has open; it may have no name yet."""
+    sizes = [0]
+    for descriptor in (file for pid in in_session(leader) for file in Path(f"/proc/{pid}/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            status = descriptor.stat()
+            sizes.append(status.st_size if stat.S_ISREG(status.st_mode) else 0)
+    return max(sizes)
+
+
 @pytest.mark.parametrize(
     ("number", "code", "line"),
     [(signal.SIGINT, 130, "softsign: interrupted\n"), (signal.SIGTERM, 143, "softsign: terminated\n")],
@@ -353,8 +364,9 @@ def test_a_signal_in_the_middle_leaves_nothing(
         assert process.stdin is not None
         start = (tmp_path / "start.npy").read_bytes()
         assert os.write(process.stdin.fileno(), start) == len(start)
-        wait_until(lambda: any(part.stat().st_size > 1 << 21 for part in tmp_path.glob(".*.part")))
+        wait_until(lambda: largest_open_file(process.pid) > 1 << 21)
         process.send_signal(number)
+        process.wait(timeout=60)  # before its input ends, which it would tell, too
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
     assert stderr == line
