@@ -48,11 +48,12 @@ def judge(check: Any, case: Case, seconds: int = SECONDS) -> None:
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
-def work(kind: Kind, seed: int, end: float, seconds: int, pipe: Any) -> None:
+def work(kind: Kind, seed: int, duration: float, seconds: int, pipe: Any) -> None:
     """Try cases until the time is up; tell each before it is tried, and what came of it."""
     rng = np.random.default_rng(seed)
     with contextlib.suppress(Exception):
         kind.check(kind.draw(rng))  # imports what it needs, which may take long
+    end = time.time() + duration
     while time.time() < end:
         case = kind.draw(rng)
         pipe.send(case)
@@ -77,7 +78,7 @@ def search(
     for i, (name, kind) in enumerate(kinds.items()):
         end = time.time() + seconds / len(kinds)
         while time.time() < end:
-            for case, error in outcomes(kind, seed + i + 1000 * tried[name], end):
+            for case, error in outcomes(kind, seed + i + 1000 * tried[name], end - time.time()):
                 tried[name] += 1
                 alike = f"{error.partition(':')[0]} {[case.get(what) for what in SUBJECTS]}"
                 if error and alike not in finds:
@@ -85,11 +86,11 @@ def search(
     return tried, list(finds.values())
 
 
-def outcomes(kind: Kind, seed: int, end: float, seconds: int = SECONDS) -> Generator[tuple[Case, str]]:
+def outcomes(kind: Kind, seed: int, duration: float, seconds: int = SECONDS) -> Generator[tuple[Case, str]]:
     """Try cases in a process until the time is up or one ends the process; give each with its error."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=work, args=(kind, seed, end, seconds, theirs), daemon=True)
+    process = context.Process(target=work, args=(kind, seed, duration, seconds, theirs), daemon=True)
     process.start()
     theirs.close()
     case: Case | None = None

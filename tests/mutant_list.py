@@ -63,7 +63,7 @@ MUTANTS = (
         "DBL_MIN_EXP - DBL_MANT_DIG + 2) return 0",
         UFUNCS,
     ),
-    Mutant("csrc/scalar.h", "__builtin_fabs(z.re), 0x1p1000)", "__builtin_fabs(z.re), 0x1.fp1023)", UFUNCS),
+    Mutant("csrc/scalar.h", "> 0x7e70000000000000", "> 0x7fefffff00000000", UFUNCS),
     Mutant("csrc/threads.cpp", "next.fetch_add(piece)) < n;", "next.fetch_add(piece)) < n - 1;", THREADS),
     Mutant("csrc/module.cpp", "n < 0 || n > max_order", "n < 0 || n > max_order + 1", UFUNCS),
     # Exact values, theory, files
@@ -87,9 +87,14 @@ MUTANTS = (
         "src/softsign/_files.py", "Path(os.path.realpath(target))", "Path(os.path.abspath(target))", FILES
     ),
     # Operators
-    Mutant("src/softsign/operator/walks.py", "not in written else 1", "not in written else 0", OPERATOR),
+    Mutant(
+        "src/softsign/operator/walks.py",
+        "latest.get(name, 0) + 1) for name in op.outputs]",
+        "latest.get(name, 1) + 1) for name in op.outputs]",
+        OPERATOR,
+    ),
     Mutant("src/softsign/operator/arithmetic.py", "x.dtype.itemsize == 2", "x.dtype.itemsize == 1", OPERATOR),
-    Mutant("src/softsign/operator/arithmetic.py", "np.trunc(a / b)", "np.floor(a / b)", OPERATOR),
+    Mutant("src/softsign/operator/arithmetic.py", "floor + ((rest != 0)", "floor - ((rest != 0)", OPERATOR),
     Mutant(
         "src/softsign/operator/family.py",
         "number(2) * (np.abs(y) - number(1))",
@@ -141,7 +146,10 @@ MUTANTS = (
     ),
     # PyTorch and JAX
     Mutant(
-        "src/softsign/torch/ops.py", "-2 * v * dy * y.sgn()", "2 * v * dy * y.sgn()", "tests/test_torch.py"
+        "src/softsign/torch/formulas.py",
+        "return (1, -2, 2, 0)[min(n, 3)], max(2 - n, 0)",
+        "return (1, 2, 2, 0)[min(n, 3)], max(2 - n, 0)",
+        "tests/test_torch.py tests/test_torch_derivatives.py",
     ),
     Mutant(
         "src/softsign/torch/formulas.py",
@@ -151,8 +159,8 @@ MUTANTS = (
     ),
     Mutant(
         "src/softsign/torch/nn.py",
-        "x.shape[1] != self.num_parameters",
-        "x.shape[0] != self.num_parameters",
+        'self.range.fill_(self.init["range"])',
+        'self.range.fill_(self.init["slope"])',
         "tests/test_torch.py",
     ),
     Mutant(
