@@ -66,6 +66,8 @@ class Copy:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # Bytecode of a file that has changed within a second and kept its length would be taken for current.
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         ) as process:
             try:
                 output = process.communicate(timeout=TIMEOUT)[0]
