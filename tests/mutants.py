@@ -66,7 +66,7 @@ class Copy:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # Bytecode of a file that has changed within a second and kept its length would be taken for current.
+            # Bytecode would be taken for current where a change within a second keeps the length.
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         ) as process:
             try:
