@@ -57,6 +57,11 @@ def _check_opcodes(content: bytes) -> None:
 class PickledArray:
     """Stands in for numpy.ndarray while a pickle is read, and holds what the pickle says of the array.
 
+    Parameters
+    ----------
+    *arguments : object
+        What `_reconstruct` is called with. It is ignored: the state has all of it again.
+
     Attributes
     ----------
     state : object
@@ -66,7 +71,7 @@ class PickledArray:
     state: object = None
 
     def __init__(self, *arguments: object) -> None:
-        """Ignore what `_reconstruct` is called with: the state has all of it again."""
+        pass
 
     def __setstate__(self, state: object) -> None:
         self.state = state
