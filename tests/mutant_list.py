@@ -11,6 +11,11 @@ class Mutant(NamedTuple):
     new: str
     tests: str
 
+    @property
+    def native(self) -> bool:
+        """Whether it has to be compiled."""
+        return self.file.startswith("csrc/")
+
     def applied(self, text: str) -> str:
         """Return the text of the file with the mistake in it."""
         if text.count(self.old) != 1:

@@ -82,17 +82,15 @@ class Copy:
         return process.returncode > 0
 
     def catches(self, mutant: Mutant) -> bool:
-        """Plant a mistake, run its tests, and take it out again."""
-        path, native = self.tree / mutant.file, mutant.file.startswith("csrc/")
+        """Plant a mistake, run its tests, and take it out again, of the sources if not of the binary."""
+        path = self.tree / mutant.file
         path.write_text(mutant.applied(path.read_text()))
         try:
-            if native and not self.build():
+            if mutant.native and not self.build():
                 raise SystemExit(f"{mutant.file}: {mutant.new!r} does not compile")
             return self.failed(mutant.tests)
         finally:
             self.restore(mutant.file)
-            if native:
-                self.build()
 
 
 def installed_copy(place: Path) -> Copy:
@@ -127,18 +125,17 @@ def main() -> None:
         chosen = random.Random(given.seed).sample(chosen, min(given.sample, len(chosen)))
     if not chosen:
         parser.error(f"--files: no mistake is in a file whose name contains {given.files!r}")
-    copy, right = installed_copy(PLACE), set[str]()
-    survivors: list[Mutant] = []
-    for mutant in chosen:
+    copy, survivors = installed_copy(PLACE), list[Mutant]()
+    for tests in dict.fromkeys(mutant.tests for mutant in chosen):
+        if copy.failed(tests):
+            raise SystemExit(f"{tests} fail without a mistake")
+    # Those that are compiled in come last: the next build takes them out.
+    for mutant in sorted(chosen, key=lambda mutant: mutant.native):
         began = time.monotonic()
-        if mutant.tests not in right and copy.failed(mutant.tests):
-            raise SystemExit(f"{mutant.tests} fail without a mistake")
-        right.add(mutant.tests)
         caught = copy.catches(mutant)
         if not caught:
             survivors.append(mutant)
-        verdict = "caught" if caught else "SURVIVED"
-        took = time.monotonic() - began
+        verdict, took = "caught" if caught else "SURVIVED", time.monotonic() - began
         print(f"{verdict}: {mutant.file}: {mutant.old!r} -> {mutant.new!r}, {took:.0f} s", flush=True)
     part = 1 - len(survivors) / len(chosen)
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught, {part:.0%}; {LEAST:.0%} are asked for")
