@@ -194,6 +194,12 @@ def test_makers_that_broadcast(
     assert_gradients(loss_model(loss_of(expression), inputs), {"a": a, "b": b}, ["a", "b"])
 
 
+def test_sizes_that_are_not_known_are_not_taken_for_the_same() -> None:
+    """The gradient of b, of one element, is a sum, though neither size has a value or a name."""
+    model = loss_model(loss_of("Mul (a, b)"), "double[?] a, double[?] b")
+    assert_gradients(model, {"a": np.array([0.5, -2.0, 3.0]), "b": np.array([0.7])}, ["a", "b"])
+
+
 SHAPES = [
     ((2, 3), (3, 4)),
     ((3,), (3, 4)),
