@@ -37,7 +37,7 @@ MUTANTS = (
         "csrc/loops.h",
         "i = fetched_groups<true>(in, out, head, n);",
         "i = fetched_groups<true>(in, out, i, n);",
-        UFUNCS,
+        THREADS,
     ),
     Mutant("csrc/loops.h", "pad = x[i];", "pad = T{};", UFUNCS),
     Mutant("csrc/ops.h", "left > 1000 ? vl{} + 1000 : left", "left > 1000 ? vl{} + 1100 : left", UFUNCS),

@@ -516,3 +516,8 @@ def test_a_part_of_the_table_is_not_written() -> None:
     result = run_command("--write", "--functions", "inverse")
     assert result.returncode == 2
     assert "--write takes all functions and dtypes" in result.stderr
+
+
+def test_errors_of_no_results_are_refused() -> None:
+    with pytest.raises(ValueError, match="got is empty, but must have one result or more"):
+        accuracy.measure("softsign", np.empty(0, np.float32), np.empty(0, np.float32))

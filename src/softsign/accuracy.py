@@ -450,6 +450,11 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
     Measurement
         How many results are outside the bound, the greatest error, and where.
 
+    Raises
+    ------
+    ValueError
+        If `got` is empty.
+
     Examples
     --------
     >>> x = np.array([0.0, 0.25, 0.7], np.float32)
@@ -457,6 +462,8 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
     3
     """
     got = np.asarray(got).ravel()
+    if not got.size:
+        raise ValueError("got is empty, but must have one result or more")
     arrays = [np.broadcast_to(a, got.shape) if np.ndim(a) == 0 else np.ravel(a) for a in arguments]
     parts = [
         _measure_block(function, got[i : i + _BLOCK], tuple(a[i : i + _BLOCK] for a in arrays))

@@ -1,8 +1,10 @@
 """Functions of a model put in the place of their calls."""
 
+from collections.abc import Sequence
+
 import onnx
 import onnx.inliner
-from onnx import ModelProto, helper
+from onnx import FunctionProto, ModelProto, helper
 
 from softsign.onnx.check import ONNX_DOMAINS, ModelError, bodies, check_expansion, one_line
 from softsign.onnx.functions import DOMAIN, is_function_name
@@ -45,14 +47,7 @@ def inline_functions(model: ModelProto) -> ModelProto:
     >>> len(model.functions), [imported.domain for imported in model.opset_import]
     (0, [''])
     """
-    made = ModelProto()
-    made.CopyFrom(model)
-    if model.functions:
-        check_expansion(model)
-        try:
-            made = onnx.inliner.inline_local_functions(made)
-        except (RuntimeError, onnx.checker.ValidationError) as error:
-            raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error
+    made = _without_calls(model, model.functions)
     _replace_size(made)
     used = {node.domain for body in bodies(made.graph) for node in body.node} | set(ONNX_DOMAINS)
     for i in reversed(range(len(made.opset_import))):
@@ -92,15 +87,19 @@ def inlined(model: ModelProto) -> ModelProto:
     ModelError
         When onnx cannot inline them.
     """
-    made = ModelProto()
-    made.CopyFrom(model)
-    foreign = [
-        (f.domain, f.name) for f in model.functions if f.domain != DOMAIN or not is_function_name(f.name)
-    ]
-    if not foreign:
+    return _without_calls(
+        model, [f for f in model.functions if f.domain != DOMAIN or not is_function_name(f.name)]
+    )
+
+
+def _without_calls(model: ModelProto, functions: Sequence[FunctionProto]) -> ModelProto:
+    """Return a copy of a model with the bodies of some of its functions in place of their calls."""
+    if not functions:
+        made = ModelProto()
+        made.CopyFrom(model)
         return made
     check_expansion(model)
     try:
-        return onnx.inliner.inline_selected_functions(made, foreign)
+        return onnx.inliner.inline_selected_functions(model, [(f.domain, f.name) for f in functions])
     except (RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelError(f"onnx cannot inline the model's functions: {one_line(error)}") from error

@@ -3,6 +3,7 @@
 The evaluator's own know Tanh alone (and, in RNN, Affine), and ignore clip, sequence lengths and input_forget.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -58,9 +59,9 @@ class _Recurrent(OpRun):  # type: ignore[misc]
     gates: int
     functions: Sequence[str]
 
+    @abstractmethod
     def _step(self, x: Array, h: Array, c: Array, weights: _Weights, attributes: Any) -> tuple[Array, Array]:
         """Return the hidden state and the cell state after one item."""
-        raise NotImplementedError
 
     def _run(
         self,

@@ -143,7 +143,9 @@ class Optional(OpRun):  # type: ignore[misc]
         return (inputs[0] if inputs else None,)
 
     def _run(self, *inputs: Any, **options: Any) -> tuple[Any]:
-        raise NotImplementedError
+        return self.run(
+            *inputs, **options
+        )  # OpRun has it abstract; its own `run`, which calls it, is replaced
 
 
 #: What draws random numbers: no two engines draw the same, so there is nothing to check.
