@@ -1,6 +1,7 @@
 """The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import softsign
@@ -130,6 +132,23 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
         env=os.environ | environment,
         check=False,
     )
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser as playwright drives it, for pages that are tested as they are seen."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        # .ci/run installs one.
+        (pytest.fail if os.environ.get("SOFTSIGN_NO_SKIP") else pytest.skip)(
+            "the pages are tested in chromium, which is not installed"
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 """softsign.study.report: what is chosen and told, and the page in a real browser without a network."""
 
 import json
-import os
 import re
-import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from softsign.study.report import draw_samples, write
 from softsign.study.runs import Trial, grid
 from softsign.study.tables import choices, compact, error_table, learning_rate_table, start_table
 from softsign.study.training import train
-from tests.helpers import run_python
+from tests.helpers import chromium, run_python
 
 GRID: dict[str, Any] = {
     "data": "digits",
@@ -204,18 +202,8 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(study: Study, tmp_pa
 
 @pytest.fixture(scope="module")
 def browser() -> Any:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        # .ci/trial installs one.
-        (pytest.fail if os.environ.get("SOFTSIGN_NO_SKIP") else pytest.skip)(
-            "the pages are tested in chromium, which is not installed"
-        )
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 def test_the_page_in_a_browser(study: Study, tmp_path: Path, browser: Any) -> None:

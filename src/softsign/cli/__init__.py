@@ -73,7 +73,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, demo, info, onnx, plot, study
+    from softsign.cli import _help, apply, demo, explore, info, onnx, plot, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -104,6 +104,7 @@ def _command() -> Any:
         study.study,
         apply.apply,
         plot.plot,
+        explore.explore,
         info.info,
     )
     for command in commands:

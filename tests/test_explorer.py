@@ -1,0 +1,287 @@
+"""The explorer: its page in a real browser, its kernels against the package's bits, and the command."""
+
+import contextlib
+import doctest
+import gzip
+import html
+import re
+import signal
+import socket
+import subprocess
+import sysconfig
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+import softsign
+from softsign.cli import explore
+from tests.helpers import (
+    FLOATS,
+    NAMES,
+    Array,
+    arguments,
+    assert_same_bits,
+    chromium,
+    random_values,
+    started,
+    ufunc,
+)
+
+PAGE = Path(explore.__file__).parents[1] / "learn" / "explorer.html"
+COMMAND = Path(sysconfig.get_path("scripts")) / "softsign"
+#: The inputs at which the kernels replace a result, named in docs/numerics.md.
+REPLACED = ("0x1.17022cp-7", "0x1.2d5dc4p-9", "0x1.f1724cp-11", "0x1.320134p-9")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def opened(browser: Any, fragment: str = "", script: str = "", **options: Any) -> Iterator[Any]:
+    """The page, with every figure drawn; nothing may be written to the console, nor any host be asked."""
+    context = browser.new_context(offline=True, **options)
+    page = context.new_page()
+    said: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url.partition("#")[0]))
+    page.add_init_script(script)
+    page.goto(PAGE.as_uri() + fragment)
+    page.wait_for_selector("html[data-ready]")
+    for place in page.query_selector_all("[data-figure]"):
+        place.scroll_into_view_if_needed()
+        page.wait_for_function("place => place.querySelector('.readout').textContent", arg=place)
+    yield page
+    assert said == []
+    assert [url for url in requests if not url.startswith(("blob:", "data:"))] == [PAGE.as_uri()]
+    context.close()
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """Gives the page the bytes that lie under a name, and keeps what it sends back."""
+
+    bytes_of: ClassVar[dict[str, bytes]] = {}
+
+    def answer(self, body: bytes = b"") -> None:
+        self.send_response(200)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        self.answer(self.bytes_of[self.path])
+
+    def do_POST(self) -> None:
+        self.bytes_of[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+#: Computes each of the functions in the page; bytes as JSON would take minutes.
+COMPUTE = """async ([address, dtype, inputs]) => {
+    const bytes = async key => new Uint8Array(await (await fetch(address + key)).arrayBuffer());
+    for (const [name, keys] of Object.entries(inputs)) {
+        const result = softsign.apply(name, dtype, ...await Promise.all(keys.map(bytes)));
+        await fetch(`${address}/${name}`, {method: "POST", body: result});
+    }
+}"""
+
+
+def values(dtype: Any) -> Array:
+    """All numbers of 16 bits; of wider formats any bits, ordinary numbers, and those named in numerics.md."""
+    if dtype.itemsize == 2:
+        return np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    half = (1 << 21) // dtype.itemsize
+    named = [float.fromhex(text) * sign for text in REPLACED for sign in (1, -1)]
+    ordinary = np.random.default_rng(1).standard_normal(half - len(named)) * 3
+    known = np.concatenate([named, ordinary]).astype(dtype)
+    return np.concatenate([known, random_values(dtype, half, seed=2)])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_the_kernels_of_the_page_have_the_bits_of_the_package(browser: Any, dtype: Any) -> None:
+    given = {name: arguments(name, values(dtype)) for name in NAMES}
+    keys = {name: [f"/{name}/{i}" for i in range(len(given[name]))] for name in NAMES}
+    for name in NAMES:
+        for key, argument in zip(keys[name], given[name], strict=True):
+            Exchange.bytes_of[key] = argument.tobytes()
+    page = browser.new_page()
+    page.goto(PAGE.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Exchange) as server:
+        threading.Thread(target=server.serve_forever).start()
+        page.evaluate(COMPUTE, [f"http://127.0.0.1:{server.server_port}", str(dtype), keys])
+        server.shutdown()
+    page.close()
+    for name in NAMES:
+        found = np.frombuffer(Exchange.bytes_of.pop(f"/{name}"), dtype)
+        with np.errstate(all="ignore"):
+            assert_same_bits(found, ufunc(name)(*given[name]))
+
+
+def test_the_functions_of_the_page_round_as_numpy_does(browser: Any) -> None:
+    """What figures call: numbers in, rounded to a format, and numbers out."""
+    x = np.concatenate([random_values(np.dtype("d"), 2000), np.geomspace(1e-9, 1e9, 2000)])
+    x = x[np.isfinite(x)]
+    with opened(browser) as page:
+        for dtype in FLOATS:
+            with np.errstate(all="ignore"):
+                wanted = softsign.softsign(x.astype(dtype)).astype(float)
+            found = page.evaluate("given => softsign.call(...given)", ["softsign", x.tolist(), str(dtype)])
+            np.testing.assert_array_equal(np.array(found, float), wanted)
+
+
+def test_the_page_is_small_and_whole() -> None:
+    page = PAGE.read_bytes()
+    assert len(page) <= 750_000
+    assert len(gzip.compress(page, 9)) <= 260_000
+    without_script = re.sub(rb"<script>.*</script>", b"", page, flags=re.DOTALL)
+    links = re.findall(rb"""(?:src|href)="([^"]*)""", without_script)
+    assert {link[:1] for link in links if link != b"data:,"} == {b"#"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1600])
+def test_nobody_is_shut_out(browser: Any, width: int, scheme: str) -> None:
+    """WCAG 2 A and AA as far as axe can tell, and no sideways scrolling."""
+    with opened(browser, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+        assert found.violations_count == 0, found.generate_report()
+
+
+PICTURES = (
+    "Array.from(document.querySelectorAll('.softsign-figure svg'), picture =>"
+    " picture.outerHTML.replace(/plot-clip-\\d+/g, ''))"  # numbered as they are drawn
+)
+SETTLED = (
+    "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(" + PICTURES + "))))"
+)
+
+
+def test_every_control_by_keyboard_and_a_link_that_shows_the_same(browser: Any) -> None:
+    with opened(browser) as page:
+        controls = page.query_selector_all(".softsign-figure :is(input, select, button):enabled")
+        reached = set()
+        for _ in range(20 + 2 * len(controls)):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(
+                "document.activeElement.closest('.softsign-figure') &&"
+                " [document.activeElement.id || document.activeElement.textContent,"
+                " getComputedStyle(document.activeElement).outlineStyle]"
+            )
+            if focused:
+                assert focused[1] == "solid", focused
+                reached.add(focused[0])
+        assert len(reached) == len(controls)
+        for slider in page.query_selector_all("input[type=range]"):
+            before = page.evaluate(SETTLED)
+            slider.focus()
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate(SETTLED) != before, slider.evaluate("slider => slider.labels[0].textContent")
+        changed, fragment = page.evaluate(SETTLED), page.evaluate("location.hash")
+    with opened(browser, fragment) as page:
+        assert page.evaluate(SETTLED) == changed
+
+
+def test_nonsense_is_said_beside_the_field_and_the_picture_stays(browser: Any) -> None:
+    with opened(browser) as page:
+        for field in page.query_selector_all("input[type=text]"):
+            before = page.evaluate(SETTLED)
+            for text in ("", "abc", "nan", "inf", "1e400", "--1"):
+                field.fill(text)
+                said = page.inner_text(f"#{field.get_attribute('aria-describedby')}")
+                assert "number" in said or "finite" in said
+                assert field.get_attribute("aria-invalid") == "true"
+                assert page.evaluate(SETTLED) == before
+            field.fill("3")
+            assert field.get_attribute("aria-invalid") == "false"
+            assert page.evaluate(SETTLED) != before
+    with opened(browser, "#function.k=abc&function.order=1e9&float.dtype=float8&float.x=nan") as page:
+        assert "f⁽⁶⁾" in page.inner_text("[data-figure=function] .readout")
+        assert "nan" in page.inner_text("[data-figure=float] .alert")
+        assert "28 of 59" in page.inner_text("[data-figure=float] .readout")
+
+
+def test_falls_are_counted_in_the_browser(browser: Any) -> None:
+    with opened(browser) as page:
+        readout = page.locator("[data-figure=float] .readout")
+        assert "28 of 59" in readout.inner_text()
+        page.get_by_label("Number format").select_option("float16")
+        page.wait_for_selector("[data-figure=float] .readout :text('11,558')")
+        assert "63,488" in readout.inner_text()
+        assert "2,026" in readout.inner_text()
+        page.get_by_text("Count all falls").click()
+        page.wait_for_selector(".counted:has-text('Counted in')", timeout=300_000)
+        assert "8,334,268 steps; the package’s kernels, 0." in page.inner_text(".counted")
+
+
+def test_without_vectors_of_webassembly_the_page_says_so(browser: Any) -> None:
+    with opened(browser, script="WebAssembly.compile = () => Promise.reject(new Error('none'))") as page:
+        assert "without the package’s kernels" in page.inner_text(".softsign-banner")
+        x = [-3.0, -0.25, 0.0, 1.0, 1e300]
+        for name in ("softsign", "derivative", "second_derivative", "antiderivative", "log_jacobian"):
+            found = page.evaluate("given => softsign.call(...given)", [name, x])
+            np.testing.assert_allclose(found, ufunc(name)(x), rtol=1e-14)
+        for n in range(5):
+            found = page.evaluate("given => softsign.call(...given)", ["nth_derivative", x, "float64", n])
+            np.testing.assert_allclose(found, softsign.nth_derivative(n, x), rtol=1e-14)
+
+
+def snippets() -> dict[str, str]:
+    text = PAGE.read_text()
+    found = re.findall(r'<section id="(\w+)">.*?<pre[^>]*class="python">(.*?)</pre>', text, re.DOTALL)
+    return {section: html.unescape(code) for section, code in found}
+
+
+def test_every_section_has_its_parts() -> None:
+    text = PAGE.read_text()
+    sections = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
+    assert [name for name, _ in sections] == re.findall(r'<li><a href="#(\w+)">', text)
+    assert set(snippets()) == {name for name, _ in sections}
+    for name, section in sections:
+        assert re.search(r"<h2>[^<]*\?</h2>", section), name
+        for part in ('class="source"', "data-page=", "data-figure="):
+            assert part in section, (name, part)
+
+
+@pytest.mark.parametrize("section", snippets())
+def test_the_same_in_python(section: str) -> None:
+    example = doctest.DocTestParser().get_doctest(snippets()[section], {}, section, None, None)
+    runner = doctest.DocTestRunner(verbose=False)
+    said: list[str] = []
+    assert runner.run(example, out=said.append).failed == 0, "".join(said)
+
+
+def test_the_command_serves_the_page_on_the_next_free_port_until_ctrl_c() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with started(COMMAND, "explore", "--no-browser", "--port", str(port), **pipes) as process:
+            assert process.stdout
+            assert process.stderr
+            assert process.stdout.readline() == f"port {port} is taken, so this is the next free one\n"
+            address = process.stdout.readline().split()[0]
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+            with urllib.request.urlopen(address) as answer:
+                assert answer.read() == PAGE.read_bytes()
+                assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            process.send_signal(signal.SIGINT)
+            assert process.wait() == 130
+            assert process.stderr.read() == "softsign: interrupted\n"

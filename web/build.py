@@ -1,0 +1,123 @@
+"""Build the explorer: `make explorer`. Needs node, and ziglang and zopfli of the dependency group `explorer`.
+
+The kernels of csrc are compiled to WebAssembly, the theory that the page shows is computed by softsign.init,
+and web/ is bundled around both, into one page for the package and one script for the site. The same sources
+give the same bytes on every machine.
+"""
+
+import json
+import math
+import os
+import re
+import string
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import softsign
+from softsign import init
+from softsign._palette import COLORS
+
+WEB = Path(__file__).parent
+ROOT = WEB.parent
+GENERATED = WEB / "generated"
+PAGE = ROOT / "src" / "softsign" / "learn" / "explorer.html"
+SCRIPT = ROOT / "docs" / "_static" / "explorer.js"
+
+
+def compile_kernels() -> None:
+    """Compile csrc to WebAssembly, with the compiler's care for every rounding, and deflate it."""
+    import zopfli.zlib
+
+    binary = ROOT / "build" / "explorer" / "kernels.wasm"
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    flags = ["FE_OVERFLOW", "FE_INEXACT", "FE_INVALID", "FE_DIVBYZERO", "FE_UNDERFLOW"]  # it has none
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi", "-mexec-model=reactor"),
+            *("-std=c++17", "-Os", "-msimd128", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"),
+            *("-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-DSOFTSIGN_KERNELS=portable"),
+            *(f"-D{flag}=0" for flag in flags),
+            *("web/wasm.cpp", "csrc/kernels.cpp", "csrc/exact.cpp"),
+            *("-Wl,--no-entry", "-Wl,--strip-all", "-o", binary.relative_to(ROOT)),
+        ],
+        cwd=ROOT,
+        env=os.environ
+        | dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(ROOT / "build/zig")),
+        check=True,
+    )
+    framed = zopfli.zlib.compress(binary.read_bytes())
+    (GENERATED / "kernels.deflate").write_bytes(framed[2:-4])  # without zlib's header and checksum
+
+
+def rounded(values: Any, digits: int = 13) -> list[float]:
+    """Return numbers to so many digits, which every machine's libm agrees on."""
+    return [float(f"{value:.{digits}g}") for value in np.ravel(values)]
+
+
+def theory() -> dict[str, Any]:
+    """Return what the page shows of initialization: moments and the critical line over a grid of q."""
+    q = np.logspace(-9, 4, 13 * 12 + 1)
+    moments = init.moments(q)
+    critical = init.critical(q)
+    return {
+        "decades": [-9, 4],
+        "per_decade": 12,
+        "second_moment": rounded(moments.second_moment),
+        "derivative_second_moment": rounded(moments.derivative_second_moment),
+        "sigma_w": rounded(critical.sigma_w),
+        "sigma_b": rounded(critical.sigma_b),
+        "gain": float(f"{init.gain():.13g}"),
+    }
+
+
+def numbers() -> dict[str, str]:
+    """Return the numbers that stand in the page's text, by the name of their place."""
+    share = {"90": 0.9, "99": 0.99}
+    reach = {f"softsign_{name}": f"{softsign.inverse(value):.3g}" for name, value in share.items()}
+    reach |= {f"tanh_{name}": f"{math.atanh(value):.3g}" for name, value in share.items()}
+    return reach | {"version": softsign.__version__}
+
+
+def palette() -> str:
+    """Return the palette as CSS variables; black, which a dark page swallows, as the color of text."""
+    colors = ["var(--ink)" if color == "#000000" else color for color in COLORS]
+    return ":root { " + " ".join(f"--p{i}: {color};" for i, color in enumerate(colors)) + " }\n"
+
+
+def bundle(entry: str, *options: str) -> str:
+    """Return a TypeScript file with all that it imports as one script."""
+    command = [
+        *("node_modules/.bin/esbuild", entry, "--bundle", "--minify", "--format=iife", "--target=es2022"),
+        *("--loader:.deflate=binary", "--loader:.css=text", "--charset=utf8", "--log-level=warning"),
+        *("--legal-comments=none", *options),
+    ]
+    return subprocess.run(command, cwd=WEB, check=True, capture_output=True, text=True).stdout
+
+
+def build() -> None:
+    """Write the page and the script."""
+    GENERATED.mkdir(exist_ok=True)
+    compile_kernels()
+    (GENERATED / "theory.json").write_text(json.dumps(theory()))
+    (GENERATED / "palette.css").write_text(palette())
+    (GENERATED / "worker.txt").write_text(bundle("worker.ts"))
+    subprocess.run(["node_modules/.bin/tsc"], cwd=WEB, check=True)
+    styles = {name: (WEB / f"{name}.css").read_text() for name in ("figure", "page")}
+    parts = {
+        "style": "".join([palette(), *(re.sub(r"\s+", " ", style) for style in styles.values())]),
+        "script": bundle("page.ts"),
+    }
+    page = string.Template((WEB / "explorer.html").read_text()).substitute(numbers() | parts)
+    PAGE.write_text(page)
+    SCRIPT.parent.mkdir(parents=True, exist_ok=True)
+    SCRIPT.write_text(bundle("embed.ts"))
+    for path in (PAGE, SCRIPT):
+        print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,36 @@
+// Puts the figures into a page: into each element that names one.
+import { element, hashState, type State } from "./controls";
+import { load, type Kernels } from "./kernels";
+import * as float from "./figures/float";
+import * as shape from "./figures/function";
+
+type Mount = (root: HTMLElement, state: State, kernels: Kernels) => void;
+const FIGURES: Record<string, Mount> = { function: shape.mount, float: float.mount };
+
+export async function mountAll(): Promise<Kernels> {
+    const kernels = await load();
+    const places = document.querySelectorAll<HTMLElement>("[data-figure]");
+    if (!kernels.native && places[0]) {
+        const text = "This browser lacks WebAssembly’s vector instructions: the numbers here are computed without the package’s kernels, by plain float64 arithmetic.";
+        const banner = element("p", { className: "softsign-banner" }, text);
+        banner.setAttribute("role", "alert");
+        places[0].before(banner);
+    }
+    const mount = (place: HTMLElement): void => {
+        const name = place.dataset["figure"]!;
+        FIGURES[name]!(place, hashState(name), kernels);
+    };
+    // What is below the window waits until it comes near.
+    const near = new IntersectionObserver(
+        (entries) => {
+            for (const { isIntersecting, target } of entries)
+                if (isIntersecting) {
+                    near.unobserve(target);
+                    mount(target as HTMLElement);
+                }
+        },
+        { rootMargin: "800px" },
+    );
+    for (const place of places) near.observe(place);
+    return kernels;
+}

@@ -1,0 +1,20 @@
+// The explorer's page.
+import { mountAll } from "./mount";
+import type { Name } from "./kernels";
+import type { Dtype } from "./formats";
+
+// In the documentation's site, which says where it lies, the names of its pages are links.
+const site = document.documentElement.dataset["site"];
+if (site !== undefined)
+    for (const link of document.querySelectorAll<HTMLAnchorElement>("a[data-page]")) link.href = `${site}/${link.dataset["page"]}.html`;
+
+void mountAll().then((kernels) => {
+    // For a console, and for the tests, which hold every bit against the package's.
+    Object.assign(window, {
+        softsign: {
+            call: (name: Name, x: number[], dtype?: Dtype, second?: number) => Array.from(kernels.call(name, x, dtype, second)),
+            apply: (name: Name, dtype: Dtype, a: Uint8Array, b?: Uint8Array) => kernels.native!.apply(name, dtype, a, b),
+        },
+    });
+    document.documentElement.dataset["ready"] = "yes";
+});
