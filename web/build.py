@@ -60,13 +60,14 @@ def rounded(values: Any, digits: int = 13) -> list[float]:
 
 def theory() -> dict[str, Any]:
     """Return what the page shows of initialization: moments and the critical line over a grid of q."""
-    q = np.logspace(-9, 4, 13 * 12 + 1)
+    first, last, per_decade = -16, 4, 8
+    q = np.logspace(first, last, (last - first) * per_decade + 1)
     moments = init.moments(q)
     critical = init.critical(q)
     return {
-        "decades": [-9, 4],
-        "per_decade": 12,
-        "second_moment": rounded(moments.second_moment),
+        "decades": [first, last],
+        "per_decade": per_decade,
+        "kept": rounded(moments.second_moment / q),
         "derivative_second_moment": rounded(moments.derivative_second_moment),
         "sigma_w": rounded(critical.sigma_w),
         "sigma_b": rounded(critical.sigma_b),

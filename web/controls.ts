@@ -1,6 +1,6 @@
 // What every figure has: controls with labels, pictures with captions, what is read off, and a state in the
 // URL's hash.
-import { draw, type Chart } from "./plot";
+import { draw, short, type Chart } from "./plot";
 import { parse } from "./formats";
 
 /** The part of the URL's hash that belongs to one figure. */
@@ -42,6 +42,7 @@ interface Numeric {
     step?: number;
     log?: boolean; // the slider runs over the logarithm
     format?: (value: number) => string;
+    home?: HTMLElement; // a picture that the control belongs to; else above all of them
 }
 
 let count = 0;
@@ -88,11 +89,12 @@ export class Figure {
         frame.querySelector("figcaption")!.textContent = chart.title;
     }
 
-    /** Add a picture; `wide` gives it a row of its own. */
-    chart(make: () => Chart, wide = false): void {
+    /** Add a picture, and return it; `wide` gives it a row of its own. */
+    chart(make: () => Chart, wide = false): HTMLElement {
         const frame = element("figure", { className: wide ? "wide" : "" }, element("figcaption"), element("div", { className: "frame" }));
         this.pictures.append(frame);
         this.charts.set(frame, make);
+        return frame;
     }
 
     /** Add what is no chart, below all of them. */
@@ -105,7 +107,7 @@ export class Figure {
         this.readout.replaceChildren(...text.split("*").map((part, i) => (i % 2 ? element("b", {}, part) : part)));
     }
 
-    slider({ key, label, value: first, min, max, step, log, format = String }: Numeric): () => number {
+    slider({ key, label, value: first, min, max, step, log, format = short, home }: Numeric): () => number {
         const steps = 200;
         const input = element("input", { type: "range", id: fresh() });
         const [low, high] = log ? [0, steps] : [min, max];
@@ -132,7 +134,7 @@ export class Figure {
             this.state.set(key, String(value));
             this.update();
         });
-        this.place(label, input, output);
+        this.place(label, [input, output], home);
         this.readers.push(read);
         read();
         return () => value;
@@ -163,7 +165,7 @@ export class Figure {
             this.state.set(key, String(value));
             this.update();
         });
-        this.place(label, input, alert);
+        this.place(label, [input, alert]);
         this.readers.push(read);
         read();
         this.setNumber.set(key, (next) => {
@@ -185,7 +187,7 @@ export class Figure {
             this.state.set(key, select.value);
             this.update();
         });
-        this.place(label, select);
+        this.place(label, [select]);
         this.readers.push(read);
         read();
         return () => select.value as T;
@@ -214,11 +216,6 @@ export class Figure {
         return chosen;
     }
 
-    toggle(key: string, label: string, first: boolean): () => boolean {
-        const chosen = this.choice(key, label, [["yes", "yes"], ["no", "no"]], first ? "yes" : "no");
-        return () => chosen() === "yes";
-    }
-
     button(label: string, act: (button: HTMLButtonElement) => void): HTMLButtonElement {
         const button = element("button", { type: "button" }, label);
         button.addEventListener("click", () => act(button));
@@ -226,7 +223,7 @@ export class Figure {
         return button;
     }
 
-    private place(label: string, input: HTMLElement, ...after: HTMLElement[]): void {
-        this.controls.append(element("div", { className: "control" }, element("label", { htmlFor: input.id }, label), input, ...after));
+    private place(label: string, parts: readonly [HTMLElement, ...HTMLElement[]], home: HTMLElement = this.controls): void {
+        home.append(element("div", { className: "control" }, element("label", { htmlFor: parts[0].id }, label), ...parts));
     }
 }

@@ -1,11 +1,18 @@
 // Puts the figures into a page: into each element that names one.
 import { element, hashState, type State } from "./controls";
 import { load, type Kernels } from "./kernels";
-import * as float from "./figures/float";
-import * as shape from "./figures/function";
+import { mount as shape } from "./figures/function";
+import { mount as tails } from "./figures/tails";
+import { mount as others } from "./figures/others";
+import { mount as gradient } from "./figures/gradient";
+import { mount as float } from "./figures/float";
+import { mount as start } from "./figures/start";
+import { mount as relatives } from "./figures/relatives";
+import { mount as elsewhere } from "./figures/elsewhere";
+import { mount as today } from "./figures/today";
 
 type Mount = (root: HTMLElement, state: State, kernels: Kernels) => void;
-const FIGURES: Record<string, Mount> = { function: shape.mount, float: float.mount };
+const FIGURES: Record<string, Mount> = { function: shape, tails, others, gradient, float, start, relatives, elsewhere, today };
 
 export async function mountAll(): Promise<Kernels> {
     const kernels = await load();

@@ -19,8 +19,8 @@ const PRIMES = (n: number): string => TICKS[n] ?? `⁽${"⁰¹²³⁴⁵⁶"[n]}
 
 export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const figure = new Figure(root, state);
-    const k = figure.slider({ key: "k", label: "Scale k, in softsign(kx)", value: 1, min: 0.1, max: 10, log: true, format: short });
-    const range = figure.slider({ key: "range", label: "Range of x: from −r to r", value: 6, min: 0.5, max: 100, log: true, format: short });
+    const k = figure.slider({ key: "k", label: "Scale k, in softsign(kx)", value: 1, min: 0.1, max: 10, log: true });
+    const range = figure.slider({ key: "range", label: "Range of x: from −r to r", value: 6, min: 0.5, max: 100, log: true });
     const order = figure.slider({ key: "order", label: "Derivative in the last picture", value: 2, min: 0, max: 6, step: 1 });
 
     const derivative = (n: number, x: readonly number[]): number[] => {
