@@ -49,7 +49,7 @@ def browser() -> Iterator[Any]:
 @contextlib.contextmanager
 def opened(browser: Any, fragment: str = "", script: str = "", **options: Any) -> Iterator[Any]:
     """The page, with every figure drawn; nothing may be written to the console, nor any host be asked."""
-    context = browser.new_context(offline=True, **options)
+    context = browser.new_context(offline=True, reduced_motion="reduce", **options)
     page = context.new_page()
     said: list[str] = []
     requests: list[str] = []
@@ -61,7 +61,7 @@ def opened(browser: Any, fragment: str = "", script: str = "", **options: Any) -
     page.wait_for_selector("html[data-ready]")
     for place in page.query_selector_all("[data-figure]"):
         place.scroll_into_view_if_needed()
-        page.wait_for_function("place => place.querySelector('.readout').textContent", arg=place)
+        page.wait_for_function("place => place.querySelector('.readout')?.textContent", arg=place)
     yield page
     assert said == []
     assert [url for url in requests if not url.startswith(("blob:", "data:"))] == [PAGE.as_uri()]
@@ -164,13 +164,13 @@ def test_nobody_is_shut_out(browser: Any, width: int, scheme: str) -> None:
         assert found.violations_count == 0, found.generate_report()
 
 
-PICTURES = (
-    "Array.from(document.querySelectorAll('.softsign-figure svg'), picture =>"
-    " picture.outerHTML.replace(/plot-clip-\\d+/g, ''))"  # numbered as they are drawn
-)
-SETTLED = (
-    "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(" + PICTURES + "))))"
-)
+#: All pictures when nothing is drawn or trained any more; Plot numbers its clips as it draws them.
+SETTLED = """new Promise(done => {
+    const look = () => document.querySelector("[aria-busy=true]") ? setTimeout(look, 20) : done(pictures());
+    const pictures = () => Array.from(document.querySelectorAll(".softsign-figure svg"),
+        picture => picture.outerHTML.replace(/plot-clip-\\d+/g, ""));
+    requestAnimationFrame(() => requestAnimationFrame(look));
+})"""
 
 
 def test_every_control_by_keyboard_and_a_link_that_shows_the_same(browser: Any) -> None:
@@ -180,7 +180,7 @@ def test_every_control_by_keyboard_and_a_link_that_shows_the_same(browser: Any) 
         for _ in range(20 + 2 * len(controls)):
             page.keyboard.press("Tab")
             focused = page.evaluate(
-                "document.activeElement.closest('.softsign-figure') &&"
+                "document.activeElement.matches('.softsign-figure :is(input, select, button)') &&"
                 " [document.activeElement.id || document.activeElement.textContent,"
                 " getComputedStyle(document.activeElement).outlineStyle]"
             )
@@ -191,7 +191,8 @@ def test_every_control_by_keyboard_and_a_link_that_shows_the_same(browser: Any) 
         for slider in page.query_selector_all("input[type=range]"):
             before = page.evaluate(SETTLED)
             slider.focus()
-            page.keyboard.press("ArrowRight")
+            at_its_end = slider.input_value() == slider.get_attribute("max")
+            page.keyboard.press("ArrowLeft" if at_its_end else "ArrowRight")
             assert page.evaluate(SETTLED) != before, slider.evaluate("slider => slider.labels[0].textContent")
         changed, fragment = page.evaluate(SETTLED), page.evaluate("location.hash")
     with opened(browser, fragment) as page:

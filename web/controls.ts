@@ -77,10 +77,13 @@ export class Figure {
         this.waiting = true;
         requestAnimationFrame(() => {
             this.waiting = false;
+            this.prepare();
             for (const [frame, chart] of this.charts) this.paint(frame, chart());
             this.onUpdate();
         });
     };
+    /** What to compute before anything is drawn. */
+    prepare = (): void => {};
     /** What else to do when something has changed, such as `say`. */
     onUpdate = (): void => {};
 

@@ -7,12 +7,14 @@ import { mount as others } from "./figures/others";
 import { mount as gradient } from "./figures/gradient";
 import { mount as float } from "./figures/float";
 import { mount as start } from "./figures/start";
+import { mount as training } from "./figures/training";
 import { mount as relatives } from "./figures/relatives";
+import { mount as sound } from "./figures/sound";
 import { mount as elsewhere } from "./figures/elsewhere";
 import { mount as today } from "./figures/today";
 
 type Mount = (root: HTMLElement, state: State, kernels: Kernels) => void;
-const FIGURES: Record<string, Mount> = { function: shape, tails, others, gradient, float, start, relatives, elsewhere, today };
+const FIGURES: Record<string, Mount> = { function: shape, tails, others, gradient, float, start, training, relatives, sound, elsewhere, today };
 
 export async function mountAll(): Promise<Kernels> {
     const kernels = await load();

@@ -53,6 +53,7 @@ export interface Chart {
     bars?: readonly Bars[];
     texts?: readonly Text[];
     rules?: { x?: readonly number[]; y?: readonly number[] };
+    backdrop?: string; // address of an image that fills the picture
     read?: string; // with the pointer on the picture, the series' values at this x: how to name it
 }
 
@@ -90,8 +91,20 @@ function axis(given: Axis, size: number) {
     };
 }
 
-function marksOf(chart: Chart): Plot.Markish[] {
+const MARGINS = { marginLeft: 46, marginRight: 20, marginBottom: 38, marginTop: 26 };
+
+function marksOf(chart: Chart, width: number, height: number): Plot.Markish[] {
     const found: Plot.Markish[] = [];
+    if (chart.backdrop)
+        found.push(
+            Plot.image([0], {
+                src: () => chart.backdrop!,
+                frameAnchor: "middle",
+                width: width - MARGINS.marginLeft - MARGINS.marginRight,
+                height: height - MARGINS.marginTop - MARGINS.marginBottom,
+                preserveAspectRatio: "none",
+            }),
+        );
     if (chart.rules?.x) found.push(Plot.ruleX([...chart.rules.x], { stroke: "var(--rule)" }));
     if (chart.rules?.y) found.push(Plot.ruleY([...chart.rules.y], { stroke: "var(--rule)" }));
     for (const { bars, color, opacity = 1 } of chart.bars ?? [])
@@ -139,18 +152,16 @@ export function draw(frame: HTMLElement, chart: Chart): void {
     const width = Math.max(240, frame.clientWidth);
     const height = chart.square ? Math.min(width, chart.height ?? 480) : (chart.height ?? Math.round(Math.min(340, width * 0.7)));
     const labels = (chart.series ?? []).filter(({ label, at, anchor }) => label && at === undefined && !anchor);
-    const room = Math.max(12, ...labels.map(({ label }) => 14 + 7 * label!.length));
+    const room = Math.max(MARGINS.marginRight, ...labels.map(({ label }) => 14 + 7 * label!.length));
     const picture = Plot.plot({
         width: chart.square ? height : width,
         height,
-        marginLeft: 46,
-        marginRight: chart.square ? 20 : room,
-        marginBottom: 38,
-        marginTop: 26,
+        ...MARGINS,
+        marginRight: chart.square ? MARGINS.marginRight : room,
         style: { fontSize: "12px", background: "none", overflow: "visible" },
         x: axis(chart.x, width - room),
         y: { ...axis(chart.y, height * 0.9), grid: true },
-        marks: [...marksOf(chart), ...reader(chart)],
+        marks: [...marksOf(chart, chart.square ? height : width, height), ...reader(chart)],
     }) as SVGSVGElement;
     // Plot labels its groups, which have no role that may carry a label: the picture is one image.
     for (const group of picture.querySelectorAll("[aria-label], [aria-description]")) {

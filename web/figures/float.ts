@@ -50,7 +50,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     figure.button("next number →", () => move(1));
 
     let rows: { at: number; x: number; plain: number; ours: number }[] = [];
-    const compute = (): void => {
+    figure.prepare = () => {
         const xs = Array.from({ length: NEIGHBORS }, (_, i) => neighbor(center(), i - NEIGHBORS / 2, dtype()));
         const ours = kernels.call("softsign", xs, dtype());
         rows = xs.map((at, i) => ({ at: i - NEIGHBORS / 2, x: at, plain: plainly(at, dtype()), ours: ours[i]! }));
@@ -66,7 +66,6 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     };
     const neighbors = { label: "neighboring numbers, counted from x", domain: [-NEIGHBORS / 2 - 1, NEIGHBORS / 2] as const };
     figure.chart(() => {
-        compute();
         const plain = steps("plain");
         const highest = Math.max(...plain.map(([, y]) => y), steps("ours")[NEIGHBORS - 1]![1]);
         const fall = plain.flatMap((point, i): Point[] => (i > 0 && point[1] < plain[i - 1]![1] ? [plain[i - 1]!, point, [point[0], NaN]] : []));

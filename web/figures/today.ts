@@ -42,7 +42,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
             x: { label: "u, above the threshold", domain: [0.01, 1000], log: true, ticks: [0.01, 0.1, 1, 10, 100, 1000] },
             y: { domain: [1e-9, 1], log: true, ticks: [1e-9, 1e-6, 1e-3, 1], format: (value) => short(value, 1) },
             series: [
-                { points: scaled(u, Array.from(exact)), color: OURS, width: 3, label: "softsign′", at: 190, dy: -10 },
+                { points: scaled(u, Array.from(exact)), color: OURS, width: 3, label: "softsign′", at: 150, dy: -10 },
                 { points: scaled(u, plain).map(([at, y]): Point => [at, y > 0 ? y : NaN]), color: COLORS[1], width: 2, dash: "5 3" },
             ],
             marks: last < 0 ? [] : [{ points: [[u[last]!, plain[last]!]], color: COLORS[1] }],
