@@ -21,6 +21,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import softsign
+from softsign import init
 from softsign.cli import explore
 from tests.helpers import (
     FLOATS,
@@ -143,6 +144,19 @@ def test_the_functions_of_the_page_round_as_numpy_does(browser: Any) -> None:
                 wanted = softsign.softsign(x.astype(dtype)).astype(float)
             found = page.evaluate("given => softsign.call(...given)", ["softsign", x.tolist(), str(dtype)])
             np.testing.assert_array_equal(np.array(found, float), wanted)
+
+
+def test_the_theory_of_the_page_is_that_of_the_package(browser: Any) -> None:
+    with opened(browser) as page:
+        for q in (0.01, 0.123, 1.0, 10.0):
+            rule = page.evaluate("q => softsign.critical(q)", q)
+            np.testing.assert_allclose([rule["sigmaW"], rule["sigmaB"]], init.critical(q), rtol=1e-6)
+            for sigmas in (init.critical(q), (1, 0), (3**-0.5, 0), (init.gain(), 0), (0.3, 0.2)):
+                given = [100, *map(float, sigmas), q]
+                found = page.evaluate("given => softsign.depthProfile(...given)", given)
+                wanted = init.depth_profile(100, *sigmas, q)
+                np.testing.assert_allclose(found["variance"], wanted.variance, rtol=1e-5)
+                np.testing.assert_allclose(found["gradient"], wanted.gradient_variance, rtol=1e-5)
 
 
 def test_the_page_is_small_and_whole() -> None:

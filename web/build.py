@@ -53,14 +53,14 @@ def compile_kernels() -> None:
     (GENERATED / "kernels.deflate").write_bytes(framed[2:-4])  # without zlib's header and checksum
 
 
-def rounded(values: Any, digits: int = 13) -> list[float]:
+def rounded(values: Any, digits: int = 11) -> list[float]:
     """Return numbers to so many digits, which every machine's libm agrees on."""
     return [float(f"{value:.{digits}g}") for value in np.ravel(values)]
 
 
 def theory() -> dict[str, Any]:
     """Return what the page shows of initialization: moments and the critical line over a grid of q."""
-    first, last, per_decade = -16, 4, 8
+    first, last, per_decade = -16, 4, 16
     q = np.logspace(first, last, (last - first) * per_decade + 1)
     moments = init.moments(q)
     critical = init.critical(q)

@@ -2,6 +2,7 @@
 import { mountAll } from "./mount";
 import type { Name } from "./kernels";
 import type { Dtype } from "./formats";
+import { critical, depthProfile } from "./theory";
 
 // In the documentation's site, which says where it lies, the names of its pages are links.
 const site = document.documentElement.dataset["site"];
@@ -13,6 +14,8 @@ void mountAll().then((kernels) => {
     Object.assign(window, {
         softsign: {
             call: (name: Name, x: number[], dtype?: Dtype, second?: number) => Array.from(kernels.call(name, x, dtype, second)),
+            critical,
+            depthProfile,
             apply: (name: Name, dtype: Dtype, a: Uint8Array, b?: Uint8Array) => kernels.native!.apply(name, dtype, a, b),
         },
     });

@@ -64,7 +64,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
             ],
         };
     });
-    const alpha = figure.slider({ key: "alpha", label: "α, which is learnt", value: 1, min: 0.1, max: 5, log: true, home: layer });
+    const alpha = figure.slider({ key: "alpha", label: "α, which is learned", value: 1, min: 0.1, max: 5, log: true, home: layer });
 
     figure.onUpdate = () => {
         const u = grid(0.01, 1000, 4000, true);

@@ -15,6 +15,7 @@ interface Sample {
 
 const BATCH = 32;
 const SHOWN = 600; // updates that the page makes by itself
+const HEIGHT = 310;
 const SIDE = 48; // of the picture of what the network says
 
 export function sample(data: Data, count: number): Sample[] {
@@ -176,11 +177,11 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     figure.chart(() => {
         const ofClass = (label: number): Point[] => points.filter((one) => one.label === label).map(({ x }) => x);
         return {
-            title: "What it has learnt: a class for every place",
+            title: "What it has learned, place by place",
             x: { domain: [-1, 1], ticks: 3 },
             y: { domain: [-1, 1], ticks: 3 },
             square: true,
-            height: 330,
+            height: HEIGHT,
             backdrop: seen(),
             marks: [
                 { points: ofClass(-1), color: COLORS[1], size: 2 },
@@ -189,6 +190,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         };
     });
     figure.chart(() => ({
+        height: HEIGHT,
         title: "Loss, by updates",
         x: { label: "updates" },
         y: { domain: [0, Math.max(0.8, ...losses.slice(-40).map(([, loss]) => Math.min(2, loss)))] },
@@ -215,6 +217,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
             return { points: counts.map((count, bin): Point => [((bin + 0.5) / bins - 0.5) * 2 * edge(), layers.length - layer + (0.85 * count) / highest]), color: layer % 2 ? COLORS[5] : OURS, width: 2 };
         });
         return {
+            height: HEIGHT,
             title: "Outputs of the units, layer by layer",
             x: { label: "output", domain: [-edge(), edge()] },
             y: { label: "layer", domain: [1, layers.length + 1], ticks: layers.map((_, i) => i + 1), format: (at) => String(layers.length + 1 - at) },
