@@ -208,7 +208,12 @@ def test_every_control_by_keyboard_and_a_link_that_shows_the_same(browser: Any) 
             at_its_end = slider.input_value() == slider.get_attribute("max")
             page.keyboard.press("ArrowLeft" if at_its_end else "ArrowRight")
             assert page.evaluate(SETTLED) != before, slider.evaluate("slider => slider.labels[0].textContent")
-        changed, fragment = page.evaluate(SETTLED), page.evaluate("location.hash")
+        changed = page.evaluate(SETTLED)
+        page.wait_for_function("location.hash.includes('today.alpha')")
+        fragment = page.evaluate("location.hash")
+        page.locator("nav a").first.click()
+        assert page.evaluate("location.hash") == "#what"
+        assert page.evaluate(SETTLED) == changed
     with opened(browser, fragment) as page:
         assert page.evaluate(SETTLED) == changed
 

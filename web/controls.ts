@@ -10,18 +10,29 @@ export interface State {
     onChange(react: () => void): void; // by the back button or a link
 }
 
+// What the address says, or will in a moment: browsers take few changes a second. A hash without a value is a
+// place on the page and changes nothing.
+let address = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+let writing = 0;
+addEventListener("hashchange", () => {
+    if (location.hash.includes("=")) address = new URLSearchParams(location.hash.slice(1));
+});
+
 export function hashState(figure: string): State {
-    const all = () => new URLSearchParams(location.hash.slice(1));
     return {
-        get: (key) => all().get(`${figure}.${key}`) ?? undefined,
+        get: (key) => address.get(`${figure}.${key}`) ?? undefined,
         set(key, value) {
-            const pairs = all();
-            pairs.set(`${figure}.${key}`, value);
-            history.replaceState(null, "", `#${pairs}`);
+            address.delete(`${figure}.${key}`); // so that what was set last stands last
+            address.set(`${figure}.${key}`, value);
+            clearTimeout(writing);
+            writing = window.setTimeout(() => history.replaceState(null, "", `#${address}`), 200);
         },
         onChange: (react) => addEventListener("hashchange", react),
     };
 }
+
+/** The figure that was changed last, according to the address. */
+export const lastChanged = (): string | undefined => [...address.keys()].at(-1)?.split(".")[0];
 
 export function element<K extends keyof HTMLElementTagNameMap>(
     tag: K,

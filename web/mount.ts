@@ -38,7 +38,7 @@ export async function mountAll(): Promise<Kernels> {
                     mount(target as HTMLElement);
                 }
         },
-        { rootMargin: "800px" },
+        { rootMargin: "300px" },
     );
     for (const place of places) near.observe(place);
     return kernels;

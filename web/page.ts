@@ -1,4 +1,5 @@
 // The explorer's page.
+import { lastChanged } from "./controls";
 import { mountAll } from "./mount";
 import type { Name } from "./kernels";
 import type { Dtype } from "./formats";
@@ -19,5 +20,6 @@ void mountAll().then((kernels) => {
             apply: (name: Name, dtype: Dtype, a: Uint8Array, b?: Uint8Array) => kernels.native!.apply(name, dtype, a, b),
         },
     });
+    document.querySelector(`[data-figure="${lastChanged()}"]`)?.closest("section")!.scrollIntoView();
     document.documentElement.dataset["ready"] = "yes";
 });

@@ -139,7 +139,6 @@ function written({ point, text, color = "var(--ink)", anchor = "start", dx = 0, 
 }
 
 function reader(chart: Chart): Plot.Markish[] {
-    if (!chart.read) return [];
     const rows = (chart.series ?? []).flatMap(({ points, label }) => points.map(([x, y]) => ({ x, y, label })));
     return [
         Plot.ruleX(rows, Plot.pointerX({ x: "x", py: "y", stroke: "var(--quiet)", strokeDasharray: "2 3" })),
@@ -147,8 +146,8 @@ function reader(chart: Chart): Plot.Markish[] {
     ];
 }
 
-/** Draw a chart in place of the one before. */
-export function draw(frame: HTMLElement, chart: Chart): void {
+/** Draw a chart in place of the one before; what reads values off is added when a pointer comes, as it takes time. */
+export function draw(frame: HTMLElement, chart: Chart, pointed = false): void {
     const width = Math.max(240, frame.clientWidth);
     const height = chart.square ? Math.min(width, chart.height ?? 480) : (chart.height ?? Math.round(Math.min(340, width * 0.7)));
     const labels = (chart.series ?? []).filter(({ label, at, anchor }) => label && at === undefined && !anchor);
@@ -161,7 +160,7 @@ export function draw(frame: HTMLElement, chart: Chart): void {
         style: { fontSize: "12px", background: "none", overflow: "visible" },
         x: axis(chart.x, width - room),
         y: { ...axis(chart.y, height * 0.9), grid: true },
-        marks: [...marksOf(chart, chart.square ? height : width, height), ...reader(chart)],
+        marks: [...marksOf(chart, chart.square ? height : width, height), ...(pointed ? reader(chart) : [])],
     }) as SVGSVGElement;
     // Plot labels its groups, which have no role that may carry a label: the picture is one image.
     for (const group of picture.querySelectorAll("[aria-label], [aria-description]")) {
@@ -171,4 +170,5 @@ export function draw(frame: HTMLElement, chart: Chart): void {
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", chart.title);
     frame.replaceChildren(picture);
+    if (chart.read && !pointed) picture.addEventListener("pointerenter", () => draw(frame, chart, true), { once: true });
 }

@@ -4,14 +4,16 @@ import type { Kernels } from "../kernels";
 import { GRAY, OURS, grid, short, type Chart, type Point } from "../plot";
 
 /** The n-th derivative of tanh: a polynomial in t = tanh x, as t' = 1 - t^2. */
-export function tanhDerivative(n: number, x: number): number {
+function tanhDerivative(n: number): (x: number) => number {
     let polynomial = [0, 1]; // coefficients of powers of t
     for (let i = 0; i < n; ++i) {
         const slopes = polynomial.map((c, power) => c * power).slice(1);
         polynomial = [...slopes, 0, 0].map((c, power) => c - (power > 1 ? slopes[power - 2]! : 0));
     }
-    const t = Math.tanh(x);
-    return polynomial.reduceRight((sum, c) => sum * t + c, 0);
+    return (x) => {
+        const t = Math.tanh(x);
+        return polynomial.reduceRight((sum, c) => sum * t + c, 0);
+    };
 }
 
 const TICKS = ["", "′", "″", "‴", "⁗"];
@@ -35,7 +37,8 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         const values = derivative(n, x);
         const jumps = n >= 2 && n % 2 === 0;
         const points = x.map((at, i): Point => [at, jumps && i === 150 ? NaN : values[i]!]);
-        const tanh = x.map((at): Point => [at, tanhDerivative(n, k() * at) * k() ** n]);
+        const tanhs = tanhDerivative(n);
+        const tanh = x.map((at): Point => [at, tanhs(k() * at) * k() ** n]);
         const limits = derivative(n, [-5e-324, 0, 5e-324]);
         const highest = Math.max(...tanh.map(([, y]) => Math.abs(y)));
         const falls = tanh.findLastIndex(([, y]) => Math.abs(y) > 0.6 * highest); // where it is away from softsign

@@ -1,13 +1,19 @@
 """``softsign explore``: the explorer, served to a browser on this machine."""
 
+from __future__ import annotations
+
 import errno
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from softsign.cli._common import check_output, tell, written
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
+
+_PAGE = Path(__file__).parents[1] / "learn" / "explorer.html"
 
 
 def explore(
@@ -23,7 +29,7 @@ def explore(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Open pictures of softsign that move, in a browser, until Ctrl-C."""
-    page = _page()
+    page = _PAGE.read_bytes()
     if save is not None:
         check_output(save, force=force)
         with written(save, force=force) as file:
@@ -40,14 +46,9 @@ def explore(
         server.serve_forever()
 
 
-def _page() -> bytes:
-    from importlib.resources import files
-
-    return (files("softsign") / "learn" / "explorer.html").read_bytes()
-
-
 def _server(port: int, page: bytes) -> ThreadingHTTPServer:
     """Return a server of one page, on the first port from `port` on that is free."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
