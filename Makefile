@@ -50,7 +50,7 @@ sanitize: .venv/softsign.stamp .venv/test.stamp  ## run the core's tests under s
 lint: .venv/softsign.stamp .venv/lint.stamp  ## check style, types, docstrings, the stub, pages and imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE) web/wasm.cpp
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest softsign._core
 	$(BIN)/numpydoc lint $(PACKAGE)
@@ -60,7 +60,7 @@ lint: .venv/softsign.stamp .venv/lint.stamp  ## check style, types, docstrings, 
 format: .venv/lint.stamp  ## format the Python and C++ sources and the pages
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/clang-format -i $(NATIVE)
+	$(BIN)/clang-format -i $(NATIVE) web/wasm.cpp
 	$(MDFORMAT) $(PAGES)
 
 fuzz: .venv/softsign.stamp .venv/test.stamp  ## try random arrays, nets and damaged files; ARGS="--minutes N"

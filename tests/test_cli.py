@@ -142,7 +142,7 @@ COMMANDS = dict(tree(cli._command()))
 
 
 def test_commands_are_found() -> None:
-    assert {("demo",), ("study",), ("apply",), ("plot",), ("info",)} < set(COMMANDS)
+    assert {("demo",), ("study",), ("apply",), ("plot",), ("explore",), ("info",)} < set(COMMANDS)
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -198,6 +198,10 @@ def test_a_renamed_command_or_option_is_told(old: str, tmp_path: Path) -> None:
         (("plot", "--range", "2", "3", "--functions", "inverse"), "between -1 and 1"),
         (("plot", "--functions", "softsign,"), "'' is not one of"),
         (("demo", "-o", "x.txt"), "does not end in"),
+        (("explore", "--port", "0"), "'--port': Input should be greater than or equal to 1"),
+        (("explore", "--port", "65536"), "'--port': Input should be less than or equal to 65535"),
+        (("explore", "--port", "x"), "'--port': Input should be a valid integer"),
+        (("explore", "--save", "no/x.html"), "no: no such directory"),
         (("demo", "--trainer", "torch"), "'torch' is not one of numpy, onnxruntime"),
         (("demo", "--seed", "-1"), "'--seed': Input should be greater than or equal to 0"),
     ],
@@ -271,6 +275,7 @@ def test_apply_replaces_only_with_force(x: Path) -> None:
     [
         (("plot",), "softsign.png"),
         (("plot", "-o", "mine.svg"), "mine.svg"),
+        (("explore", "--save", "x.html"), "x.html"),
         (("demo",), "softsign-demo.png"),
         (("demo",), "softsign-demo.onnx"),
         (("demo", "-o", "mine.pdf"), "mine.onnx"),

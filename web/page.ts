@@ -20,6 +20,7 @@ void mountAll().then((kernels) => {
             apply: (name: Name, dtype: Dtype, a: Uint8Array, b?: Uint8Array) => kernels.native!.apply(name, dtype, a, b),
         },
     });
-    document.querySelector(`[data-figure="${lastChanged()}"]`)?.closest("section")!.scrollIntoView();
+    const places = Array.from(document.querySelectorAll<HTMLElement>("[data-figure]"));
+    places.find((place) => place.dataset["figure"] === lastChanged())?.closest("section")?.scrollIntoView();
     document.documentElement.dataset["ready"] = "yes";
 });

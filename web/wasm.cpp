@@ -7,10 +7,10 @@ alignas(64) static char memory[3][block * 8];
 extern "C" {
 [[clang::export_name("arguments")]] char *arguments(int i) { return memory[i]; }  // a, b, and the result
 
-#define X(name, Op, signature)                                                                \
-    [[clang::export_name(#name)]] void name##_kernel(int type, std::size_t n) {                        \
+#define X(name, Op, signature)                                                                        \
+    [[clang::export_name(#name)]] void name##_kernel(int type, std::size_t n) {                       \
         softsign::portable_kernels.find(softsign::Function::name, static_cast<softsign::Type>(type))( \
-            memory[0], memory[1], memory[2], n, softsign::Access::cached);                    \
+            memory[0], memory[1], memory[2], n, softsign::Access::cached);                            \
     }
 SOFTSIGN_FUNCTIONS(X)
 }
