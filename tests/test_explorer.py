@@ -5,7 +5,10 @@ import doctest
 import gzip
 import html
 import itertools
+import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +26,6 @@ from axe_playwright_python.sync_playwright import Axe
 
 import softsign
 from softsign import init
-from softsign.cli import explore
 from tests.helpers import (
     FLOATS,
     NAMES,
@@ -36,7 +38,7 @@ from tests.helpers import (
     ufunc,
 )
 
-PAGE = Path(explore.__file__).parents[1] / "learn" / "explorer.html"
+PAGE = Path(softsign.__file__).parent / "learn" / "explorer.html"
 COMMAND = Path(sysconfig.get_path("scripts")) / "softsign"
 #: The inputs at which the kernels replace a result, named in docs/numerics.md.
 REPLACED = ("0x1.17022cp-7", "0x1.2d5dc4p-9", "0x1.f1724cp-11", "0x1.320134p-9")
@@ -92,7 +94,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self) -> None:
-        self.answer(self.bytes_of[self.path])
+        self.answer(self.bytes_of.get(self.path, b""))
 
     def do_POST(self) -> None:
         self.bytes_of[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
@@ -235,10 +237,16 @@ def test_nonsense_is_said_beside_the_field_and_the_picture_stays(browser: Any) -
             field.fill("3")
             assert field.get_attribute("aria-invalid") == "false"
             assert page.evaluate(SETTLED) != before
-    with opened(browser, "#function.k=abc&function.order=1e9&float.dtype=float8&float.x=nan") as page:
+    with opened(
+        browser, "#function.k=abc&function.order=1e9&float.dtype=float8&float.x=nan&training.data=digits"
+    ) as page:
         assert "f⁽⁶⁾" in page.inner_text("[data-figure=function] .readout")
         assert "nan" in page.inner_text("[data-figure=float] .alert")
         assert "28 of 59" in page.inner_text("[data-figure=float] .readout")
+        page.evaluate(SETTLED)
+        wrong = re.search(r"([\d.]+) % of the digits", page.inner_text("[data-figure=training] .readout"))
+        assert wrong
+        assert float(wrong[1]) < 20
 
 
 def test_falls_are_counted_in_the_browser(browser: Any) -> None:
@@ -264,6 +272,53 @@ def test_without_vectors_of_webassembly_the_page_says_so(browser: Any) -> None:
         for n in range(5):
             found = page.evaluate("given => softsign.call(...given)", ["nth_derivative", x, "float64", n])
             np.testing.assert_allclose(found, softsign.nth_derivative(n, x), rtol=1e-14)
+
+
+#: Goes through the page as `opened` does, and reports; the image holds Firefox's screenshot back until then.
+REPORT = """<img alt="" src="/wait"><script>(async () => {
+    const until = async found => { while (!found()) await new Promise(next => setTimeout(next, 20)); };
+    const readouts = {};
+    await until(() => document.documentElement.dataset.ready);
+    for (const place of document.querySelectorAll("[data-figure]")) {
+        place.scrollIntoView();
+        const text = () => place.querySelector(".readout")?.textContent;
+        await until(text);
+        readouts[place.dataset.figure] = [text(), place.querySelectorAll("svg").length];
+    }
+    const values = softsign.call("softsign", Array.from({length: 2000}, (_, i) => Math.sinh(i / 50 - 20)));
+    await fetch("/report", {method: "POST", body: JSON.stringify([readouts, values])});
+})();</script>"""
+
+
+def test_firefox_shows_the_same(tmp_path: Path) -> None:
+    """Firefox as users have it, which Playwright cannot drive, loads the page and reports."""
+    firefox = shutil.which("firefox-esr") or shutil.which("firefox")
+    if firefox is None:
+        (pytest.fail if os.environ.get("SOFTSIGN_NO_SKIP") else pytest.skip)("Firefox is not installed")
+    reported = threading.Event()
+
+    class Waiting(Exchange):
+        bytes_of: ClassVar[dict[str, bytes]] = {"/": PAGE.read_bytes() + REPORT.encode(), "/wait": b""}
+
+        def do_GET(self) -> None:
+            assert self.path != "/wait" or reported.wait(240)
+            super().do_GET()
+
+        def do_POST(self) -> None:
+            super().do_POST()
+            reported.set()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        options = ["--headless", "--profile", str(tmp_path), "--screenshot", f"{tmp_path}/page.png", address]
+        subprocess.run([firefox, *options], capture_output=True, timeout=300, check=True)
+        server.shutdown()
+    readouts, values = json.loads(Waiting.bytes_of["/report"])
+    assert all(pictures for _, pictures in readouts.values())
+    assert "28 of 59" in readouts["float"][0]
+    x = np.sinh(np.arange(2000) / 50 - 20)
+    np.testing.assert_allclose(values, softsign.softsign(x), rtol=1e-14)  # Math.sinh is not NumPy's
 
 
 def snippets() -> dict[str, str]:

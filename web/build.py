@@ -30,8 +30,6 @@ SCRIPT = ROOT / "docs" / "_static" / "explorer.js"
 
 def compile_kernels() -> None:
     """Compile csrc to WebAssembly, with the compiler's care for every rounding, and deflate it."""
-    import zopfli.zlib
-
     binary = ROOT / "build" / "explorer" / "kernels.wasm"
     binary.parent.mkdir(parents=True, exist_ok=True)
     flags = ["FE_OVERFLOW", "FE_INEXACT", "FE_INVALID", "FE_DIVBYZERO", "FE_UNDERFLOW"]  # it has none
@@ -49,8 +47,23 @@ def compile_kernels() -> None:
         | dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(ROOT / "build/zig")),
         check=True,
     )
-    framed = zopfli.zlib.compress(binary.read_bytes())
-    (GENERATED / "kernels.deflate").write_bytes(framed[2:-4])  # without zlib's header and checksum
+    pack("kernels", binary.read_bytes())
+
+
+def pack(name: str, content: bytes) -> None:
+    """Write what the page unpacks, deflated alike on every machine."""
+    import zopfli.zlib
+
+    # Without zlib's header and checksum.
+    (GENERATED / f"{name}.deflate").write_bytes(zopfli.zlib.compress(content)[2:-4])
+
+
+def pack_digits() -> None:
+    """Pack scikit-learn's handwritten digits: for each a byte for the digit and one for each of 64 pixels."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pack("digits", np.column_stack([digits.target, digits.data]).astype(np.uint8).tobytes())
 
 
 def rounded(values: Any, digits: int = 11) -> list[float]:
@@ -103,6 +116,7 @@ def build() -> None:
     """Write the page and the script."""
     GENERATED.mkdir(exist_ok=True)
     compile_kernels()
+    pack_digits()
     (GENERATED / "theory.json").write_text(json.dumps(theory()))
     (GENERATED / "palette.css").write_text(palette())
     (GENERATED / "worker.txt").write_text(bundle("worker.ts"))

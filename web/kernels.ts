@@ -98,12 +98,16 @@ export class Kernels {
     }
 }
 
+/** Unpack what the build has packed. */
+export async function inflate(packed: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 /** Start the kernels; without WebAssembly's vectors (browsers before 2021), the formulas. */
 export async function load(): Promise<Kernels> {
     try {
-        const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-        const binary = await new Response(stream).arrayBuffer();
-        return new Kernels(new Native(await WebAssembly.compile(binary)));
+        return new Kernels(new Native(await WebAssembly.compile(await inflate(compressed))));
     } catch {
         return new Kernels(null);
     }

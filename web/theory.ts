@@ -15,6 +15,9 @@ function at(values: readonly number[], q: number): number {
 export const gain = table.gain;
 export const critical = (q: number): { sigmaW: number; sigmaB: number } => ({ sigmaW: at(table.sigma_w, q), sigmaB: at(table.sigma_b, q) });
 
+/** softsign.init.first_layer: the weights that bring the input to q. */
+export const firstLayer = (q: number, inputSecondMoment: number): number => Math.sqrt((q - critical(q).sigmaB ** 2) / inputSecondMoment);
+
 /** Variances of signal and gradient, layer by layer: softsign.init.depth_profile. */
 export function depthProfile(depth: number, sigmaW: number, sigmaB: number, q: number): { variance: number[]; gradient: number[] } {
     const variance = [q];

@@ -1,40 +1,52 @@
 // How does it train? A small network that learns to tell two classes of points apart, while you watch.
 import { Figure, element, type State } from "../controls";
-import type { Kernels } from "../kernels";
+import compressed from "../generated/digits.deflate";
+import { inflate, type Kernels } from "../kernels";
 import { COLORS, GRAY, OURS, grid, short, type Point, type Series } from "../plot";
 import { randomNormal, randomUniform } from "../random";
-import { critical } from "../theory";
+import { critical, firstLayer } from "../theory";
 
-type Data = "spirals" | "circles" | "corners";
+type Data = "spirals" | "circles" | "corners" | "digits";
 type Activation = "softsign" | "tanh" | "relu";
 type Rule = "critical" | "xavier" | "torch";
 interface Sample {
-    x: [number, number];
-    label: number; // -1 or 1
+    x: readonly number[];
+    label: number; // of the class: 0 or 1, or the digit
 }
 
 const BATCH = 32;
+const WIDTH = 16;
+const Q = 0.5;
 const SHOWN = 600; // updates that the page makes by itself
 const HEIGHT = 310;
 const SIDE = 48; // of the picture of what the network says
+const ROW = 12; // digits in a row
 
-export function sample(data: Data, count: number): Sample[] {
+function inPlane(data: Data, count: number): Sample[] {
     const [uniform, normal] = [randomUniform(7), randomNormal(11)];
     return Array.from({ length: count }, (_, i): Sample => {
-        const label = i % 2 ? 1 : -1;
+        const label = i % 2;
         if (data === "corners") {
-            const x: [number, number] = [2 * uniform() - 1, 2 * uniform() - 1];
-            return { x, label: x[0] * x[1] > 0 ? 1 : -1 };
+            const x = [2 * uniform() - 1, 2 * uniform() - 1] as const;
+            return { x, label: x[0] * x[1] > 0 ? 1 : 0 };
         }
         const t = uniform();
-        const radius = data === "spirals" ? 0.12 + 0.8 * t : label > 0 ? 0.3 * t : 0.6 + 0.3 * t;
-        const angle = data === "spirals" ? 3 * Math.PI * t + (label > 0 ? Math.PI : 0) : 2 * Math.PI * uniform();
+        const radius = data === "spirals" ? 0.12 + 0.8 * t : label ? 0.3 * t : 0.6 + 0.3 * t;
+        const angle = data === "spirals" ? 3 * Math.PI * t + label * Math.PI : 2 * Math.PI * uniform();
         return { x: [radius * Math.cos(angle) + 0.02 * normal(), radius * Math.sin(angle) + 0.02 * normal()], label };
     });
 }
 
-/** A network of layers of one width, trained by gradient descent with momentum on the logistic loss. */
-export class Network {
+/** The handwritten digits of scikit-learn: a byte for the digit, then 64 pixels from 0 to 16, standardized here. */
+function digits(memory: Uint8Array): Sample[] {
+    return Array.from({ length: memory.length / 65 }, (_, i): Sample => {
+        const pixels = memory.subarray(65 * i + 1, 65 * (i + 1));
+        return { x: Array.from(pixels, (pixel) => (pixel - 4.9) / 6), label: memory[65 * i]! };
+    });
+}
+
+/** A network trained by gradient descent with momentum on the cross-entropy of its softmax. */
+class Network {
     private readonly layers: { w: Float64Array; b: Float64Array; dw: Float64Array; db: Float64Array; from: number; to: number }[] = [];
     steps = 0;
 
@@ -42,17 +54,18 @@ export class Network {
         private readonly kernels: Kernels,
         private readonly activation: Activation,
         rule: Rule,
-        depth: number,
-        readonly width: number,
+        readonly sizes: readonly number[],
+        inputSecondMoment: number,
     ) {
         const normal = randomNormal(3);
-        const { sigmaW, sigmaB } = rule === "critical" ? critical(0.5) : { sigmaW: rule === "xavier" ? 1 : Math.sqrt(1 / 3), sigmaB: 0 };
-        for (let layer = 0; layer <= depth; ++layer) {
-            const [from, to] = [layer ? width : 2, layer < depth ? width : 1];
-            const w = Float64Array.from({ length: from * to }, () => (sigmaW / Math.sqrt(from)) * normal());
-            const b = Float64Array.from({ length: to }, () => (layer < depth ? sigmaB * normal() : 0));
+        const sigmas = rule === "critical" ? critical(Q) : { sigmaW: rule === "xavier" ? 1 : Math.sqrt(1 / 3), sigmaB: 0 };
+        sizes.slice(1).forEach((to, layer) => {
+            const from = sizes[layer]!;
+            const sigma = rule === "critical" && layer === 0 ? firstLayer(Q, inputSecondMoment) : sigmas.sigmaW;
+            const w = Float64Array.from({ length: from * to }, () => (sigma / Math.sqrt(from)) * normal());
+            const b = Float64Array.from({ length: to }, () => sigmas.sigmaB * normal());
             this.layers.push({ w, b, dw: new Float64Array(from * to), db: new Float64Array(to), from, to });
-        }
+        });
     }
 
     private activate(h: Float64Array): { y: Float64Array; slope: Float64Array } {
@@ -64,7 +77,7 @@ export class Network {
 
     /** All that passes through the network: what each layer takes in, with the slopes there, and the output. */
     forward(x: Float64Array): { inputs: Float64Array[]; slopes: Float64Array[]; output: Float64Array } {
-        const count = x.length / 2;
+        const count = x.length / this.sizes[0]!;
         const inputs = [x];
         const slopes: Float64Array[] = [];
         let h = x;
@@ -85,14 +98,29 @@ export class Network {
         return { inputs, slopes, output: h };
     }
 
+    /** The class of the largest output, for each sample. */
+    classes(samples: readonly Sample[]): number[] {
+        const { output } = this.forward(flat(samples));
+        const count = this.sizes.at(-1)!;
+        return samples.map((_, n) => {
+            const outputs = output.subarray(n * count, (n + 1) * count);
+            return outputs.indexOf(Math.max(...outputs));
+        });
+    }
+
     /** One step on a batch; returns the mean loss before it. */
     step(batch: readonly Sample[], rate: number): number {
-        const { inputs, slopes, output } = this.forward(Float64Array.from(batch.flatMap(({ x }) => x)));
+        const { inputs, slopes, output } = this.forward(flat(batch));
+        const count = this.sizes.at(-1)!;
         let loss = 0;
-        let g = output.map((z, n) => {
-            const margin = batch[n]!.label * z;
-            loss += Math.max(-margin, 0) + Math.log1p(Math.exp(-Math.abs(margin)));
-            return -batch[n]!.label / (1 + Math.exp(margin)) / batch.length;
+        let g = new Float64Array(output.length);
+        batch.forEach(({ label }, n) => {
+            const outputs = output.subarray(n * count, (n + 1) * count);
+            const highest = Math.max(...outputs);
+            const powers = outputs.map((z) => Math.exp(z - highest));
+            const sum = powers.reduce((total, power) => total + power, 0);
+            loss += Math.log(sum) + highest - outputs[label]!;
+            powers.forEach((power, i) => (g[n * count + i] = (power / sum - Number(i === label)) / batch.length));
         });
         for (let layer = this.layers.length - 1; layer >= 0; --layer) {
             const { w, b, dw, db, from, to } = this.layers[layer]!;
@@ -117,16 +145,21 @@ export class Network {
     }
 }
 
+const flat = (samples: readonly Sample[]): Float64Array => Float64Array.from(samples.flatMap(({ x }) => x));
+
 export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const figure = new Figure(root, state);
-    const data = figure.choice<Data>("data", "Points", [["spirals", "two spirals"], ["circles", "two rings"], ["corners", "four corners"]], "spirals");
+    const data = figure.choice<Data>("data", "Data", [["spirals", "two spirals"], ["circles", "two rings"], ["corners", "four corners"], ["digits", "handwritten digits"]], "spirals");
     const activation = figure.choice<Activation>("activation", "Activation", [["softsign", "softsign"], ["tanh", "tanh"], ["relu", "ReLU"]], "softsign");
     const rule = figure.choice<Rule>("rule", "Initialization", [["critical", "critical(0.5)"], ["xavier", "Xavier"], ["torch", "PyTorch’s default"]], "critical");
     const depth = figure.slider({ key: "depth", label: "Hidden layers", value: 4, min: 1, max: 12, step: 1 });
     const rate = figure.slider({ key: "rate", label: "Learning rate", value: 0.1, min: 0.001, max: 0.3, log: true });
 
-    let points: Sample[] = [];
-    let network = new Network(kernels, "softsign", "critical", 1, 16);
+    let current: Data = "spirals"; // what is learned: the digits when they have been unpacked
+    let written: Sample[] = []; // the digits
+    let points: Sample[] = []; // learned from
+    let tested: Sample[] = [];
+    let network = new Network(kernels, "softsign", "critical", [2, 2], 1);
     let losses: Point[] = [];
     let made = "";
     let waiting = 0; // for the next updates
@@ -134,8 +167,13 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     let every = 5; // updates between two recorded losses
     let uniform = randomUniform(5);
     const restart = (): void => {
-        points = sample(data(), 400);
-        network = new Network(kernels, activation(), rule(), depth(), 16);
+        const all = current === "digits" ? written : inPlane(current, 400);
+        points = current === "digits" ? all.slice(0, 1500) : all;
+        tested = current === "digits" ? all.slice(1500) : all;
+        const values = flat(points);
+        const second = values.reduce((sum, value) => sum + value * value, 0) / values.length;
+        const sizes = [points[0]!.x.length, ...new Array<number>(depth()).fill(WIDTH), current === "digits" ? 10 : 2];
+        network = new Network(kernels, activation(), rule(), sizes, second);
         losses = [];
         every = 5;
         until = SHOWN;
@@ -153,50 +191,70 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         }
     };
 
-    const canvas = element("canvas", { width: SIDE, height: SIDE });
     const color = (name: string): number[] => {
         const probe = element("canvas", { width: 1, height: 1 }).getContext("2d")!;
         probe.fillStyle = getComputedStyle(root).getPropertyValue(name).trim();
         probe.fillRect(0, 0, 1, 1);
         return Array.from(probe.getImageData(0, 0, 1, 1).data.slice(0, 3));
     };
-    /** The plane as the network sees it: colored by class, the stronger the surer. */
-    const seen = (): string => {
-        const places = grid(-1, 1, SIDE);
-        const { output } = network.forward(Float64Array.from(places.flatMap((y) => places.flatMap((x) => [x, -y]))));
-        const [paper, negative, positive] = ["--paper", "--p1", "--p0"].map(color) as [number[], number[], number[]];
-        const image = new ImageData(SIDE, SIDE);
-        output.forEach((z, i) => {
-            const share = 0.55 * Math.abs(Math.tanh(z / 2));
-            const target = z > 0 ? positive : negative;
-            image.data.set([...paper.map((value, channel) => value + share * (target[channel]! - value)), 255], 4 * i);
-        });
-        canvas.getContext("2d")!.putImageData(image, 0, 0);
+    /** An image of so many pixels a side, each with the share of a color on the paper. */
+    const image = (side: number, pixels: (i: number) => { share: number; color: number }): string => {
+        const palette = ["--paper", "--p0", "--p1", "--ink"].map(color);
+        const canvas = element("canvas", { width: side, height: side });
+        const made = new ImageData(side, side);
+        for (let i = 0; i < side * side; ++i) {
+            const { share, color } = pixels(i);
+            made.data.set([...palette[0]!.map((value, channel) => value + share * (palette[color]![channel]! - value)), 255], 4 * i);
+        }
+        canvas.getContext("2d")!.putImageData(made, 0, 0);
         return canvas.toDataURL();
     };
+    /** The plane as the network sees it: colored by class, the stronger the surer. */
+    const plane = (): string => {
+        const places = grid(-1, 1, SIDE);
+        const { output } = network.forward(Float64Array.from(places.flatMap((y) => places.flatMap((x) => [x, -y]))));
+        return image(SIDE, (i) => {
+            const z = output[2 * i + 1]! - output[2 * i]!;
+            return { share: 0.55 * Math.abs(Math.tanh(z / 2)), color: z > 0 ? 1 : 2 };
+        });
+    };
+    /** Digits that it has not learned from; those in orange it takes for others. */
+    const sheet = (): string => {
+        const shown = tested.slice(0, ROW * ROW);
+        const classes = network.classes(shown);
+        return image(8 * ROW, (i) => {
+            const [x, y] = [i % (8 * ROW), Math.floor(i / (8 * ROW))];
+            const which = ROW * Math.floor(y / 8) + Math.floor(x / 8);
+            const pixel = shown[which]!.x[8 * (y % 8) + (x % 8)]! * 6 + 4.9;
+            return { share: pixel / 16, color: classes[which] === shown[which]!.label ? 3 : 2 };
+        });
+    };
     figure.chart(() => {
-        const ofClass = (label: number): Point[] => points.filter((one) => one.label === label).map(({ x }) => x);
+        const ofClass = (label: number): Point[] => points.filter((one) => one.label === label).map(({ x }) => [x[0]!, x[1]!]);
+        const square = { square: true, height: HEIGHT } as const;
+        if (current === "digits")
+            return { ...square, title: "New digits: in orange what it gets wrong", backdrop: sheet(), x: { domain: [0, ROW], ticks: [] }, y: { domain: [0, ROW], ticks: [] } };
         return {
+            ...square,
             title: "What it has learned, place by place",
             x: { domain: [-1, 1], ticks: 3 },
             y: { domain: [-1, 1], ticks: 3 },
-            square: true,
-            height: HEIGHT,
-            backdrop: seen(),
+            backdrop: plane(),
             marks: [
-                { points: ofClass(-1), color: COLORS[1], size: 2 },
+                { points: ofClass(0), color: COLORS[1], size: 2 },
                 { points: ofClass(1), color: OURS, size: 2 },
             ],
         };
     });
+    const guessing = (): number => Math.log(current === "digits" ? 10 : 2); // the loss of equal shares
     figure.chart(() => ({
         height: HEIGHT,
         title: "Loss, by updates",
         x: { label: "updates" },
-        y: { domain: [0, Math.max(0.8, ...losses.slice(-40).map(([, loss]) => Math.min(2, loss)))] },
-        rules: { y: [Math.LN2] },
+        y: { domain: [0, 1.15 * guessing()] },
+        rules: { y: [guessing()] },
         series: [{ points: losses, color: OURS }],
-        texts: [{ point: [losses[0]?.[0] ?? 0, Math.LN2], text: "guessing", color: GRAY, dy: -9, dx: 2 }],
+        texts: [{ point: [losses.at(-1)?.[0] ?? 1, guessing()], text: "guessing", color: GRAY, anchor: "end", dy: -9 }],
     }));
     const bins = 40;
     const edge = (): number => (activation() === "relu" ? 3 : 1);
@@ -209,7 +267,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         return counts;
     };
     figure.chart(() => {
-        const { inputs } = network.forward(Float64Array.from(points.flatMap(({ x }) => x)));
+        const { inputs } = network.forward(flat(tested));
         const layers = inputs.slice(1);
         const series = layers.map((values, layer): Series => {
             const counts = shares(values);
@@ -233,16 +291,23 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         figure.update();
     });
     figure.prepare = () => {
-        const wanted = [data(), activation(), rule(), depth(), rate()].join();
+        const packed = data() === "digits" && !written.length;
+        if (packed)
+            void inflate(compressed).then((memory) => {
+                written = digits(memory);
+                figure.update();
+            });
+        const wanted = [packed ? "spirals" : data(), activation(), rule(), depth(), rate()].join();
         if (wanted === made) return;
+        current = packed ? "spirals" : data();
         restart();
         made = wanted;
     };
     figure.onUpdate = () => {
         button.textContent = network.steps < until ? "Stop" : "Train";
-        const { output } = network.forward(Float64Array.from(points.flatMap(({ x }) => x)));
-        const wrong = output.reduce((sum, z, n) => sum + Number(z * points[n]!.label <= 0), 0);
-        figure.say(`After *${network.steps}* updates *${short((100 * wrong) / points.length, 3)} %* of the points are on the wrong side.`);
+        const wrong = network.classes(tested).filter((label, n) => label !== tested[n]!.label).length;
+        const what = current === "digits" ? "digits that it has not seen are read wrongly" : "points are on the wrong side";
+        figure.say(`After *${network.steps}* updates *${short((100 * wrong) / tested.length, 3)} %* of the ${what}.`);
         root.ariaBusy = String(network.steps < until);
         if (network.steps < until && !waiting) waiting = window.setTimeout(go);
     };
