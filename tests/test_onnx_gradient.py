@@ -230,8 +230,10 @@ def test_matmul_of_what_a_node_computes() -> None:
 
 
 #: The gradients of the factors do not depend on the bias, nor its gradient on how they are transposed.
-GEMMS = [(transposed, (4,)) for transposed in ((0, 0), (0, 1), (1, 0), (1, 1))]
-GEMMS += [((0, 1), bias) for bias in ((), (1, 4), (2, 1), (2, 4), None)]
+GEMMS: list[tuple[tuple[int, int], tuple[int, ...] | None]] = [
+    *((transposed, (4,)) for transposed in ((0, 0), (0, 1), (1, 0), (1, 1))),
+    *(((0, 1), bias) for bias in ((), (1, 4), (2, 1), (2, 4), None)),
+]
 
 
 @pytest.mark.parametrize(("transposed", "bias"), GEMMS)

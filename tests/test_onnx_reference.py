@@ -131,11 +131,11 @@ def test_activations_of_large_numbers_overflow_nowhere(dtype: type[np.floating])
         found = [_FUNCTIONS["sigmoid"](x), _FUNCTIONS["elu"](x, 1.0)]
     small = np.exp(-8.0)
     wanted = [
-        [0, 0, small / (1 + small), 0.5, 1 / (1 + small), 1, 1, np.nan],
-        [-1, -1, small - 1, 0, *x[4:]],
+        np.array([0, 0, small / (1 + small), 0.5, 1 / (1 + small), 1, 1, np.nan]),
+        np.array([-1, -1, small - 1, 0, *x[4:]]),
     ]
     assert [values.dtype for values in found] == [dtype, dtype]
-    np.testing.assert_allclose(found, wanted, rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(np.stack(found), np.stack(wanted), rtol=2 * float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize(
