@@ -165,7 +165,7 @@ def test_a_refusal_imports_little() -> None:
 
 
 def test_a_report_needs_no_pytorch_and_training_says_so(tmp_path: Path, noise: tuple[str, str]) -> None:
-    """Reports of the results in docs/study; compact again, they stay the same."""
+    """Reports of the results in docs/study, with samples of Shapeset; compact again, they stay the same."""
     committed = Path(__file__).parents[1] / "docs" / "study"
     calls: list[tuple[tuple[str, ...], int]] = [((*ONE, *noise), 2)]
     for preset in ("quick", "deep"):
