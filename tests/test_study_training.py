@@ -82,7 +82,7 @@ def test_fifty_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     Over seeds the errors were 0.16 to 0.36, 0.74 to 0.82 and 0.89 to 0.91.
     """
-    monkeypatch.setattr(training, "LEAST_RECORDS", 1)  # ten take as long as the training
+    monkeypatch.setattr(training, "LEAST_RECORDS", 1)  # ten take as long as forty updates
     assert fifty_layers("critical:0.1", tmp_path) < 0.5
     assert fifty_layers("normalized", tmp_path) > 0.6
     assert fifty_layers("pytorch", tmp_path, updates=50) > 0.8
