@@ -87,7 +87,7 @@ def networks(kind: Any) -> dict[float, Any]:
 
     The weights for all q come from one draw, which takes most of the time.
     """
-    depth, width, second_moment = 30, 200, 4.0
+    depth, width, second_moment = 30, 150, 4.0
 
     @jax.jit  # type: ignore[untyped-decorator]
     def draw(key: Any) -> Any:
@@ -132,7 +132,7 @@ def mean_squares(x: Any, top: Any, first: Any, weights: Any, biases: Any) -> Any
 @each_kind
 @pytest.mark.parametrize("q", VARIANCES)
 def test_signal_and_gradient_keep_their_variance(kind: Any, q: float) -> None:
-    """Over 30 layers of width 200; of the gradients' ratio, which varies, the mean over networks."""
+    """Over 30 layers of width 150; of the gradients' ratio, which varies, the mean over networks."""
     signals, ratios = zip(*networks(kind)[q], strict=True)
     assert np.shape(signals) == (12, 29)
     assert np.mean(signals, axis=0) == pytest.approx([q] * 29, rel=0.3)

@@ -10,14 +10,16 @@ Examples
 >>> import jax
 >>> from softsign.jax import softsign
 >>> from softsign.jax.initializers import softsign_bias, softsign_normal
->>> depth, width, q = 50, 500, 0.5
->>> keys = jax.random.split(jax.random.key(0), (depth, 2))
->>> h = jax.random.normal(jax.random.key(1), (100, width))
->>> def layer(x, keys, input_second_moment=None):
-...     weights = softsign_normal(q, input_second_moment)(keys[0], (width, width))
-...     return x @ weights + softsign_bias(q)(keys[1], (width,))
->>> h = layer(h, keys[0], 1.0)
->>> h, _ = jax.lax.scan(lambda h, keys: (layer(softsign(h), keys), None), h, keys[1:])
+>>> width, q = 500, 0.5
+>>> @jax.jit
+... def network(x, key, depth=50):
+...     def layer(x, key, input_second_moment=None):
+...         weights = softsign_normal(q, input_second_moment)(key, (width, width))
+...         return x @ weights + softsign_bias(q)(jax.random.fold_in(key, 1), (width,))
+...     keys = jax.random.split(key, depth)
+...     h = layer(x, keys[0], input_second_moment=1.0)
+...     return jax.lax.scan(lambda h, key: (layer(softsign(h), key), None), h, keys[1:])[0]
+>>> h = network(jax.random.normal(jax.random.key(1), (100, width)), jax.random.key(0))
 >>> print(f"{jax.numpy.var(h):.1f}")
 0.5
 """
