@@ -268,7 +268,9 @@ def test_derivatives_of_every_order(name: str, dtype: np.dtype[Any]) -> None:
         assert max(errors) <= (0.51 if dtype in HALVES else 0.51 + order)
 
 
-@pytest.mark.parametrize("dtype", [dtype for name, dtype in PAIRS if name == "second_antiderivative"], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [dtype for name, dtype in PAIRS if name == "second_antiderivative"], ids=str
+)
 def test_derivatives_of_the_second_antiderivative(dtype: np.dtype[Any]) -> None:
     x = np.linspace(-6, 6, POINTS).astype(dtype)
     successors = ("antiderivative", "softsign", "derivative")

@@ -83,14 +83,10 @@ VARIANCES = (0.1, 1.0)
 
 @functools.cache
 def networks(kind: Any) -> dict[float, Any]:
-    """What `mean_squares` finds in 12 networks for each q.
-
-    The weights for all q come from one draw, which takes most of the time.
-    """
+    """What `mean_squares` finds in 12 networks for each q."""
     depth, width, second_moment = 30, 150, 4.0
 
-    @jax.jit  # type: ignore[untyped-decorator]
-    def draw(key: Any) -> Any:
+    def draw(key: Any) -> Any:  # not compiled as a whole: all q and kinds share what draws the numbers
         first_key, weight_key, bias_key = jax.random.split(key, 3)
         weight_keys = jax.random.split(weight_key, depth - 1)
         return {

@@ -8,19 +8,12 @@ variance q in all layers, and gradients keep theirs. `softsign.init` has the the
 Examples
 --------
 >>> import jax
->>> from softsign.jax import softsign
 >>> from softsign.jax.initializers import softsign_bias, softsign_normal
->>> width, q = 500, 0.5
->>> @jax.jit
-... def network(x, key, depth=50):
-...     def layer(x, key, input_second_moment=None):
-...         weights = softsign_normal(q, input_second_moment)(key, (width, width))
-...         return x @ weights + softsign_bias(q)(jax.random.fold_in(key, 1), (width,))
-...     keys = jax.random.split(key, depth)
-...     h = layer(x, keys[0], input_second_moment=1.0)
-...     return jax.lax.scan(lambda h, key: (layer(softsign(h), key), None), h, keys[1:])[0]
->>> h = network(jax.random.normal(jax.random.key(1), (100, width)), jax.random.key(0))
->>> print(f"{jax.numpy.var(h):.1f}")
+>>> key, width, q = jax.random.key(0), 300, 0.5
+>>> weights = softsign_normal(q, input_second_moment=1.0)(key, (width, width))
+>>> biases = softsign_bias(q)(jax.random.key(1), (width,))
+>>> x = jax.random.normal(jax.random.key(2), (width, width))
+>>> print(f"{jax.numpy.var(x @ weights + biases):.1f}")
 0.5
 """
 
@@ -79,8 +72,8 @@ def softsign_normal(
 
     Examples
     --------
-    >>> weights = softsign_normal(q=1.0)(jax.random.key(0), (400, 300))
-    >>> print(f"{weights.std() * 20:.1f}")
+    >>> weights = softsign_normal(q=1.0)(jax.random.key(0), (300, 300))
+    >>> print(f"{weights.std() * 300**0.5:.1f}")
     2.1
     """
     return _scaled(q, input_second_moment, "normal", in_axis, out_axis, batch_axis, dtype)
@@ -162,7 +155,7 @@ def softsign_orthogonal(
 
     Examples
     --------
-    >>> weights = softsign_orthogonal(q=1.0)(jax.random.key(0), (30, 30))
+    >>> weights = softsign_orthogonal(q=1.0)(jax.random.key(0), (300, 300))
     >>> print(f"{jax.numpy.linalg.norm(weights, 2):.4f}")
     2.0958
     """
