@@ -233,7 +233,7 @@ def test_without_bias_chaos_sets_in_with_the_square_of_the_gain(epsilon: float) 
 
 @functools.lru_cache(maxsize=1)
 def normals(seed: int, depth: int, width: int) -> tuple[Array, Array, Array, Array]:
-    """Weights, biases, inputs and last gradients of deviation 1, which take longer than what is made of them."""
+    """Weights, biases, inputs and last gradients of deviation 1: most of the time that a network takes."""
     rng = np.random.default_rng(seed)
     shapes = (depth, width, width), (depth, width), (16, width), (16, width)
     weights, biases, x, gradient = (rng.standard_normal(shape, np.float32) for shape in shapes)
@@ -276,9 +276,14 @@ def test_theory_holds_in_networks_of_finite_width() -> None:
 
 
 def test_critical_networks_keep_their_gradients_over_50_layers() -> None:
-    cases = [(*map(float, init.critical(q)), float(init.first_layer(q, 1.0))) for q in (0.01, 0.1, 0.5, 1.0)]
-    found = np.array([[simulated(seed, 50, *case) for case in cases] for seed in range(12)])
-    for q, (variance, gradient) in zip((0.01, 0.1, 0.5, 1.0), found.mean(axis=0), strict=True):
+    variances = (0.01, 0.1, 0.5, 1.0)
+
+    def network(seed: int, q: float) -> tuple[Array, Array]:
+        sigma_w, sigma_b = map(float, init.critical(q))
+        return simulated(seed, 50, sigma_w, sigma_b, float(init.first_layer(q, 1.0)))
+
+    found = np.array([[network(seed, q) for q in variances] for seed in range(12)])
+    for q, (variance, gradient) in zip(variances, found.mean(axis=0), strict=True):
         assert 0.7 <= gradient[0] <= 1.5
         np.testing.assert_allclose(variance, q, rtol=0.2)
 
