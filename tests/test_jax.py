@@ -614,6 +614,13 @@ def test_works_without_jit(name: str) -> None:
         assert f(x) == f(jnp.asarray(x)) == jnp.asarray(f(0.5), jnp.bfloat16)
 
 
+def test_differentiates_without_jit() -> None:
+    """Where the primitive is computed by itself, which `jax.jit` spares it."""
+    with jax.disable_jit():
+        assert jax.grad(ours.softsign)(1.0) == 0.25
+        assert jax.grad(jax.grad(ours.softsign))(1.0) == -0.25
+
+
 @by_name
 def test_strict_promotion_is_no_obstacle(name: str) -> None:
     f = function(name)
