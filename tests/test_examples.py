@@ -11,7 +11,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[list[str]]]:
+def lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[list[str]]]:
     """Return what runs an example as a command does, and gives the words of its lines."""
 
     def run(name: str, *arguments: str) -> list[list[str]]:
@@ -22,7 +24,7 @@ def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return run
 
 
-def test_readout(lines: Callable[..., list[list[str]]]) -> None:
+def test_readout(lines: Run) -> None:
     """Distances are lost with depth, sooner for a large q; the curvature at q = 1 is that of the theory."""
     rules = ("--initializations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
     head, small, large = lines("readout.py", *rules, "--depth", "20")
@@ -33,7 +35,7 @@ def test_readout(lines: Callable[..., list[list[str]]]) -> None:
     assert float(small[3]) < float(large[3])
 
 
-def test_sharpness(lines: Callable[..., list[list[str]]]) -> None:
+def test_sharpness(lines: Run) -> None:
     shape = ("--depth", "2", "--width", "10")
     _, head, row = lines("sharpness.py", *shape, "--initializations", "critical:0.5")
     assert head[:7] == ["0", "10", "20", "40", "80", "150", "300"]
