@@ -10,10 +10,11 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+Run = Callable[..., list[list[str]]]
+
+
 @pytest.fixture
-def lines(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., list[list[str]]]:
+def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return what runs an example as a command does, and gives the words of its lines."""
 
     def run(name: str, *arguments: str) -> list[list[str]]:
