@@ -6,18 +6,21 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn, cast
 
 import pytest
 
 from softsign.data.files import DatasetError
 from softsign.study import folder, training
-from softsign.study.folder import FILE, Study, StudyError, check_data, dask_workers, local_workers
+from softsign.study.folder import FILE, Study, check_data
 from softsign.study.runs import Trial
 from softsign.study.training import train
+from softsign.study.workers import StudyError, dask_workers, local_workers
 from tests.helpers import in_session, started, wait_until
 from tests.study_helpers import pause_file, pause_trainings, train_with_pause
 from tests.test_data_files import write_mnist
@@ -55,6 +58,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "POLL", 0.02)
+    monkeypatch.setattr(training, "REPORT_EVERY", 0.02)
 
 
 @pytest.fixture
@@ -72,6 +76,7 @@ def interrupt_when_trained(under_way: Mapping[str, int]) -> None:
         raise InterruptError
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(
     tmp_path: Path, noise: str
 ) -> None:
@@ -129,7 +134,8 @@ def test_an_interrupted_study_goes_on(tmp_path: Path) -> None:
 KILLED = """
 import sys
 if __name__ == "__main__":
-    from softsign.study.folder import Study, local_workers
+    from softsign.study.folder import Study
+    from softsign.study.workers import local_workers
     with local_workers(2) as executor:
         Study(sys.argv[1]).run(executor)
 else:  # a worker, which begins with this script
@@ -165,6 +171,7 @@ def read(path: Path) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_an_error_in_a_training_stops_the_others(tmp_path: Path) -> None:
     """The folder of a data set that is there when the study begins and gone when the worker looks."""
     study = Study(tmp_path, [small(data=str(tmp_path / "nowhere")), small(updates=LONG)])
@@ -173,6 +180,7 @@ def test_an_error_in_a_training_stops_the_others(tmp_path: Path) -> None:
     assert Study(tmp_path).results == {}
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     study = Study(tmp_path, trials(updates=LONG))
     study.save()
@@ -315,6 +323,32 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
     assert Study(tmp_path).results == {}
 
 
+def test_a_signal_waits_until_a_process_that_starts_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor that ended in between would take from it what it is about to open."""
+
+    def start(process: Any) -> None:
+        whole_start(process)
+        signal.raise_signal(signal.SIGTERM)
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        known.append(len(cast(ProcessPoolExecutor, executor)._processes))
+        raise InterruptError
+
+    known: list[int] = []
+    whole_start = ForkServerProcess.start
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with local_workers(1) as executor:
+            monkeypatch.setattr(ForkServerProcess, "start", start)
+            with pytest.raises(InterruptError):
+                Study(tmp_path, trials(updates=2)).run(executor)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert known == [1]
+
+
 def test_workers_must_be_one_or_more() -> None:
     with pytest.raises(ValueError, match="workers is 0, but must be 1 or more"), local_workers(0):
         pass
@@ -347,6 +381,7 @@ def cluster() -> Any:
         yield cluster
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_dask_gives_the_same_results(tmp_path: Path, noise: str, cluster: Any) -> None:
     study = Study(tmp_path / "a", trials(data=noise))
     with dask_workers(cluster.scheduler_address) as executor:
@@ -396,7 +431,7 @@ def test_no_scheduler_at_the_address() -> None:
     import dask
 
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        dask.config.set({"distributed.comm.timeouts.connect": "100ms"}),
         pytest.raises(OSError, match=r"127\.0\.0\.1:9"),
         dask_workers("tcp://127.0.0.1:9"),
     ):
