@@ -207,13 +207,14 @@ export class Figure {
         return () => select.value as T;
     }
 
-    /** Boxes to tick, several of them at once. */
-    several<T extends string>(key: string, label: string, options: readonly (readonly [T, string])[], first: readonly T[]): () => T[] {
+    /** Boxes to tick, several of them at once, each with a sample of its line, a border in CSS. */
+    several<T extends string>(key: string, label: string, options: readonly (readonly [T, string, string])[], first: readonly T[]): () => T[] {
         const boxes = options.map(([value]) => element("input", { type: "checkbox", value, id: fresh() }));
         const group = element("fieldset", {}, element("legend", {}, label));
         boxes.forEach((box, i) => {
-            const name = element("label", { htmlFor: box.id }, options[i]![1]);
-            group.append(element("span", { className: "tick" }, box, name));
+            const line = element("span", { className: "line" });
+            line.style.borderTop = options[i]![2];
+            group.append(element("span", { className: "tick" }, box, element("label", { htmlFor: box.id }, line, options[i]![1])));
         });
         const chosen = (): T[] => boxes.filter((box) => box.checked).map((box) => box.value as T);
         const read = (): void => {

@@ -6,6 +6,8 @@ import { COLORS, OURS, type Point } from "../plot";
 import worker from "../generated/worker.txt";
 
 const NEIGHBORS = 60;
+/** Where half of the steps fall, in each format. */
+const BAD: Record<Dtype, number> = { float16: 2108, bfloat16: 316, float32: 2047.375, float64: 1048575.9999999702 };
 const PLAIN = COLORS[1];
 
 const plainly = (x: number, dtype: Dtype): number => round(x / round(1 + Math.abs(x), dtype), dtype);
@@ -42,12 +44,13 @@ function census(dtype: Dtype): { finite: number; wrong: number; falls: number } 
 export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const figure = new Figure(root, state);
     const dtype = figure.choice<Dtype>("dtype", "Number format", DTYPES.map((name) => [name, name]), "float32");
-    const x = figure.number("x", "Around x", 2047.375, (value) => (Number.isFinite(value) ? null : "x must be finite."));
+    const x = figure.number("x", "Around x", BAD.float32, (value) => (Number.isFinite(value) ? null : "x must be finite."));
     const limit = (): number => FORMATS[dtype()].largest / 2;
     const center = (): number => round(Math.max(-limit(), Math.min(limit(), x())), dtype());
     const move = (steps: number): void => figure.setNumber.get("x")!(neighbor(center(), steps, dtype()));
     figure.button("← previous number", () => move(-1));
     figure.button("next number →", () => move(1));
+    figure.button("a bad place", () => figure.setNumber.get("x")!(BAD[dtype()]));
 
     let rows: { at: number; x: number; plain: number; ours: number }[] = [];
     figure.prepare = () => {
@@ -86,7 +89,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         };
     });
     figure.chart(() => ({
-        title: "Error, in ulp",
+        title: "Error, in steps of the format (ulp)",
         x: neighbors,
         y: { label: "ulp", domain: [-1.6, 1.6] },
         rules: { y: [-0.5, 0.5] },

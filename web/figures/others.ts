@@ -8,6 +8,9 @@ type Match = "slope" | "best" | "none";
 const softsign = (x: number): number => x / (1 + Math.abs(x));
 const FAR = [0, ...grid(1e-2, 1e2, 1200, true)];
 
+/** How a line looks, in words of CSS. */
+const swatch = ({ color, dash }: Peer): string => `3px ${dash ? "dashed" : "solid"} ${color}`;
+
 /** The largest difference from softsign of a function of scale a that is odd, and where it is. */
 function distance({ f }: Peer, a: number): { size: number; at: number } {
     let found = { size: 0, at: 0 };
@@ -34,7 +37,7 @@ function bestScale(peer: Peer): number {
 export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const figure = new Figure(root, state);
     const names = Object.keys(PEERS) as PeerName[];
-    const chosen = figure.several("functions", "Beside softsign", names.map((name) => [name, PEERS[name].name]), ["tanh", "arctan", "isru"]);
+    const chosen = figure.several("functions", "Beside softsign", names.map((name) => [name, PEERS[name].name, swatch(PEERS[name])]), ["tanh", "arctan", "isru"]);
     const match = figure.choice<Match>("match", "Stretch those that rise from −1 to 1", [["slope", "to slope 1 at 0, as softsign"], ["best", "to come nearest to softsign"], ["none", "not at all"]], "slope");
     const range = figure.slider({ key: "range", label: "Range of x: from −r to r", value: 5, min: 1, max: 50, log: true });
 
@@ -80,9 +83,9 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
                 { points: [[-range(), 0], [range(), 0]], color: OURS, width: 3, label: "softsign", at: 0, dy: -10 },
                 ...chosen().map((name) => {
                     const series = curve(name, 0, (value, i) => value - values[i]!);
-                    let at = 0; // where it is largest within the picture
+                    let [at, most] = [160, 0]; // where it is largest within the picture, on the right
                     series.points.forEach(([one, y], i) => {
-                        if (one > 0 && Math.abs(y) <= limit && Math.abs(y) >= Math.abs(series.points[at]![1])) at = i;
+                        if (one > 0 && Math.abs(y) <= limit && Math.abs(y) >= most) [at, most] = [i, Math.abs(y)];
                     });
                     return { ...series, at, anchor: "middle" as const, dy: series.points[at]![1] > 0 ? -10 : 12 };
                 }),
