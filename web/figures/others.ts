@@ -5,27 +5,26 @@ import { PEERS, type Peer, type PeerName } from "../peers";
 import { OURS, grid, short, type Point, type Series } from "../plot";
 
 type Match = "slope" | "best" | "none";
-const softsign = (x: number): number => x / (1 + Math.abs(x));
 const FAR = [0, ...grid(1e-2, 1e2, 1200, true)];
 
 /** How a line looks, in words of CSS. */
 const swatch = ({ color, dash }: Peer): string => `3px ${dash ? "dashed" : "solid"} ${color}`;
 
-/** The largest difference from softsign of a function of scale a that is odd, and where it is. */
-function distance({ f }: Peer, a: number): { size: number; at: number } {
+/** The largest difference from softsign, at FAR, of a function of scale a that is odd, and where it is. */
+function distance(softsign: ArrayLike<number>, { f }: Peer, a: number): { size: number; at: number } {
     let found = { size: 0, at: 0 };
-    for (const at of FAR) {
-        const size = Math.abs(f(a * at) - softsign(at));
+    FAR.forEach((at, i) => {
+        const size = Math.abs(f(a * at) - softsign[i]!);
         if (size > found.size) found = { size, at };
-    }
+    });
     return found;
 }
 
 /** The scale of least distance, by golden-section search; the distance falls and then rises. */
-function bestScale(peer: Peer): number {
+function bestScale(softsign: ArrayLike<number>, peer: Peer): number {
     const golden = (Math.sqrt(5) - 1) / 2;
     let [low, high] = [Math.log(0.1), Math.log(4)];
-    const at = (position: number): number => distance(peer, Math.exp(position)).size;
+    const at = (position: number): number => distance(softsign, peer, Math.exp(position)).size;
     for (let i = 0; i < 26; ++i) {
         const [a, b] = [high - golden * (high - low), low + golden * (high - low)];
         if (at(a) < at(b)) high = b;
@@ -41,11 +40,12 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const match = figure.choice<Match>("match", "Stretch those that rise from −1 to 1", [["slope", "to slope 1 at 0, as softsign"], ["best", "to come nearest to softsign"], ["none", "not at all"]], "slope");
     const range = figure.slider({ key: "range", label: "Range of x: from −r to r", value: 5, min: 1, max: 50, log: true });
 
+    const softsign = kernels.call("softsign", FAR);
     const best: Partial<Record<PeerName, number>> = {};
     const scale = (name: PeerName): number => {
         const peer: Peer = PEERS[name];
         if (peer.slope === undefined || match() === "none") return 1;
-        return match() === "slope" ? 1 / peer.slope : (best[name] ??= bestScale(peer));
+        return match() === "slope" ? 1 / peer.slope : (best[name] ??= bestScale(softsign, peer));
     };
     const x = (): number[] => grid(-range(), range(), 321);
     const ours = (): Float64Array => kernels.call("softsign", x());
@@ -96,7 +96,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     figure.onUpdate = () => {
         const odd = chosen().filter((name) => PEERS[name].f(-1) === -PEERS[name].f(1));
         const far = odd.map((name) => {
-            const { size, at } = distance(PEERS[name], scale(name));
+            const { size, at } = distance(softsign, PEERS[name], scale(name));
             const stretched = scale(name) === 1 ? "" : `, stretched ${short(1 / scale(name))}-fold,`;
             return `${PEERS[name].name}${stretched} by *${short(size)}* at x = ${short(at, 3)}`;
         });

@@ -24,7 +24,7 @@ interface Tail {
 
 export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const tails: Tail[] = [
-        { name: "softsign", color: OURS, missing: (x) => 1 / (1 + x), reaches: (share) => kernels.one("inverse", share) },
+        { name: "softsign", color: OURS, missing: (x) => Math.sqrt(kernels.one("derivative", x)), reaches: (share) => kernels.one("inverse", share) },
         { name: "arctan", color: COLORS[2], missing: (x) => (2 / Math.PI) * Math.atan(2 / Math.PI / x), reaches: (share) => (2 / Math.PI) * Math.tan((Math.PI / 2) * share) },
         { name: "ISRU", color: COLORS[3], missing: (x) => 1 / (Math.hypot(1, x) * (x + Math.hypot(1, x))), reaches: (share) => share / Math.sqrt(1 - share * share) },
         { name: "tanh", color: COLORS[1], missing: (x) => 2 / (Math.exp(2 * x) + 1), reaches: Math.atanh },
