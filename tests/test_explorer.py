@@ -39,6 +39,7 @@ from tests.helpers import (
 )
 
 PAGE = Path(softsign.__file__).parent / "learn" / "explorer.html"
+SCRIPT = Path(__file__).parents[1] / "docs" / "_static" / "explorer.js"
 COMMAND = Path(sysconfig.get_path("scripts")) / "softsign"
 #: The inputs at which the kernels replace a result, named in docs/numerics.md.
 REPLACED = ("0x1.17022cp-7", "0x1.2d5dc4p-9", "0x1.f1724cp-11", "0x1.320134p-9")
@@ -282,6 +283,19 @@ def test_without_vectors_of_webassembly_the_page_says_so(browser: Any) -> None:
         for n in range(5):
             found = page.evaluate("given => softsign.call(...given)", ["nth_derivative", x, "float64", n])
             np.testing.assert_allclose(found, softsign.nth_derivative(n, x), rtol=1e-14)
+
+
+def test_the_script_of_the_site_draws_where_a_page_says(browser: Any, tmp_path: Path) -> None:
+    body = '<body data-theme="dark"><div data-figure="gradient"></div>'
+    (tmp_path / "page.html").write_text(f'<meta charset="utf-8">{body}<script src="{SCRIPT}"></script>')
+    page = browser.new_page(color_scheme="light")
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector(".readout:has-text('3.8e−4')")
+    ink, paper = page.evaluate(
+        "['--ink', '--paper'].map(name => getComputedStyle(document.body).getPropertyValue(name))"
+    )
+    assert (ink, paper) == ("#e9e7e1", "#15171b")  # those of a dark page, as the body says
+    page.close()
 
 
 #: Goes through the page as `opened` does, and reports; the image holds Firefox's screenshot back until then.

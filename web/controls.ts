@@ -76,6 +76,7 @@ export class Figure {
         this.readout.setAttribute("role", "status");
         root.replaceChildren(this.controls, this.pictures, this.readout);
         new ResizeObserver(() => this.update()).observe(root);
+        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.update());
         state.onChange(() => {
             for (const read of this.readers) read();
             this.update();
