@@ -1,0 +1,94 @@
+"""The documentation site that `make docs` builds: without network or server, on narrow screens, for everyone."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
+SITE = REPOSITORY / "build" / "site"
+#: Words, and a page that the search has to find for each.
+WORDS = {
+    "monotone": "numerics",
+    "Lipschitz": "mathematics",
+    "Michaelis": "questions",
+    "chatters": "questions",
+    "Wirtinger": "mathematics",
+    "subadditive": "mathematics",
+    "log_jacobian": "reference/ufuncs",
+    "fix_softsign": "howto/mend",
+    "critical_": "howto/deep",
+    "logits": "howto/cap",
+}
+#: The start, code and tables, formulas, docstrings with references, the widest listings.
+FOR_ALL = ("index", "questions", "mathematics", "reference/ufuncs", "study")
+
+
+def give_up(reason: str) -> None:
+    (pytest.fail if os.environ.get("SOFTSIGN_NO_SKIP") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[str]:
+    """Return the addresses of all pages of the site, relative to it."""
+    complete = SITE / ".complete"
+    sources = [path for path in DOCS.rglob("*") if path.suffix in (".md", ".py", ".js", ".css", ".png")]
+    if not complete.exists() or complete.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+        give_up("build/site is missing or older than docs: `make docs` builds it")
+    return sorted(path.relative_to(SITE).with_suffix("").as_posix() for path in SITE.rglob("*.html"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Any:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        give_up("the pages are tested in chromium, which is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+def address(page: str) -> str:
+    return (SITE / f"{page}.html").as_uri()
+
+
+def test_the_site_in_a_browser(pages: list[str], browser: Any) -> None:
+    context = browser.new_context(offline=True, viewport={"width": 400, "height": 800})
+    tab = context.new_page()
+    wrong: list[str] = []
+    tab.on("requestfailed", lambda request: wrong.append(f"{tab.url}: {request.url} failed"))
+    tab.on("pageerror", lambda error: wrong.append(f"{tab.url}: {error}"))
+    tab.on("console", lambda message: wrong.append(f"{tab.url}: {message.text}"))
+    tab.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(SITE.as_uri()) else 0)
+    for page in pages:
+        tab.goto(address(page), wait_until="load")
+        if tab.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            wrong.append(f"{page} scrolls sideways")
+        if tab.evaluate("[...document.images].some(image => !image.naturalWidth)"):
+            wrong.append(f"{page} lacks an image")
+    for word, page in WORDS.items():
+        tab.goto(f"{address('search')}?q={word}", wait_until="load")
+        tab.wait_for_selector("#search-results ul.search a")
+        found = tab.locator("#search-results ul.search a").evaluate_all("links => links.map(link => link.href)")
+        if not any(link.startswith(address(page)) for link in found):
+            wrong.append(f"the search for {word} does not find {page}")
+    context.close()
+    for scheme in ("light", "dark"):
+        context = browser.new_context(offline=True, color_scheme=scheme)
+        tab = context.new_page()
+        for page in FOR_ALL:
+            tab.goto(address(page), wait_until="load")
+            for violation in Axe().run(tab).response["violations"]:
+                targets = [node["target"] for node in violation["nodes"]]
+                wrong.append(f"{page}, {scheme}: {violation['id']} of {len(targets)}, {targets[:3]}")
+        context.close()
+    assert wrong == []
