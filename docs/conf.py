@@ -53,8 +53,10 @@ katex_css_path = "katex/katex.min.css"
 sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True  # instead of printing the formula in red
 
 html_theme = "furo"
+html_show_copyright = False
 html_title = "softsign"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["site.css"]
 html_js_files = [("explorer.js", {"defer": "defer"})] if (DOCS / "_static" / "explorer.js").exists() else []
 html_copy_source = False
@@ -67,6 +69,7 @@ class Navigation(SphinxTransform):
     default_priority = 500
 
     def apply(self, **_: Any) -> None:
+        """Change the page."""
         if self.env.docname != root_doc:
             return
         for section in self.document.findall(nodes.section):
@@ -96,13 +99,28 @@ class LiveFigures(SphinxTransform):
     default_priority = 500
 
     def apply(self, **_: Any) -> None:
+        """Change the page."""
         for comment in list(self.document.findall(nodes.comment)):
             if found := re.fullmatch(r"\s*figure: (\w+) ?(.*?)\s*", comment.astext()):
                 name, state = found.groups()
                 opening = f'<div data-figure="{name}"' + (f' data-state="{state}">' if state else ">")
                 picture = comment.next_node(siblings=True, descend=False)
-                picture.parent.insert(picture.parent.index(picture) + 1, nodes.raw("", "</div>", format="html"))
+                picture.parent.insert(
+                    picture.parent.index(picture) + 1, nodes.raw("", "</div>", format="html")
+                )
                 comment.replace_self(nodes.raw("", opening, format="html"))
+
+
+class Listings(SphinxTransform):
+    """Take off the empty line that ends the examples that pytest runs."""
+
+    default_priority = 500
+
+    def apply(self, **_: Any) -> None:
+        """Change the page."""
+        for listing in self.document.findall(nodes.literal_block):
+            listing.rawsource = listing.astext().rstrip()
+            listing[:] = [nodes.Text(listing.rawsource)]
 
 
 class UfuncDocumenter(FunctionDocumenter):
@@ -150,17 +168,16 @@ def without_headings(app: Sphinx, what: str, name: str, item: Any, options: Any,
                 lines[number - 1 : number + 1] = [f"**{lines[number - 1]}**", ""]
 
 
-def put_right(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Let the keyboard scroll wide code, and take back a role of docutils whose children have another."""
-    if "body" in context:
-        context["body"] = context["body"].replace("<pre>", '<pre tabindex="0">').replace(' role="list"', "")
-
-
 def copy_katex(app: Sphinx, exception: Exception | None) -> None:
     """Copy the style sheet and the fonts of formulas."""
     if exception is None:
         target = Path(app.outdir, "_static", "katex")
-        shutil.copytree(KATEX / "fonts", target / "fonts", ignore=shutil.ignore_patterns("*.ttf", "*.woff"), dirs_exist_ok=True)
+        shutil.copytree(
+            KATEX / "fonts",
+            target / "fonts",
+            ignore=shutil.ignore_patterns("*.ttf", "*.woff"),
+            dirs_exist_ok=True,
+        )
         shutil.copy(KATEX / "katex.min.css", target)
 
 
@@ -168,9 +185,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register what is above."""
     app.add_transform(Navigation)
     app.add_transform(LiveFigures)
+    app.add_transform(Listings)
     app.add_autodocumenter(UfuncDocumenter)
     app.add_directive("command-help", Help)
     app.connect("autodoc-process-docstring", without_headings)
-    app.connect("html-page-context", put_right)
     app.connect("build-finished", copy_katex)
     return {"parallel_read_safe": True}

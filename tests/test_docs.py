@@ -8,6 +8,7 @@ import doctest
 import importlib
 import pkgutil
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_examples_of(name: str) -> None:
     )
     assert examples.examples
     assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_formulas_have_a_source_and_a_test() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "mathematics.md").read_text()
+    formulas = [part for part in page.split("\n### ")[1:] if "```math" in part]
+    assert len(formulas) >= 18
+    for formula in formulas:
+        name, _, text = formula.partition("\n")
+        assert text.count("```math") == 1, name
+        assert "*Source*: " in text, name
+        assert "\n```python\n>>> " in text, name
+        assert "*Proof.*" in text or name == "Definition", name
 
 
 @pytest.mark.parametrize("module", ["softsign.operator", "softsign.onnx", "softsign.torch", "softsign.jax"])
