@@ -64,6 +64,7 @@ format: .venv/lint.stamp  ## format the Python and C++ sources and the pages
 	$(MDFORMAT) $(PAGES)
 
 docs: .venv/softsign.stamp .venv/docs.stamp build/katex.stamp  ## build the documentation site, build/site/index.html (needs Node)
+	rm -rf build/site
 	$(BIN)/python -m sphinx -W -n --keep-going --quiet docs build/site
 	touch build/site/.complete
 
