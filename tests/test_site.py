@@ -82,6 +82,10 @@ def test_the_site_in_a_browser(pages: list[str], browser: Any) -> None:
         tab.goto(address(page), wait_until="load")
         if tab.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
             wrong.append(f"{page} scrolls sideways")
+        if tab.evaluate(
+            "[...document.querySelectorAll('.katex-html')].some(e => e.scrollWidth > e.clientWidth + 1)"
+        ):
+            wrong.append(f"{page} has a formula that is cut off")
         if tab.evaluate("[...document.images].some(image => !image.naturalWidth)"):
             wrong.append(f"{page} lacks an image")
     for word, page in WORDS.items():
