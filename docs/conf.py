@@ -51,6 +51,9 @@ numpydoc_show_class_members = False
 katex_prerender = True
 katex_css_path = "katex/katex.min.css"
 sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True  # instead of printing the formula in red
+# Through a port: of a Unix socket the extension does not wait until Node listens, nor on either for long.
+sphinxcontrib.katex.KaTeXServer.start_server_process = sphinxcontrib.katex.KaTeXServer.start_network_socket
+sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 60
 
 html_theme = "furo"
 html_show_copyright = False
@@ -100,8 +103,8 @@ class LiveFigures(SphinxTransform):
 
     def apply(self, **_: Any) -> None:
         """Change the page."""
-        for comment in list(self.document.findall(nodes.comment)):
-            if found := re.fullmatch(r"\s*figure: (\w+) ?(.*?)\s*", comment.astext()):
+        for comment in list(self.document.findall(nodes.raw)):
+            if found := re.fullmatch(r"<!-- figure: (\w+) ?(.*?) -->\s*", comment.astext()):
                 name, state = found.groups()
                 opening = f'<div data-figure="{name}"' + (f' data-state="{state}">' if state else ">")
                 picture = comment.next_node(siblings=True, descend=False)

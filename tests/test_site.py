@@ -1,12 +1,15 @@
 """The documentation site that `make docs` builds: without a network, on narrow screens, read by machines."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
+from softsign.functions import FUNCTIONS
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -61,6 +64,24 @@ def browser() -> Any:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield chromium
         chromium.close()
+
+
+def test_what_sphinx_is_told_in_conf_py(pages: list[str]) -> None:
+    """Navigation, places of live figures, signatures of ufuncs and the help of the command are there."""
+    text = {page: (SITE / f"{page}.html").read_text() for page in pages}
+    captions = re.findall('class="caption"[^>]*><span class="caption-text">(.*?)</span>', text["tutorial"])
+    assert captions == ["Learn", "How-to", "Reference", "Explanation", "Glossary"]
+    for source in DOCS.rglob("*.md"):
+        page = source.relative_to(DOCS).with_suffix("").as_posix()
+        names = re.findall(r"<!-- figure: (\w+)", source.read_text())
+        assert re.findall(r'<div data-figure="(\w+)">\s*<p><img[^>]*></p>\s*</div>', text[page]) == names, (
+            page
+        )
+    ufuncs = text["reference/ufuncs"]
+    for name in FUNCTIONS:
+        assert f'id="softsign.{name}"' in ufuncs
+    assert "out=None" in re.sub("<.*?>", "", ufuncs)
+    assert "softsign onnx gradients" in text["reference/command"]
 
 
 def address(page: str) -> str:
