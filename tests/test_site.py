@@ -111,11 +111,9 @@ def test_the_site_in_a_browser(pages: list[str], browser: Any) -> None:
             wrong.append(f"{page} lacks an image")
     for word, page in WORDS.items():
         tab.goto(f"{address('search')}?q={word}", wait_until="load")
-        tab.wait_for_selector("#search-results ul.search a")
-        found = tab.locator("#search-results ul.search a").evaluate_all(
-            "links => links.map(link => link.href)"
-        )
-        if not any(link.startswith(address(page)) for link in found):
+        tab.wait_for_function("document.querySelector('#search-results h2')?.innerText == 'Search Results'")
+        links = tab.query_selector_all("#search-results ul.search a")
+        if not any(link.evaluate("a => a.href").startswith(address(page)) for link in links):
             wrong.append(f"the search for {word} does not find {page}")
     context.close()
     tab = browser.new_page()
