@@ -30,7 +30,6 @@ WORDS = {
 #: Pages of each kind, and the part of them that axe looks at: of formulas it takes long.
 FOR_ALL = {
     "index": "html",
-    "tutorial": "html",
     "accuracy": "html",
     "reference/stream": "html",
     "howto/ulp": "html",
