@@ -6,7 +6,6 @@ The pages also have to read well on a code host, so Sphinx's own syntax is kept 
 - ```` ```math ```` is a formula.
 - A picture below the comment ``<!-- figure: NAME -->`` gives its place to a live figure: it is put into
   ``<div data-figure="NAME">``, whose content the script ``_static/explorer.js``, if there is one, replaces.
-  What follows the name, as in ``<!-- figure: NAME k=2 -->``, becomes ``data-state="k=2"``.
 - Only the pages in reference/ have directives; what they say is made of docstrings and of the command's help.
 """
 
@@ -97,16 +96,15 @@ class Navigation(SphinxTransform):
 
 
 class LiveFigures(SphinxTransform):
-    """Put a picture below ``<!-- figure: NAME STATE -->`` where a script finds it by that name."""
+    """Put a picture below ``<!-- figure: NAME -->`` where a script finds it by that name."""
 
     default_priority = 500
 
     def apply(self, **_: Any) -> None:
         """Change the page."""
         for comment in list(self.document.findall(nodes.raw)):
-            if found := re.fullmatch(r"<!-- figure: (\w+) ?(.*?) -->\s*", comment.astext()):
-                name, state = found.groups()
-                opening = f'<div data-figure="{name}"' + (f' data-state="{state}">' if state else ">")
+            if found := re.fullmatch(r"<!-- figure: (\w+) -->\s*", comment.astext()):
+                opening = f'<div data-figure="{found[1]}">'
                 picture = comment.next_node(siblings=True, descend=False)
                 picture.parent.insert(
                     picture.parent.index(picture) + 1, nodes.raw("", "</div>", format="html")
