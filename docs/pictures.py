@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def draw() -> None:
 def run_the_gallery() -> None:
     """Run the commands in gallery.md."""
     for command in re.findall("^softsign plot .*", (DOCS / "gallery.md").read_text(), re.MULTILINE):
-        words = [*command.split(), "--force"]
-        subprocess.run(words, cwd=DOCS / "pictures", check=True)
+        words = [*command.split()[1:], "--force"]
+        subprocess.run(
+            [Path(sys.executable).with_name("softsign"), *words], cwd=DOCS / "pictures", check=True
+        )
         picture = DOCS / "pictures" / words[words.index("-o") + 1]
         save(picture.read_bytes(), picture)
 
