@@ -9,7 +9,11 @@ from typing import TypeVar
 # inherited by processes that tests start. Two threads of OpenBLAS on two cores wait for each other as soon as
 # another process is busy: 3,000 products of 64 x 128 by 128 x 128 numbers took 30.9 s of time and 17.2 s of
 # CPU, with one thread 3.1 s and 1.5 s. PyTorch takes MKL_NUM_THREADS or OMP_NUM_THREADS for its own threads.
-for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+# PyTorch's compiler works in this process: others, for these few kernels, would import PyTorch first.
+for variable in (
+    *("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"),
+    "TORCHINDUCTOR_COMPILE_THREADS",
+):
     os.environ[variable] = "1"
 # Softsign's own threads, which would take OMP_NUM_THREADS, are under test: two on every machine.
 os.environ.setdefault("SOFTSIGN_NUM_THREADS", "2")

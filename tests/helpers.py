@@ -1,6 +1,7 @@
 """The functions and dtypes under test, exact formulas for them, and comparisons that every bit must pass."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -167,6 +168,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let the operating system refuse to write on after some bytes of a file, as if the disk were full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))  # Python ignores SIGXFSZ
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def exact(name: str, x: Fraction, other: Fraction | int = 1) -> Fraction:

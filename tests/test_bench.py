@@ -28,11 +28,9 @@ COLUMNS = (
 )
 
 
-def bench(
-    *arguments: object, script: str = "ufuncs", path: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a benchmark as `make` does, with `path` first among the places to import from."""
-    command = [sys.executable, str(BENCHMARKS / f"{script}.py"), *map(str, arguments)]
+def bench(*arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark of the ufuncs as `make` does, with `path` first among the places to import from."""
+    command = [sys.executable, str(BENCHMARKS / "ufuncs.py"), *map(str, arguments)]
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=300)
 
@@ -103,10 +101,17 @@ def test_a_missing_peer_is_named(tmp_path: Path) -> None:
         (("--from", "none.csv", "--targets"), "not allowed with argument --from"),
     ],
 )
-def test_bad_options_are_refused(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    done = bench(*arguments, "--results", tmp_path / "none")
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_bad_options_are_refused(
+    ufuncs: ModuleType,
+    arguments: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        ufuncs.main([*arguments, "--results", str(tmp_path / "none")])
+    assert refusal.value.code == 2
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
@@ -412,10 +417,12 @@ def test_the_study_benchmark_shows_numbers_of_one_round(
     assert target.verdict == "reached"
 
 
-def test_the_study_benchmark_counts_images_per_second() -> None:
-    done = bench("--parts", "images", "--rounds", 1, "--seconds", 0.1, script="study")
-    assert done.stderr == ""
-    assert done.returncode in (0, 1)
+def test_the_study_benchmark_counts_images_per_second(
+    study: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study.main(["--parts", "images", "--rounds", "1", "--seconds", "0.1"]) in (0, 1)
+    out, err = capsys.readouterr()
+    assert err == ""
     for contestant in ("generate", "Batches, workers=1"):
-        (line,) = (line for line in done.stdout.splitlines() if line.startswith(contestant))
+        (line,) = (line for line in out.splitlines() if line.startswith(contestant))
         assert float(line.split()[-1].replace(",", "")) > 0

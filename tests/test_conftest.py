@@ -41,6 +41,7 @@ def test_no_skip(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, variable: str, outcomes: dict[str, int]
 ) -> None:
     monkeypatch.setenv("SOFTSIGN_NO_SKIP", variable)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # which takes longer than the tests
     pytester.makeconftest((Path(__file__).parents[1] / "conftest.py").read_text())
     pytester.makepyfile(test_one=SKIPPED, test_two="import pytest; pytest.importorskip('no_such_package')")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--continue-on-collection-errors")

@@ -1,26 +1,31 @@
 """The examples on networks run and print what their pages say; that of operators: test_operator_family.py."""
 
 import runpy
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def lines(name: str, *arguments: str) -> list[list[str]]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", EXAMPLES / name, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [line.split() for line in done.stdout.splitlines()]
+Run = Callable[..., list[list[str]]]
 
 
-def test_readout() -> None:
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs an example as a command does, and gives the words of its lines."""
+
+    def run(name: str, *arguments: str) -> list[list[str]]:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_readout(lines: Run) -> None:
     """Distances are lost with depth, sooner for a large q; the curvature at q = 1 is that of the theory."""
     rules = ("--initializations", "critical:0.01,critical:1", "--width", "64", "--seeds", "1")
     head, small, large = lines("readout.py", *rules, "--depth", "20")
@@ -31,7 +36,7 @@ def test_readout() -> None:
     assert float(small[3]) < float(large[3])
 
 
-def test_sharpness() -> None:
+def test_sharpness(lines: Run) -> None:
     shape = ("--depth", "2", "--width", "10")
     _, head, row = lines("sharpness.py", *shape, "--initializations", "critical:0.5")
     assert head[:7] == ["0", "10", "20", "40", "80", "150", "300"]

@@ -81,7 +81,7 @@ def test_each_kind_of_find_is_told(check: Callable[[Case], None], words: str) ->
 def test_search(tmp_path: Path) -> None:
     """Finds that fail in the same place are kept once, and what was right is no find."""
     kinds = {"wrong": Kind(draw_number, check_even), "right": Kind(draw_number, check_nothing)}
-    numbers, (find,) = fuzz.search(kinds, 2, 0, tmp_path / "corpus")
+    numbers, (find,) = fuzz.search(kinds, 0.4, 0, tmp_path / "corpus")
     assert min(numbers.values()) > 10
     (path,) = (tmp_path / "corpus").iterdir()
     assert find.startswith(f"{path}: ArithmeticError")

@@ -13,6 +13,7 @@ import softsign
 from softsign.data import digits
 from softsign.learn import network as net
 from softsign.learn import network_onnx, plots
+from softsign.learn.demo_figure import demo_figure
 from softsign.onnx import run
 from tests.helpers import UNARY, run_python, ufunc
 
@@ -49,9 +50,12 @@ def test_the_jump_is_drawn_as_a_jump() -> None:
     assert right_y[0] == -2
     circles = {line.get_label(): line for line in axes.lines if line.get_marker() == "o"}
     np.testing.assert_array_equal(circles["one-sided limit"].get_xydata(), [[0, 2], [0, -2]])
-    np.testing.assert_array_equal(circles["value at 0"].get_xydata(), [[0, 0]])
+    np.testing.assert_array_equal(circles["value at 0, by convention"].get_xydata(), [[0, 0]])
     assert circles["one-sided limit"].get_markerfacecolor() == "white"
-    assert circles["value at 0"].get_markerfacecolor() == circles["value at 0"].get_markeredgecolor()
+    assert (
+        circles["value at 0, by convention"].get_markerfacecolor()
+        == circles["value at 0, by convention"].get_markeredgecolor()
+    )
 
 
 @pytest.mark.parametrize(("low", "high", "limits"), [(0, 3, [-2]), (-3, 0, [2]), (1, 2, []), (-2, -1, [])])
@@ -93,7 +97,7 @@ def test_a_range_that_no_axis_shows_is_refused(low: float, high: float, message:
 )
 def test_extreme_ranges_fill_their_panels(low: float, high: float) -> None:
     figure = plots.function_figure([name for name in UNARY if name != "inverse" or low < 0], low, high)
-    figure.savefig(BytesIO(), format="png", dpi=20)
+    figure.draw_without_rendering()
     for axes in figure.axes:
         left, right = axes.get_xlim()
         assert left < right < left + 1.2 * (high - low)
@@ -135,7 +139,12 @@ def test_the_comparison_shows_three_functions_of_each() -> None:
         }
         np.testing.assert_allclose(y, expected[name], rtol=1e-9, atol=1e-12)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["tanh", r"softsign $x\,/\,(1+|x|)$"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        r"softsign $x\,/\,(1+|x|)$",
+        "tanh",
+        "one-sided limit",
+        "value at 0, by convention",
+    ]
 
 
 def test_plots_leave_matplotlibs_global_state_alone() -> None:
@@ -146,7 +155,7 @@ def test_plots_leave_matplotlibs_global_state_alone() -> None:
 
 def test_the_learning_curve_shows_the_history() -> None:
     history = [net.Epoch(0.9, 0.88), net.Epoch(0.95, 0.975)]
-    axes = plots.demo_figure(history, 450).axes[0]
+    axes = demo_figure(history, 450).axes[0]
     training, test = curves(axes)[:2]
     np.testing.assert_allclose(training, ([1, 2], [90, 95]))
     np.testing.assert_allclose(test, ([1, 2], [88, 97.5]))

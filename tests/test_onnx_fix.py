@@ -463,9 +463,11 @@ def exported(network: torch.nn.Module, x: torch.Tensor, **options: Any) -> Model
     return model
 
 
-@pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
-def test_a_network_that_pytorch_exports(dynamic: bool, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(  # of one dtype both: of the batch's size depends the shape, of the dtype the 1
+    ("dtype", "dynamic"),
+    [(torch.float32, False), (torch.float32, True), (torch.float64, False), (torch.float16, True)],
+)
+def test_a_network_that_pytorch_exports(dtype: torch.dtype, dynamic: bool) -> None:
     torch.manual_seed(0)
     network = Network().to(dtype)
     x = torch.randn(4, 3, dtype=dtype)

@@ -24,6 +24,7 @@ from softsign.onnx.functions import (
 )
 from softsign.operator import operators, schema
 from softsign.operator.registry import find
+from softsign.reference import LOGARITHMIC
 from tests.helpers import BFLOAT16, Array, assert_same_bits, special_values
 
 WIDE = (np.dtype(np.float32), np.dtype(np.float64))
@@ -49,7 +50,19 @@ ELEMENTWISE = (
     *(f"{type}_{n}" for type, orders in NUMBERED.items() for n in orders),
 )
 SHAPES = ("OnesLike", "SumTo", "ExpandTo")
-OPSETS = range(18, onnx.defs.onnx_opset_version() + 1)
+#: Orders above 5 have the operators of the others, so many that ONNX Runtime takes long to begin.
+SHORT = tuple(name for name in ELEMENTWISE if not name.endswith(("_16", "_33", "_170")))
+
+
+def opsets() -> list[int]:
+    """The versions in which an operator of the functions changed, and the newest."""
+    nodes = [node for function in make_functions(SHORT, 18) for node in function.node]
+    names = {node.op_type for node in nodes if not node.domain}
+    newest = onnx.defs.onnx_opset_version()
+    opsets = range(18, newest + 1)
+    changed = {onnx.defs.get_schema(name, opset).since_version for name in names for opset in opsets}
+    return sorted({18, newest} | changed.intersection(opsets))
+
 
 by_engine = pytest.mark.parametrize("engine", ["onnxruntime", "reference"])
 by_dtype = pytest.mark.parametrize("dtype", [*HALF, *WIDE], ids=str)
@@ -112,7 +125,8 @@ def arguments_and_truth(function: str, dtype: np.dtype[Any]) -> tuple[tuple[Arra
         arguments: tuple[Array, ...] = (every, rng.permutation(every))
     else:
         ufunc = UFUNCS.get(type, "gradient_from_output" if "FromOutput" in type else "gradient")
-        arguments = sample(ufunc, dtype, 1 << 15, rng)
+        # Exact logarithms are slow, and far within their bounds.
+        arguments = sample(ufunc, dtype, 1 << (13 if ufunc in LOGARITHMIC else 15), rng)
     arguments = arguments[: 2 if "Gradient" in type else 1]
     special = np.meshgrid(*[special_values(dtype)] * len(arguments))
     arguments = tuple(
@@ -191,7 +205,7 @@ def test_onnx_runtimes_own_softsign_is_not_right_at_infinity() -> None:
 
 
 @by_dtype
-@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("opset", opsets())
 def test_every_opset_has_the_same_bits_in_one_model(dtype: np.dtype[Any], opset: int) -> None:
     """All functions in one model, checked, with the optimizations that ONNX Runtime applies by itself."""
     x = np.concatenate([special_values(dtype), np.linspace(-20, 20, 41).astype(dtype)])
@@ -202,10 +216,10 @@ def test_every_opset_has_the_same_bits_in_one_model(dtype: np.dtype[Any], opset:
             [function],
             domain=DOMAIN,
         )
-        for function in ELEMENTWISE
+        for function in SHORT
     ]
     value = (dtype, ["n"])
-    model = as_model(nodes, {"x": value, "dy": value}, dict.fromkeys(ELEMENTWISE, value), opset)
+    model = as_model(nodes, {"x": value, "dy": value}, dict.fromkeys(SHORT, value), opset)
     for function, found in run(model, {"x": x, "dy": x[::-1].copy()}).items():
         assert_same_bits(found, alone(function, dtype, x.tobytes()))
 

@@ -59,10 +59,10 @@ def differences(model: ModelProto, feeds: Mapping[str, Array], name: str, step: 
 def assert_gradients(model: ModelProto, feeds: Mapping[str, Array], wrt: list[str]) -> None:
     """Compare the gradient graph on both engines with finite differences."""
     made = gradients(model, "L", wrt)
+    truth = {name: differences(model, feeds, name) for name in wrt}
     for engine in ("onnxruntime", "softsign"):
         results = run(made, feeds, engine=engine)
-        for name in wrt:
-            numeric = differences(model, feeds, name)
+        for name, numeric in truth.items():
             assert results[f"{name}_grad"].shape == feeds[name].shape
             np.testing.assert_allclose(
                 results[f"{name}_grad"], numeric, rtol=2e-6, atol=1e-8, err_msg=f"{engine} {name}"
@@ -144,13 +144,13 @@ def loss_of(expression: str) -> str:
     )
 
 
-few = settings(max_examples=4)
+few = settings(max_examples=2)
 
 
 @pytest.mark.parametrize("expression", UNARY.values(), ids=UNARY)
 @pytest.mark.parametrize("known", ["sizes", "rank"])
 @few
-@given(shape=st.tuples(sizes, sizes, sizes), seed=seeds)
+@given(shape=st.permutations((1, 2, 3)).map(tuple), seed=seeds)
 def test_makers_of_one_input(expression: str, known: str, shape: tuple[int, int, int], seed: int) -> None:
     x = away_from_zero(np.random.default_rng(seed), shape)
     assert_gradients(loss_model(loss_of(expression), declared("x", x, known)), {"x": x}, ["x"])
@@ -229,8 +229,14 @@ def test_matmul_of_what_a_node_computes() -> None:
     assert_gradients(loss_model(body, inputs), feeds, ["a", "b"])
 
 
-@pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
-@pytest.mark.parametrize("bias", [(), (4,), (1, 4), (2, 1), (2, 4), None])
+#: The gradients of the factors do not depend on the bias, nor its gradient on how they are transposed.
+GEMMS: list[tuple[tuple[int, int], tuple[int, ...] | None]] = [
+    *((transposed, (4,)) for transposed in ((0, 0), (0, 1), (1, 0), (1, 1))),
+    *(((0, 1), bias) for bias in ((), (1, 4), (2, 1), (2, 4), None)),
+]
+
+
+@pytest.mark.parametrize(("transposed", "bias"), GEMMS)
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.5, -2.0)])
 def test_gemm(transposed: tuple[int, int], bias: tuple[int, ...] | None, scale: tuple[float, float]) -> None:
     rng = np.random.default_rng(0)
@@ -249,11 +255,11 @@ def test_gemm(transposed: tuple[int, int], bias: tuple[int, ...] | None, scale: 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("ignore", [None, 1, -1])
-@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 2), (2, 3, 2, 2)])
-@pytest.mark.parametrize("log_too", [False, True])
+@pytest.mark.parametrize(("shape", "log_too"), [((4, 3), True), ((2, 3, 2, 1), False)])
 def test_cross_entropy(
     reduction: str, weighted: bool, ignore: int | None, shape: tuple[int, ...], log_too: bool
 ) -> None:
+    """With the logarithms, whose gradient is added, or without; the makers know no ranks."""
     rng = np.random.default_rng(0)
     label = rng.integers(3, size=(shape[0], *shape[2:]))
     label.flat[0] = 2  # one that counts
@@ -276,7 +282,7 @@ def test_cross_entropy(
     else:
         body += " L = Add (p, s)"
     assert_gradients(loss_model(body, inputs), feeds, wrt)
-    if weighted and log_too and shape == (4, 3):
+    if weighted and log_too:
         assert_gradients(loss_model(body, inputs), feeds, ["w"])
 
 

@@ -8,6 +8,7 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from softsign.onnx import Backend, ModelError, run
+from softsign.onnx.recurrent import _FUNCTIONS
 from tests.helpers import Array
 from tests.onnx_helpers import model_of
 
@@ -121,6 +122,20 @@ def test_layouts(kind: str) -> None:
 def test_every_activation(name: str, constants: dict[str, list[float]]) -> None:
     for kind in GATES:
         agree(*recurrent(kind, [*SOFTSIGN[kind][:-1], name], "B", **constants), limit=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_activations_of_large_numbers_overflow_nowhere(dtype: type[np.floating]) -> None:
+    x = np.array([-np.inf, -1e4, -8, 0, 8, 1e4, np.inf, np.nan], dtype)
+    with np.errstate(over="raise", invalid="raise"):
+        found = [_FUNCTIONS["sigmoid"](x), _FUNCTIONS["elu"](x, 1.0)]
+    small = np.exp(-8.0)
+    wanted = [
+        np.array([0, 0, small / (1 + small), 0.5, 1 / (1 + small), 1, 1, np.nan]),
+        np.array([-1, -1, small - 1, 0, *x[4:]]),
+    ]
+    assert [values.dtype for values in found] == [dtype, dtype]
+    np.testing.assert_allclose(np.stack(found), np.stack(wanted), rtol=2 * float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder, "POLL", 0.02)
+    monkeypatch.setattr(training, "REPORT_EVERY", 0.02)
 
 
 @pytest.fixture
@@ -72,6 +73,7 @@ def interrupt_when_trained(under_way: Mapping[str, int]) -> None:
         raise InterruptError
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_processes_give_the_results_of_training_alone_and_a_killed_one_is_told(
     tmp_path: Path, noise: str
 ) -> None:
@@ -165,6 +167,7 @@ def read(path: Path) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_an_error_in_a_training_stops_the_others(tmp_path: Path) -> None:
     """The folder of a data set that is there when the study begins and gone when the worker looks."""
     study = Study(tmp_path, [small(data=str(tmp_path / "nowhere")), small(updates=LONG)])
@@ -173,6 +176,7 @@ def test_an_error_in_a_training_stops_the_others(tmp_path: Path) -> None:
     assert Study(tmp_path).results == {}
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     study = Study(tmp_path, trials(updates=LONG))
     study.save()
@@ -347,6 +351,7 @@ def cluster() -> Any:
         yield cluster
 
 
+@pytest.mark.usefixtures("quick_reports")
 def test_dask_gives_the_same_results(tmp_path: Path, noise: str, cluster: Any) -> None:
     study = Study(tmp_path / "a", trials(data=noise))
     with dask_workers(cluster.scheduler_address) as executor:
@@ -396,7 +401,7 @@ def test_no_scheduler_at_the_address() -> None:
     import dask
 
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        dask.config.set({"distributed.comm.timeouts.connect": "100ms"}),
         pytest.raises(OSError, match=r"127\.0\.0\.1:9"),
         dask_workers("tcp://127.0.0.1:9"),
     ):

@@ -42,13 +42,16 @@ def test_identity_rule() -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_critical_rule_of_each_activation(activation: str) -> None:
-    """Variances stay over twelve layers of width 300, in the mean over twelve networks."""
+    """Variances stay over twelve layers of width 300, in the mean over twelve networks.
+
+    They differ from network to network, hardly between the inputs of one.
+    """
     q, ratios, squares = 0.5, [], []
     generator = torch.Generator().manual_seed(1)
     for seed in range(12):
         trial = small(activation=activation, initialization=f"critical:{q}", depth=12, width=300, seed=seed)
         network = build(trial, 100, 10, 4.0)
-        x = 2 * torch.randn(300, 100, generator=generator)
+        x = 2 * torch.randn(60, 100, generator=generator)
         sums = []
         for module in network:
             x = module(x)

@@ -696,18 +696,53 @@ def test_profiles_and_messages_say_softsign() -> None:
 # Importing again
 
 
-def test_import_again() -> None:
+#: Runs each of a list of programs in a process of its own, in which only PyTorch is imported: once for all.
+FORKED = """
+import os, sys, warnings
+warnings.simplefilter("ignore")  # what PyTorch warns of in modules of its own
+import torch
+for program in {programs}:
+    child = os.fork()
+    if child == 0:
+        exec(program)
+        break
+    assert os.waitpid(child, 0)[1] == 0
+    print("----", flush=True)
+"""
+IMPORTED = """
+before = set(sys.modules)
+import softsign.torch as s
+s.softsign(torch.ones(2))
+print([m for m in set(sys.modules) - before if m.startswith(("torch._inductor", "triton", "onnx"))])
+"""
+AGAIN = """
+from unittest import mock
+with mock.patch.dict(sys.modules):
+    import softsign.torch as first
+import softsign.torch as again
+assert first is not again
+x = torch.tensor([3.0], requires_grad=True)
+for s in (first, again):
+    print(torch.autograd.grad(s.softsign(x), x)[0].item(), s.inverse(x / 4).item())
+"""
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[list[str]]:
+    """Return the lines of IMPORTED, AGAIN, and WITHOUT each of FAST and NEEDED."""
+    programs = [IMPORTED, AGAIN, *(WITHOUT.format(name=name) for name in (*FAST, NEEDED))]
+    done = run_python(FORKED.format(programs=programs))
+    assert done.returncode == 0, done.stderr
+    return [part.splitlines() for part in done.stdout.split("----\n")]
+
+
+def test_importing_does_not_import_the_compiler(printed: list[list[str]]) -> None:
+    assert printed[0] == ["[]"]
+
+
+def test_import_again(printed: list[list[str]]) -> None:
     """As tools do that reload what they run: the operators of the dispatcher are there once."""
-    done = run_python(
-        "import warnings; warnings.simplefilter('ignore')\n"
-        "import sys, torch; from unittest import mock\n"
-        "with mock.patch.dict(sys.modules): import softsign.torch as first\n"
-        "import softsign.torch as again; assert first is not again\n"
-        "x = torch.tensor([3.0], requires_grad=True)\n"
-        "for s in (first, again):\n"
-        " print(torch.autograd.grad(s.softsign(x), x)[0].item(), s.inverse(x / 4).item())"
-    )
-    assert done.stdout.split() == ["0.0625", "3.0"] * 2, done.stderr
+    assert printed[1] == ["0.0625 3.0"] * 2
 
 
 # PyTorch's private names
@@ -724,18 +759,7 @@ def test_a_missing_private_name_is_found() -> None:
 
 
 WITHOUT = """
-import os, sys, warnings
-warnings.simplefilter("ignore")  # what PyTorch warns of in modules of its own
-import torch
-for name in {names}:
-    sys.stdout.flush()
-    child = os.fork()
-    if child == 0:  # with a PyTorch that is imported once, and lacks one name in each child
-        break
-    assert os.waitpid(child, 0)[1] == 0
-else:
-    sys.exit()
-place, _, attribute = name.rpartition(".")
+place, _, attribute = "{name}".rpartition(".")
 delattr(eval(place), attribute)
 try:
     import softsign.torch as s
@@ -756,22 +780,11 @@ FAST = ("torch._C._dispatch_keys", "torch._C._get_tracing_state")
 NEEDED = "torch._C._AutoDispatchBelowAutograd"
 
 
-@pytest.fixture(scope="module")
-def without() -> list[str]:
-    """What processes print that each lack one of the names: four lines for each of FAST, one for NEEDED."""
-    done = run_python(WITHOUT.format(names=(*FAST, NEEDED)))
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert len(lines) == 9
-    return lines
-
-
 @pytest.mark.parametrize("name", FAST)
 def test_the_dispatcher_serves_where_the_names_of_the_fast_path_are_gone(
-    name: str, without: list[str]
+    name: str, printed: list[list[str]]
 ) -> None:
-    first = 4 * FAST.index(name)
-    missing, forward, in_place, rest = without[first : first + 4]
+    missing, forward, in_place, rest = printed[2 + FAST.index(name)]
     assert missing == f"{name} False"
     assert forward.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
     assert in_place.endswith("[-0.75, 0.0, 0.5, 1.0] [0.0625, 1.0, 0.25, 0.0]")
@@ -780,8 +793,8 @@ def test_the_dispatcher_serves_where_the_names_of_the_fast_path_are_gone(
     assert in_place.startswith("False CopyBackwards")
 
 
-def test_a_missing_needed_name_is_named(without: list[str]) -> None:
-    message = without[-1]
+def test_a_missing_needed_name_is_named(printed: list[list[str]]) -> None:
+    (message,) = printed[2 + len(FAST)]
     assert message.startswith(f"softsign.torch does not know PyTorch {torch.__version__}: it lacks")
     assert message.endswith(f" {NEEDED}")
 

@@ -18,7 +18,6 @@ import softsign.torch as sst
 from softsign import accuracy
 from softsign.functions import FUNCTIONS, bound
 from softsign.torch import formulas, ops, rules
-from tests.helpers import run_python
 from tests.test_torch import DTYPES, array, tensor
 
 POINTS = torch.tensor([-0.8, -0.3, 0.2, 0.7], dtype=torch.float64)
@@ -87,12 +86,15 @@ def test_transformations(name: str, transform: str) -> None:
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
-@pytest.mark.parametrize("name", ["softsign", "antiderivative"])
-def test_compiled_transformations(name: str, transform: str) -> None:
+def test_compiled_transformations(transform: str) -> None:
+    """Of one function inside another, each with a derivative of its own, in one graph."""
     torch._dynamo.reset()
     apply = TRANSFORMS[transform]
-    compiled = torch.compile(lambda x: apply(function(name), x), backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(POINTS), apply(PLAIN[name], POINTS))
+    compiled = torch.compile(
+        lambda x: apply(lambda u: sst.antiderivative(sst.softsign(u)), x), backend="aot_eager", fullgraph=True
+    )
+    expected = apply(lambda u: PLAIN["antiderivative"](PLAIN["softsign"](u)), POINTS)
+    torch.testing.assert_close(compiled(POINTS), expected)
 
 
 def test_vmap_of_a_gradient_with_one_batched_argument() -> None:
@@ -103,9 +105,9 @@ def test_vmap_of_a_gradient_with_one_batched_argument() -> None:
 
 
 @pytest.mark.parametrize("name", ops.NAMES)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_opcheck(name: str, dtype: torch.dtype) -> None:
-    x, other = ((torch.rand(3, 4) * 1.8 - 0.9).to(dtype).requires_grad_() for _ in range(2))
+def test_opcheck(name: str) -> None:
+    """Also of bfloat16, transposed; how derivatives are traced depends on neither."""
+    x, other = ((torch.rand(3, 4) * 1.8 - 0.9).requires_grad_() for _ in range(2))
     arguments: Any = {
         "gradient": (x, other),
         "gradient_from_output": (x, other),
@@ -116,7 +118,7 @@ def test_opcheck(name: str, dtype: torch.dtype) -> None:
     assert set(result.values()) == {"SUCCESS"}
     torch.library.opcheck(
         getattr(torch.ops.softsign, name).default,
-        tree_map_only(Tensor, lambda a: a.detach().T, arguments),
+        tree_map_only(Tensor, lambda a: a.detach().bfloat16().T, arguments),
         test_utils=("test_schema", "test_faketensor"),
     )
 
@@ -205,18 +207,12 @@ def test_compiled_complex() -> None:
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Compile anew: the caches on disk do not know of changes in the formulas.
-
-    In this process: for these few kernels it takes longer to start others, which import PyTorch first.
-    """
+    """Compile anew: the caches on disk do not know of changes in the formulas."""
     import torch._functorch.config as autograd_config
     from torch._inductor import config
 
     torch._dynamo.reset()
-    with (
-        config.patch(fx_graph_cache=False, compile_threads=1),
-        autograd_config.patch(enable_autograd_cache=False),
-    ):
+    with config.patch(fx_graph_cache=False), autograd_config.patch(enable_autograd_cache=False):
         yield
     torch._dynamo.reset()
 
@@ -299,7 +295,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor], Tensor], Tensor, str]] = {
 def test_what_eager_code_refuses(kind: str) -> None:
     f, x, word = REFUSED[kind]
     torch._dynamo.reset()
-    for call, given in ((f, x), (f, x.to("meta")), (torch.compile(f), x)):
+    for call, given in ((f, x), (f, x.to("meta")), (torch.compile(f, backend="aot_eager"), x)):
         with pytest.raises((ValueError, NotImplementedError, RuntimeError), match=word):
             call(given)
 
@@ -356,14 +352,6 @@ def test_compiled_swapped_model_has_no_graph_break() -> None:
     explanation = torch._dynamo.explain(model)(x)
     assert explanation.graph_break_count == 0
     torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="aot_eager")(x), model(x))
-
-
-def test_importing_does_not_import_the_compiler() -> None:
-    done = run_python(
-        "import sys, torch; before = set(sys.modules); import softsign.torch as s; s.softsign(torch.ones(2));"
-        "print([m for m in set(sys.modules) - before if m.startswith(('torch._inductor', 'triton', 'onnx'))])"
-    )
-    assert done.stdout.strip() == "[]", done.stderr
 
 
 # Tracing and exporting

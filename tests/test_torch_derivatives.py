@@ -1,5 +1,6 @@
 """softsign.torch's derivatives of higher order where their factors alone overflow or underflow."""
 
+import functools
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, cast
@@ -69,6 +70,7 @@ def forward_over_reverse(f: Callable[[Tensor], Tensor], x: Tensor, *factors: Ten
     return g(x)
 
 
+@functools.cache
 def ordinary_products(
     f: Callable[[Fraction], Fraction], dtype: torch.dtype, inside: bool, count: int
 ) -> tuple[list[Tensor], list[Fraction]]:

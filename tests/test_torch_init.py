@@ -41,8 +41,11 @@ def variances(network: torch.nn.Sequential, x: Tensor) -> tuple[list[float], lis
     ]
 
 
-@pytest.mark.parametrize("distribution", ["normal", "uniform", "orthogonal"])
-@pytest.mark.parametrize("q", [0.01, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize(  # q and how weights are drawn meet in sigma_w alone
+    ("q", "distribution"),
+    [(q, "normal") for q in (0.01, 0.1, 0.5, 1.0)]
+    + [(q, name) for q in (0.01, 1.0) for name in ("uniform", "orthogonal")],
+)
 def test_signal_and_gradient_keep_their_variance(q: float, distribution: Any) -> None:
     """Over 30 layers of width 200; of the gradients' ratio, which varies, the mean over networks.
 

@@ -288,15 +288,16 @@ def _exact_logarithmic(function: str, x: Doubles) -> Exact:
         signed = -signed
 
     def parts(value: float) -> tuple[float, float, int]:
-        a = gmpy2.mpfr(value)
+        a = context.plus(value)  # faster than mpfr(value)
         exponent, mantissa = gmpy2.frexp(magnitude(a, gmpy2.log1p(a)) if value >= 2.0**-64 else series(a))
         head = float(mantissa)
         return head, float(mantissa - head), exponent
 
     head, tail, exponent = map(np.atleast_1d, _normalized(signed, 0.0, 0))
     regular = np.atleast_1d(np.isfinite(x) & (x != 0))
-    with gmpy2.context(precision=320):
-        found = np.frompyfunc(parts, 1, 3)(np.abs(np.atleast_1d(x)[regular]))
+    values, places = np.unique(np.abs(np.atleast_1d(x)[regular]), return_inverse=True)
+    with gmpy2.context(precision=320) as context:
+        found = [part[places] for part in np.frompyfunc(parts, 1, 3)(values)]
     sign = np.copysign(1.0, np.atleast_1d(signed)[regular])
     head[regular], tail[regular] = sign * found[0].astype(np.float64), sign * found[1].astype(np.float64)
     exponent[regular] = found[2].astype(np.int64)

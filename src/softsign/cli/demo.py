@@ -68,7 +68,7 @@ def demo(
 
     from softsign.data import digits
     from softsign.learn import network as net
-    from softsign.learn import plots
+    from softsign.learn.demo_figure import demo_figure
 
     model = output.with_suffix(".onnx")
     check_output(output, model, force=force)
@@ -85,7 +85,7 @@ def demo(
         checks = [_check(name, dtype, rng) for name, dtype in cases]
         times = [_time(size, rounds) for size, rounds in bar.track(_TIMED, description="timing beside NumPy")]
     scans = len(data.test_label)
-    save(plots.demo_figure(history, scans), output, force=force)
+    save(demo_figure(history, scans), output, force=force)
     agree = _export(network, model, data.test_x.reshape(scans, -1), force=force)
 
     right = round(history[-1].test_accuracy * scans)

@@ -8,17 +8,12 @@ variance q in all layers, and gradients keep theirs. `softsign.init` has the the
 Examples
 --------
 >>> import jax
->>> from softsign.jax import softsign
 >>> from softsign.jax.initializers import softsign_bias, softsign_normal
->>> depth, width, q = 50, 500, 0.5
->>> keys = jax.random.split(jax.random.key(0), (depth, 2))
->>> h = jax.random.normal(jax.random.key(1), (100, width))
->>> def layer(x, keys, input_second_moment=None):
-...     weights = softsign_normal(q, input_second_moment)(keys[0], (width, width))
-...     return x @ weights + softsign_bias(q)(keys[1], (width,))
->>> h = layer(h, keys[0], 1.0)
->>> h, _ = jax.lax.scan(lambda h, keys: (layer(softsign(h), keys), None), h, keys[1:])
->>> print(f"{jax.numpy.var(h):.1f}")
+>>> key, width, q = jax.random.key(0), 300, 0.5
+>>> weights = softsign_normal(q, input_second_moment=1.0)(key, (width, width))
+>>> biases = softsign_bias(q)(jax.random.key(1), (width,))
+>>> x = jax.random.normal(jax.random.key(2), (width, width))
+>>> print(f"{jax.numpy.var(x @ weights + biases):.1f}")
 0.5
 """
 
@@ -77,8 +72,8 @@ def softsign_normal(
 
     Examples
     --------
-    >>> weights = softsign_normal(q=1.0)(jax.random.key(0), (400, 300))
-    >>> print(f"{weights.std() * 20:.1f}")
+    >>> weights = softsign_normal(q=1.0)(jax.random.key(0), (300, 300))
+    >>> print(f"{weights.std() * 300**0.5:.1f}")
     2.1
     """
     return _scaled(q, input_second_moment, "normal", in_axis, out_axis, batch_axis, dtype)
@@ -160,7 +155,7 @@ def softsign_orthogonal(
 
     Examples
     --------
-    >>> weights = softsign_orthogonal(q=1.0)(jax.random.key(0), (30, 30))
+    >>> weights = softsign_orthogonal(q=1.0)(jax.random.key(0), (300, 300))
     >>> print(f"{jax.numpy.linalg.norm(weights, 2):.4f}")
     2.0958
     """

@@ -15,13 +15,20 @@ from softsign.operator.definitions import Array
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
+
+def _sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)), without the overflow."""
+    small = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0, small, 1) / (1 + small))
+
+
 #: A function of one direction's activations, by what it does to the input of a gate.
 _Function: TypeAlias = Callable[[Array], Array]
 #: The activation functions, of x and of the constants that they take: alpha, beta.
 _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     "relu": lambda x: np.maximum(x, 0),
     "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "sigmoid": _sigmoid,
     "softsign": softsign.softsign,
     "softplus": lambda x: np.logaddexp(x, 0),
     "affine": lambda x, alpha, beta: alpha * x + beta,
@@ -29,7 +36,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     "hardsigmoid": lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1),
     "leakyrelu": lambda x, alpha: np.where(x < 0, alpha * x, x),
     "thresholdedrelu": lambda x, alpha: np.where(x > alpha, x, 0),
-    "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(x), x),
+    "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x),
 }
 #: How many constants they take, and the defaults. Engines differ on those of the first three.
 _CONSTANTS: Mapping[str, tuple[int, tuple[float, ...]]] = {

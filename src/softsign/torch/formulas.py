@@ -14,9 +14,9 @@ import torch
 
 #: softsign is 1 from here on, and 1 + abs(x) still finite: what turns inf / inf into 1.
 _LIMITS = {torch.float32: 2.0**30, torch.float64: 2.0**60}
-#: Terms of the antiderivatives' series. For abs(x) <= 1 the 17th of the first is below 3**-36, an eighth of
-#: float64's last place; for abs(x) <= 8 those of the second leave less than 2**-53.
-TERMS, SECOND_TERMS = 17, 24
+#: Terms of the series of the antiderivative (r <= 1/3) and of the second one (r <= 1/2), which leave less
+#: than an eighth of the last place.
+TERMS = {torch.float32: (8, 11), torch.float64: (17, 24)}
 
 
 def _in_float32(formula: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
@@ -210,9 +210,9 @@ def _integral_of_softsign(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return two numbers, the first at most 1, whose product it is: near 0 that underflows."""
     # log(1 + a) = 2 artanh(r) = 2 (r + r**3 / 3 + r**5 / 5 ...) with r = a / (2 + a), and a - 2 r = r a.
     r = a.clamp(max=1) / (2 + a.clamp(max=1))
-    square = r * r
+    square = r.square()
     series = torch.zeros_like(r)
-    for k in range(TERMS, 0, -1):
+    for k in range(TERMS[a.dtype][0], 0, -1):
         series = (series + 1 / (2 * k + 1)) * square
     # From 1e30 on the logarithm is lost in rounding; an infinite one would make nan of inf.
     far = a - torch.log1p(a.clamp(max=1e30))
@@ -242,9 +242,9 @@ def integral_of_antiderivative(x: torch.Tensor) -> torch.Tensor:
     z = torch.sqrt(1 + small)
     b = small / (1 + z)
     r = b / (2 + b)
-    square = r * r
+    square = r.square()
     series = torch.zeros_like(r)
-    for k in range(SECOND_TERMS - 1, -1, -1):
+    for k in range(TERMS[x.dtype][1] - 1, -1, -1):
         series = series * square + 1 / ((2 * k + 1) * (2 * k + 3))
     half = 0.5 * small
     b = half - half * r  # again, with a third of the error, which r can bear

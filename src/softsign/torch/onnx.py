@@ -12,7 +12,7 @@ import torch
 
 from softsign.functions import FUNCTIONS
 from softsign.torch import ops
-from softsign.torch.formulas import SECOND_TERMS, TERMS, power
+from softsign.torch.formulas import TERMS, power
 
 
 def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
@@ -35,12 +35,14 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
     >>> [node.op_type for node in program.model.graph]
     ['Softsign']
     """
-    from onnx import TensorProto, helper
+    from onnx import helper
     from onnxscript import opset18 as op
 
     def number(value: float, like: Any) -> Any:
-        constant: Any = op.Constant(value=helper.make_tensor("", TensorProto.DOUBLE, [], [value]))
-        return op.CastLike(constant, like)
+        return op.Constant(value=helper.make_tensor("", like.dtype, [], [value]))
+
+    def terms(x: Any) -> tuple[int, int]:
+        return TERMS[torch.float64 if x.dtype.itemsize == 8 else torch.float32]
 
     def softsign(x: Any) -> Any:
         return op.Softsign(x)
@@ -79,7 +81,7 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
         b = op.Min(a, one)
         r = op.Div(b, op.Add(two, b))
         square, s = op.Mul(r, r), number(0, x)
-        for k in range(TERMS, 0, -1):
+        for k in range(terms(x)[0], 0, -1):
             s = op.Mul(op.Add(s, number(1 / (2 * k + 1), x)), square)
         return a, op.Less(a, one), op.Log(op.Add(one, a)), r, s
 
@@ -97,7 +99,7 @@ def onnx_translation_table() -> dict[Any, Callable[..., Any]]:
         b = op.Div(near_a, op.Add(one, z))
         r = op.Div(b, op.Add(two, b))
         square, series = op.Mul(r, r), number(0, x)
-        for k in range(SECOND_TERMS - 1, -1, -1):
+        for k in range(terms(x)[1] - 1, -1, -1):
             series = op.Add(op.Mul(series, square), number(1 / ((2 * k + 1) * (2 * k + 3)), x))
         half = op.Mul(number(0.5, x), near_a)
         b = op.Sub(half, op.Mul(half, r))
