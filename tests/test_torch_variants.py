@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor, func
 
+import softsign
 import softsign.torch as sst
+from softsign import _core as core
 from softsign import variants
 from softsign.torch import ops
-from tests.helpers import assert_same_bits, ulps
+from tests.helpers import assert_same_bits, kernels, ulps
 from tests.test_torch import DTYPES, array, tensor, values
 
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -265,3 +267,134 @@ def test_numbers_out_of_range(name: str, parameter: str, number: float) -> None:
 def test_what_is_refused(name: str, x: Any, number: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=rf"{name}: .*{words}"):
         FUNCTIONS[name][0](x, number)
+
+
+# The layer
+
+
+def layer(dtype: torch.dtype, features: int, alpha: float = 0.7) -> sst.nn.DynamicSoftsign:
+    made = sst.nn.DynamicSoftsign(features, alpha, dtype=torch.promote_types(dtype, torch.float32))
+    with torch.no_grad():
+        made.weight.normal_()
+        made.bias.normal_()
+    return made
+
+
+def plain_layer(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    u = alpha * x
+    return weight * u / (1 + u.abs()) + bias
+
+
+@by_dtype
+@pytest.mark.parametrize("shape", [(1, 1), (70, 37), (3, 700, 130)], ids=str)
+def test_layer_and_its_gradients_against_float64(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """In units of the last place of the sums of magnitudes; the last shape is shared among threads."""
+    torch.manual_seed(0)
+    x, dy = (torch.randn(shape).to(dtype) for _ in range(2))
+    module = layer(dtype, shape[-1])
+    x.requires_grad_()
+    y = module(x)
+    gradients = torch.autograd.grad(y, (x, *module.parameters()), dy)
+    inputs = [t.detach().to(torch.float64).requires_grad_() for t in (x, *module.parameters())]
+    a, w, b = inputs[1:]
+    expected = torch.autograd.grad(plain_layer(*inputs), inputs, dy.double())
+    rows = tuple(range(len(shape) - 1))
+    u = a * inputs[0]
+    slope = (w * dy / (1 + u.abs()) ** 2).abs()
+    sizes = [
+        (a * slope).abs(),
+        (slope * x).abs().sum(),
+        (dy * u / (1 + u.abs())).abs().sum(rows),
+        dy.double().abs().sum(rows),
+    ]
+    assert y.dtype == dtype
+    error = (y - plain_layer(*inputs)).abs() / (w.abs() + b.abs())
+    assert error.max() <= 4 * torch.finfo(dtype).eps
+    for got, exact, size, t in zip(gradients, expected, sizes, (x, *module.parameters()), strict=True):
+        assert (got.dtype, got.shape) == (t.dtype, t.shape)
+        info = torch.finfo(t.dtype)
+        units = (got - exact).abs() / (info.eps * (size + info.tiny))
+        assert units.max() <= (8 if dtype == torch.float64 else 4)  # float64: the reference errs as well
+
+
+def test_layer_far_out() -> None:
+    """bfloat16 keeps a gradient beyond abs(alpha x) = 300; infinite inputs spoil no sum."""
+    x = torch.tensor([[1000.0, -torch.inf, torch.inf]], dtype=torch.bfloat16, requires_grad=True)
+    module = sst.nn.DynamicSoftsign(3)
+    y = module(x)
+    assert y.tolist() == [[1, -1, 1]]
+    dx, *others = torch.autograd.grad(y.sum(), (x, *module.parameters()))
+    assert dx[0, 0].item() == pytest.approx(1 / 1001**2, rel=2**-8)
+    assert dx[0, 1:].tolist() == [0, 0]
+    assert others[0].item() == pytest.approx(1000 / 1001**2, rel=1e-6)
+    assert others[1].tolist() == pytest.approx([1000 / 1001, -1, 1])
+    assert module(torch.tensor([[torch.nan, 1, 1]])).isnan().tolist() == [[True, False, False]]
+
+
+def test_layer_gives_the_same_bits_on_any_threads_and_kernels() -> None:
+    x, dy = torch.randn(2000, 131), torch.randn(2000, 131)
+    module = layer(torch.float32, 131)
+    x.requires_grad_()
+
+    def everything() -> list[Tensor]:
+        y = module(x)
+        return [y, *torch.autograd.grad(y, (x, *module.parameters()), dy)]
+
+    expected, before = everything(), torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            for name in softsign.cpu_features()["available"]:
+                with kernels(name):
+                    assert all(map(torch.equal, everything(), expected))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_layer_under_transformations() -> None:
+    x = POINTS.clone()
+    module = layer(torch.float64, 3)
+    parameters = tuple(p.detach() for p in module.parameters())
+    torch.testing.assert_close(func.vmap(module)(x), plain_layer(x, *parameters))
+    for derivative in (func.jacrev, func.jacfwd, lambda f: func.hessian(lambda x: f(x).sum())):
+        expected = derivative(lambda x: plain_layer(x, *parameters))(x)
+        torch.testing.assert_close(derivative(module)(x), expected)
+
+    def layers(x: Tensor, a: Tensor, w: Tensor, b: Tensor) -> Tensor:
+        result: Tensor = func.functional_call(module, {"alpha": a, "weight": w, "bias": b}, (x,))
+        return result
+
+    inputs = tuple(t.clone().requires_grad_() for t in (x, *parameters))
+    assert torch.autograd.gradcheck(layers, inputs, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(layers, inputs)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), module(x))
+    assert module.to("meta")(x.to("meta")).shape == x.shape
+
+
+def test_layer_on_kinds_of_tensors() -> None:
+    module = layer(torch.float32, 4)
+    x = torch.randn(6, 5, 4)
+    with torch.no_grad():
+        expected = module(x)
+        assert torch.equal(module(x.transpose(0, 1)), expected.transpose(0, 1))
+        assert module(torch.empty(0, 4)).shape == (0, 4)
+        assert module(torch.ones(4, dtype=torch.int64)).dtype == torch.float32
+        half = module.bfloat16()(x.bfloat16())
+        assert half.dtype == torch.bfloat16
+    with pytest.raises(
+        ValueError, match=r"^DynamicSoftsign: the last axis of x must have 4 features, got the shape \[3\]"
+    ):
+        module(torch.ones(3))
+    for arguments, words in (
+        ((0,), "num_features must be"),
+        ((2, 0.0), "alpha must be"),
+        ((2, np.nan), "alpha must be"),
+    ):
+        with pytest.raises(ValueError, match=f"^DynamicSoftsign: {words} "):
+            sst.nn.DynamicSoftsign(*arguments)
+    with pytest.raises(ValueError, match=r"^_layer: takes a type"):
+        core._layer(99, 1, 1, 1, 1.0, 0, 0, 0, 0)
+    with pytest.raises(ValueError, match=r"^_layer: takes a type"):
+        core._layer(2, 1, 1, 1, 1.0, 0)
