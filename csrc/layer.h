@@ -41,6 +41,7 @@ class LayerLoop {
     template <bool whole>
     [[gnu::always_inline]] static void value(const Layer &l, std::size_t i, std::size_t j,
                                              std::size_t count) {
+        __builtin_prefetch(reinterpret_cast<const char *>(static_cast<const T *>(l.x) + i + j) + 3072);
         V u = static_cast<S>(l.alpha) * take<whole>(static_cast<const T *>(l.x) + i + j, count);
         V f = is_inf(u) ? with_sign_of(splat<V>(1), u) : u / (1 + abs(u));
         V gamma = take<whole>(static_cast<const S *>(l.gamma) + j, count);
@@ -56,7 +57,10 @@ class LayerLoop {
         V gamma[N], dgamma[N] = {}, dbeta[N] = {}, dalpha[N] = {};
         for (int k = 0; k < N; ++k)
             gamma[k] = take<whole>(static_cast<const S *>(l.gamma) + j + k * lanes, count);
-        for (; row < end; ++row)
+        for (; row < end; ++row) {
+            const std::size_t ahead = (row + few) * l.columns + j;
+            __builtin_prefetch(static_cast<const T *>(l.x) + ahead);
+            __builtin_prefetch(static_cast<const T *>(l.dy) + ahead);
             for (int k = 0; k < N; ++k) {
                 const std::size_t i = row * l.columns + j + k * lanes;
                 V x = take<whole>(static_cast<const T *>(l.x) + i, count);
@@ -68,6 +72,7 @@ class LayerLoop {
                 dalpha[k] += far ? V{} : g * (r * x);
                 put<whole>(static_cast<T *>(l.out) + i, alpha * g * r, count);
             }
+        }
         for (int k = 0; k < N; ++k) {
             add<whole>(sums + j + k * lanes, dgamma[k], count);
             add<whole>(sums + j + k * lanes + l.columns, dbeta[k], count);
