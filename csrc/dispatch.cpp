@@ -206,7 +206,13 @@ void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps
     share(n, piece, threads, [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
 }
 
-void apply_layer(Type type, const Layer &layer, int threads) {
+// Whether so many arrays of the layer's size leave no room in the last-level cache.
+static bool fills_cache(const Layer &layer, Type type, std::size_t arrays) {
+    return arrays * layer.rows * layer.columns * item_size(type) >= last_level_cache();
+}
+
+void apply_layer(Type type, Layer layer, int threads) {
+    layer.streamed = fills_cache(layer, type, 2);
     const std::size_t blocks = (layer.rows + layer_block - 1) / layer_block;
     const LayerKernel kernel = kernels_in_use()->layer[static_cast<int>(type)];
     share(static_cast<std::ptrdiff_t>(blocks), 1, threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
@@ -221,6 +227,7 @@ bool apply_layer_gradient(Type type, Layer layer, double *sums, int threads) {
         std::calloc(blocks * 3 * columns + 1, wide ? sizeof(double) : sizeof(float)), std::free);
     if (!parts) return false;
     layer.sums = parts.get();
+    layer.streamed = fills_cache(layer, type, 3);
     const LayerKernel kernel = kernels_in_use()->layer_gradient[static_cast<int>(type)];
     share(static_cast<std::ptrdiff_t>(blocks), 1, threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
         kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));

@@ -65,8 +65,9 @@ struct Layer {
     double alpha;
     const void *x, *dy, *gamma, *beta;
     void *out, *sums;
+    bool streamed;  // past the cache
 };
-constexpr std::size_t layer_block = 64;  // rows; what a thread takes at a time
+constexpr std::size_t layer_block = 128;  // rows; what a thread takes at a time
 using LayerKernel = void (*)(const Layer &layer, std::size_t first_block, std::size_t end_block);
 
 struct Kernels {

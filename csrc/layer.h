@@ -33,12 +33,23 @@ class LayerLoop {
         std::memcpy(p, padded, count * sizeof(U));
     }
 
+    // Whether results of whole vectors may be written past the cache: that takes aligned ones.
+    static bool streams(const Layer &l) {
+        return l.streamed && reinterpret_cast<std::uintptr_t>(l.out) % vector_bytes == 0 &&
+               l.columns * sizeof(T) % vector_bytes == 0;
+    }
+    template <bool whole, bool streamed>
+    static void result(const Layer &l, std::size_t i, V v, std::size_t count) {
+        T *p = static_cast<T *>(l.out) + i;
+        if constexpr (streamed) return stream(p, encode(p, v));
+        put<whole>(p, v, count);
+    }
     template <bool whole>
     static void add(S *sum, V part, std::size_t count) {
         put<whole>(sum, take<whole>(sum, count) + part, count);
     }
 
-    template <bool whole>
+    template <bool whole, bool streamed = false>
     [[gnu::always_inline]] static void value(const Layer &l, std::size_t i, std::size_t j,
                                              std::size_t count) {
         __builtin_prefetch(reinterpret_cast<const char *>(static_cast<const T *>(l.x) + i + j) + 3072);
@@ -46,11 +57,11 @@ class LayerLoop {
         V f = is_inf(u) ? with_sign_of(splat<V>(1), u) : u / (1 + abs(u));
         V gamma = take<whole>(static_cast<const S *>(l.gamma) + j, count);
         V beta = take<whole>(static_cast<const S *>(l.beta) + j, count);
-        put<whole>(static_cast<T *>(l.out) + i + j, gamma * f + beta, count);
+        result<whole, streamed>(l, i + j, gamma * f + beta, count);
     }
 
     // N * lanes columns from j on, of a few rows.
-    template <int N, bool whole = true>
+    template <int N, bool streamed, bool whole = true>
     [[gnu::always_inline]] static void strip(const Layer &l, std::size_t row, std::size_t end, std::size_t j,
                                              S *sums, std::size_t count = lanes) {
         const S alpha = static_cast<S>(l.alpha);
@@ -70,7 +81,7 @@ class LayerLoop {
                 dbeta[k] += dy;
                 dgamma[k] += dy * (far ? with_sign_of(splat<V>(1), u) : u * r);
                 dalpha[k] += far ? V{} : g * (r * x);
-                put<whole>(static_cast<T *>(l.out) + i, alpha * g * r, count);
+                result<whole, streamed>(l, i, alpha * g * r, count);
             }
         }
         for (int k = 0; k < N; ++k) {
@@ -80,28 +91,40 @@ class LayerLoop {
         }
     }
 
+    template <bool streamed>
+    static void row_values(const Layer &l, std::size_t row) {
+        std::size_t i = row * l.columns, j = 0;
+        for (; j + lanes <= l.columns; j += lanes) value<true, streamed>(l, i, j, lanes);
+        if (j < l.columns) value<false>(l, i, j, l.columns - j);
+    }
+    template <bool streamed>
+    static void row_gradients(const Layer &l, std::size_t row, std::size_t end, S *sums) {
+        std::size_t j = 0;
+        for (; j + 2 * lanes <= l.columns; j += 2 * lanes) strip<2, streamed>(l, row, end, j, sums);
+        for (; j + lanes <= l.columns; j += lanes) strip<1, streamed>(l, row, end, j, sums);
+        if (j < l.columns) strip<1, false, false>(l, row, end, j, sums, l.columns - j);
+    }
+
   public:
     static void values(const Layer &l, std::size_t block, std::size_t end) {
+        const bool streamed = streams(l);
         const std::size_t last = end * layer_block < l.rows ? end * layer_block : l.rows;
-        for (std::size_t row = block * layer_block; row < last; ++row) {
-            std::size_t i = row * l.columns, j = 0;
-            for (; j + lanes <= l.columns; j += lanes) value<true>(l, i, j, lanes);
-            if (j < l.columns) value<false>(l, i, j, l.columns - j);
-        }
+        for (std::size_t row = block * layer_block; row < last; ++row)
+            streamed ? row_values<true>(l, row) : row_values<false>(l, row);
+        if (streamed) stream_fence();
     }
     static void gradients(const Layer &l, std::size_t block, std::size_t end) {
+        const bool streamed = streams(l);
         for (; block < end; ++block) {
             std::size_t row = block * layer_block;
             const std::size_t last = row + layer_block < l.rows ? row + layer_block : l.rows;
             S *sums = static_cast<S *>(l.sums) + block * 3 * l.columns;
             for (std::size_t stop; row < last; row = stop) {
                 stop = row + few < last ? row + few : last;
-                std::size_t j = 0;
-                for (; j + 2 * lanes <= l.columns; j += 2 * lanes) strip<2>(l, row, stop, j, sums);
-                for (; j + lanes <= l.columns; j += lanes) strip<1>(l, row, stop, j, sums);
-                if (j < l.columns) strip<1, false>(l, row, stop, j, sums, l.columns - j);
+                streamed ? row_gradients<true>(l, row, stop, sums) : row_gradients<false>(l, row, stop, sums);
             }
         }
+        if (streamed) stream_fence();
     }
 };
 

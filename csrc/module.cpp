@@ -272,7 +272,8 @@ PyObject *py_layer(PyObject *, PyObject *const *args, Py_ssize_t count) {
                 a[1],
                 a[2],
                 a[3],
-                nullptr};
+                nullptr,
+                false};
     bool enough = true;
     Py_BEGIN_ALLOW_THREADS;
     if (count == first + 4) {

@@ -351,6 +351,21 @@ def test_layer_gives_the_same_bits_on_any_threads_and_kernels() -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_layer_of_large_arrays_written_past_the_cache(dtype: torch.dtype) -> None:
+    x, dy = (torch.randn(4096, 512).to(dtype) for _ in range(2))
+    module = layer(dtype, 512)
+
+    def values_and_gradients(rows: slice) -> tuple[Tensor, Tensor]:
+        leaf = x[rows].clone().requires_grad_()
+        y = module(leaf)
+        return y.detach(), torch.autograd.grad(y, leaf, dy[rows].clone())[0]
+
+    whole = values_and_gradients(slice(None))
+    parts = [values_and_gradients(slice(row, row + 256)) for row in range(0, 4096, 256)]
+    assert all(torch.equal(w, torch.cat(p)) for w, p in zip(whole, zip(*parts, strict=True), strict=True))
+
+
 def test_layer_under_transformations() -> None:
     x = POINTS.clone()
     module = layer(torch.float64, 3)

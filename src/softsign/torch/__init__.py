@@ -2,10 +2,10 @@
 
 `softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a
 model. The other functions (derivatives, gradient, inverse, antiderivatives, log-Jacobian) are those of
-`softsign`, differentiable. `soft_cap` limits logits,
-`spike` is the step of spiking neurons. `SoftsignTransform` is a bijector for `torch.distributions`,
-`nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table` `torch.onnx.export`
-writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
+`softsign`, differentiable. `soft_cap` limits logits, `spike` is the step of spiking neurons.
+`nn.ParametricSoftsign` has slope and range to learn, `nn.DynamicSoftsign` is a layer to try in place of
+LayerNorm. `SoftsignTransform` is a bijector for `torch.distributions`, and with `onnx_translation_table`
+`torch.onnx.export` writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
 --------
