@@ -324,7 +324,8 @@ def read_dataset(path: Path) -> None:
 
 
 def read_study(path: Path) -> None:
-    from softsign.study.folder import Study, StudyError
+    from softsign.study.folder import Study
+    from softsign.study.workers import StudyError
 
     with contextlib.suppress(StudyError):
         Study(path.parent)

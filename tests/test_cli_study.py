@@ -13,7 +13,7 @@ import dask
 import distributed  # noqa: F401  (its defaults would go with the settings during which it is first imported)
 import pytest
 
-from softsign.study import folder
+from softsign.study import workers
 from softsign.study.folder import FILE
 from tests.helpers import in_session, largest_file, run_python, started, wait_until
 from tests.test_cli import COMMAND, ENVIRONMENT, call, refused, run
@@ -230,7 +230,7 @@ def test_no_space_for_the_results(
     tmp_path: Path, noise: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operating system lets no file grow beyond 2000 bytes, as if the disk were full."""
-    monkeypatch.setattr(folder, "local_workers", lambda workers: threads())
+    monkeypatch.setattr(workers, "local_workers", lambda count: threads())
     with largest_file(2000):
         words = call(tmp_path, "study", *ONE, *noise).stderr
     assert words.splitlines()[-1].startswith("softsign: study/study.json: File too large")

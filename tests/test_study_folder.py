@@ -6,18 +6,21 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn, cast
 
 import pytest
 
 from softsign.data.files import DatasetError
 from softsign.study import folder, training
-from softsign.study.folder import FILE, Study, StudyError, check_data, dask_workers, local_workers
+from softsign.study.folder import FILE, Study, check_data
 from softsign.study.runs import Trial
 from softsign.study.training import train
+from softsign.study.workers import StudyError, dask_workers, local_workers
 from tests.helpers import in_session, started, wait_until
 from tests.study_helpers import pause_file, pause_trainings, train_with_pause
 from tests.test_data_files import write_mnist
@@ -131,7 +134,8 @@ def test_an_interrupted_study_goes_on(tmp_path: Path) -> None:
 KILLED = """
 import sys
 if __name__ == "__main__":
-    from softsign.study.folder import Study, local_workers
+    from softsign.study.folder import Study
+    from softsign.study.workers import local_workers
     with local_workers(2) as executor:
         Study(sys.argv[1]).run(executor)
 else:  # a worker, which begins with this script
@@ -317,6 +321,32 @@ def test_a_result_that_cannot_be_kept_leaves_the_checkpoint(
         study.run(executor)
     assert (tmp_path / study.trials[0].checkpoint).exists()
     assert Study(tmp_path).results == {}
+
+
+def test_a_signal_waits_until_a_process_that_starts_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor that ended in between would take from it what it is about to open."""
+
+    def start(process: Any) -> None:
+        whole_start(process)
+        signal.raise_signal(signal.SIGTERM)
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        known.append(len(cast(ProcessPoolExecutor, executor)._processes))
+        raise InterruptError
+
+    known: list[int] = []
+    whole_start = ForkServerProcess.start
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with local_workers(1) as executor:
+            monkeypatch.setattr(ForkServerProcess, "start", start)
+            with pytest.raises(InterruptError):
+                Study(tmp_path, trials(updates=2)).run(executor)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert known == [1]
 
 
 def test_workers_must_be_one_or_more() -> None:

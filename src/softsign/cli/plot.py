@@ -66,7 +66,7 @@ def plot(
             help="What to draw beside softsign, of: tanh, arctan, erf, isru, gudermannian, hard_tanh, "
             "logistic, relu, elu, softplus, gelu, silu.",
         ),
-    ] = "",
+    ] = "tanh",
     orders: Annotated[
         str,
         typer.Option(
@@ -87,14 +87,14 @@ def plot(
         _refuse(given - _WITH_FUNCTIONS, "--functions")
     else:
         _refuse(given - _OPTIONS[view], f"--view {view}")
-    others = beside.split(",") if beside else []
+    others = beside.split(",")
     with refusals(), doing("drawing"):
         from softsign.learn import plots
 
         figure: Any
         if view is View.tails:
             low, high = limits if "limits" in given else (0.1, 1e4)
-            figure = plots.draw_tails(["softsign", *(others or plots.BOUNDED)], low, high).figure
+            figure = plots.draw_tails(["softsign", *others], low, high).figure
         elif view is View.plane:
             figure = plots.draw_plane().figure
         elif view is View.errors:

@@ -204,7 +204,8 @@ def _train(work: Study, path: Path, workers: int | None, dask: str | None) -> No
     )
 
     from softsign.study import report
-    from softsign.study.folder import check_data, dask_workers, local_workers
+    from softsign.study.folder import check_data
+    from softsign.study.workers import dask_workers, local_workers
 
     check_data(work.remaining())
     # What multiprocessing's resource tracker, which inherits these, would say if this process were killed.

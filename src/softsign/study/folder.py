@@ -15,35 +15,23 @@ import importlib.metadata
 import importlib.util
 import json
 import math
-import multiprocessing
-import multiprocessing.connection
 import os
 import platform
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from softsign import __version__
 from softsign._files import written_whole
 from softsign.study.runs import Result, Trial, check_batch_size
+from softsign.study.workers import StopError, StudyError, uninterrupted, work
 
-__all__ = ["FILE", "Study", "StudyError", "check_data", "dask_workers", "local_workers"]
+__all__ = ["FILE", "Study", "check_data"]
 
 FILE = "study.json"
 FORMAT = 2
 POLL = 0.5  # seconds between looks at what the trainings have done
-
-
-class StudyError(RuntimeError):
-    """A study cannot go on; the message says what is left and what to do."""
-
-
-class _StopError(Exception):
-    """A training was told to stop, and has left a checkpoint."""
 
 
 class Study:
@@ -77,6 +65,7 @@ class Study:
     --------
     >>> import tempfile
     >>> from softsign.study.runs import preset
+    >>> from softsign.study.workers import local_workers
     >>> small = {"depths": [1], "width": 10, "updates": 10, "seeds": [0]}
     >>> trials = preset("deep", initializations=["standard"], learning_rates=[0.1], **small)
     >>> study = Study(tempfile.mkdtemp(), trials)
@@ -143,7 +132,8 @@ class Study:
                 self.environment = environment
                 self.save()
             folder = str(self.folder.resolve())
-            waiting = {executor.submit(_work, trial, folder): trial for trial in self.remaining()}
+            with uninterrupted():
+                waiting = {executor.submit(work, trial, folder): trial for trial in self.remaining()}
             try:
                 while waiting:
                     done, _ = concurrent.futures.wait(waiting, POLL, concurrent.futures.FIRST_COMPLETED)
@@ -205,7 +195,7 @@ class Study:
     def _add(self, trial: Trial, future: concurrent.futures.Future[Result]) -> None:
         try:
             self.results[trial.name] = future.result()
-        except _StopError:
+        except StopError:
             raise StudyError(
                 f"{self.folder} was not seen by a worker: the machines of a cluster must share it, "
                 "under the same path"
@@ -278,131 +268,6 @@ def _difference(there: Sequence[Trial], asked: Sequence[Trial]) -> str:
         if old != new:
             return f"{field.name} {', '.join(map(str, old))} instead of {', '.join(map(str, new))}"
     return f"{len(there)} instead of {len(asked)}"
-
-
-_WORKING = threading.Lock()  # held by a worker while it trains
-
-
-def _work(trial: Trial, folder: str) -> Result:
-    """Train in a worker, as long as the study runs and the process that started the worker lives."""
-    from softsign.study.training import train
-
-    running, parent = Path(folder, "running"), multiprocessing.parent_process()
-    progress = Path(folder, f"{trial.name}.progress")
-
-    def report(updates: int) -> None:
-        if (parent and not parent.is_alive()) or not running.exists():
-            raise _StopError
-        progress.write_text(str(updates))
-
-    with _WORKING:
-        try:
-            report(0)
-            return train(trial, folder, report)
-        finally:
-            progress.unlink(missing_ok=True)
-
-
-def _start_server() -> None:
-    """Start the process of which workers are forks.
-
-    An interrupt at the keyboard reaches all processes of the terminal; `Study.run` tells workers to stop.
-    They inherit from this process that it is blocked, from the first instruction on.
-    """
-    resource_tracker.ensure_running()  # at its start it unblocks what is blocked
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Exit when the process that started the worker is gone, which its queue of work does not tell."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        multiprocessing.connection.wait([parent.sentinel])
-        with _WORKING:  # once the training that is under way has left its checkpoint
-            os._exit(1)
-
-
-@contextlib.contextmanager
-def local_workers(workers: int | None = None) -> Iterator[Executor]:
-    """Start processes on this machine.
-
-    Parameters
-    ----------
-    workers : int, optional
-        Number of processes, 1 or more. Default: one for each core.
-
-    Yields
-    ------
-    concurrent.futures.Executor
-        For `Study.run`.
-
-    Raises
-    ------
-    ValueError
-        If `workers` is less than 1.
-    StudyError
-        When one of the processes is killed.
-    """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}, but must be 1 or more")
-    # PyTorch's threads do not survive a fork; importing it starts none, and takes seconds. So the workers are
-    # forks of a process that has imported it and done nothing else.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["softsign.study._server", "softsign.study.training"])
-    _start_server()
-    count = workers or len(os.sched_getaffinity(0))
-    try:
-        with concurrent.futures.ProcessPoolExecutor(count, context, _start_worker) as executor:
-            yield executor
-    except concurrent.futures.BrokenExecutor:
-        raise StudyError(
-            "a worker process was killed, perhaps for want of memory; "
-            "the same command goes on from the last checkpoints"
-        ) from None
-
-
-@contextlib.contextmanager
-def dask_workers(address: str) -> Iterator[Executor]:
-    """Use a Dask cluster. Needs ``distributed``.
-
-    Its workers need this package, the study's folder under the same path, and one thread each
-    (``dask worker --nthreads 1``).
-
-    Parameters
-    ----------
-    address : str
-        Address of the scheduler, such as "tcp://10.0.0.1:8786".
-
-    Yields
-    ------
-    concurrent.futures.Executor
-        For `Study.run`.
-
-    Raises
-    ------
-    OSError
-        When there is no scheduler at the address.
-    StudyError
-        When workers are killed again and again.
-    """
-    import distributed
-
-    try:
-        with distributed.Client(address) as client:
-            yield client.get_executor(pure=False)
-    except distributed.scheduler.KilledWorker as error:
-        raise StudyError(
-            f"workers of the cluster were killed ({error}); "
-            "the same command goes on from the last checkpoints"
-        ) from error
 
 
 def check_data(trials: Iterable[Trial]) -> None:
