@@ -101,9 +101,9 @@ def generalized(x: npt.ArrayLike, k: float, out: Array | None = None) -> Any:
 
     Notes
     -----
-    The error is at most 0.51 ulp in float16, 0.51 in bfloat16 and float32, and 2 in float64, for every x and
-    k. longdouble has no bound; where it has no more digits than float64 (see `softsign.variants`), float64
-    has none, either.
+    The error is at most 0.51 ulp in float16, bfloat16 and float32, and 2 in float64, for every x and k.
+    longdouble has no bound; where it has no more digits than float64 (see `softsign.variants`), float64 has
+    none, either.
 
     For k not an even integer the function is as often continuously differentiable at 0 as the smallest
     integer that is at least k says; for even k it is infinitely often.

@@ -19,8 +19,8 @@ def _sigmoid(x: Array, rest: Array) -> Array:
 def elliott(x: npt.ArrayLike, out: Array | None = None) -> Any:
     """Return (1 + softsign(x)) / 2, Elliott's sigmoid from 0 to 1.
 
-    Its slope at 0 is 1/2, twice that of the logistic function 1 / (1 + exp(-x)); `elliott_logistic` has the
-    same. Elliott's symmetric sigmoid, from -1 to 1, is softsign itself.
+    Its slope at 0 is 1/2, twice that of the logistic function 1 / (1 + exp(-x)), whose slope
+    `elliott_logistic` has. Elliott's symmetric sigmoid, from -1 to 1, is softsign itself.
 
     Parameters
     ----------
@@ -129,9 +129,8 @@ def elliot2sig(x: npt.ArrayLike, out: Array | None = None) -> Any:
 
     Notes
     -----
-    The error is at most 0.51 ulp in float16, bfloat16 and float32, and 2 in float64. Its slope at 0 is 0: a
-    unit that starts there does not learn. It is softsign(x abs(x)), which the name of MATLAB's Deep Learning
-    Toolbox, with one t, hides.
+    The error is at most 0.51 ulp in float16, bfloat16 and float32, and 2 in float64. It is
+    softsign(x abs(x)), so its slope at 0 is 0: a unit whose input is 0 passes no gradient on.
 
     Examples
     --------
