@@ -11,14 +11,14 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 NATIVE := $(wildcard csrc/*.cpp csrc/*.h)
 PACKAGE := $(shell find src -name '*.py')
 MDFORMAT := $(BIN)/mdformat --wrap 110 --number --compact-tables
-PAGES := $(wildcard *.md docs/*.md)
+PAGES := $(wildcard *.md docs/*.md docs/*/*.md)
 # The newest Python that README names, or else the one of .venv.
 NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[34].*/bin/python) $(BIN)/python,$\
 	$(shell $(name) -c 'import venv; print("$(name)")' 2>/dev/null))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format accuracy onnx-nodes \
+.PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
 	onnx-engines bench bench-frameworks bench-study bench-operator peers explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
@@ -62,6 +62,11 @@ format: .venv/lint.stamp  ## format the Python and C++ sources and the pages
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(NATIVE) web/wasm.cpp
 	$(MDFORMAT) $(PAGES)
+
+docs: .venv/softsign.stamp .venv/docs.stamp build/katex.stamp  ## build the documentation site, build/site/index.html (needs Node)
+	rm -rf build/site
+	$(BIN)/python -m sphinx -W -n --keep-going --quiet docs build/site
+	touch build/site/.complete
 
 fuzz: .venv/softsign.stamp .venv/test.stamp  ## try random arrays, nets and damaged files; ARGS="--minutes N"
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -131,6 +136,13 @@ header_check = test -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_p
 
 .venv/softsign.stamp: .venv/build.stamp pyproject.toml CMakeLists.txt $(NATIVE)
 	$(PIP_INSTALL) --no-build-isolation --editable '.[cli,reference]'
+	touch $@
+
+# The style sheet and fonts of formulas, of the version of the script that sphinxcontrib-katex has in itself.
+build/katex.stamp: .venv/docs.stamp
+	$(call need,command -v node && command -v npm,Node.js and npm to build the pages: install nodejs and npm)
+	npm install --silent --no-audit --no-fund --no-save --prefix build/katex \
+		katex@$$($(BIN)/python -c 'from sphinxcontrib.katex import katex_version; print(katex_version)')
 	touch $@
 
 # The binary that users of every Python and NumPy get: built once, it runs with all of them.

@@ -91,6 +91,9 @@ def torch_pairs() -> Iterator[Pair]:
         yield Pair(f"{name} with backward / F.softsign", ours, with_backward(theirs, x), backward_target)
         if size in LARGE:
             yield Pair(f"{name} with backward / torch.tanh", ours, with_backward(torch.tanh, x), 0.8)
+    x = torch.randn(2048, 512)
+    layers = with_backward(sst.nn.DynamicSoftsign(512), x), with_backward(torch.nn.LayerNorm(512), x)
+    yield Pair("torch 2048x512 DynamicSoftsign with backward / LayerNorm", *layers, 1.0)
 
 
 def compiled_pairs() -> Iterator[Pair]:

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <type_traits>
 #if defined(SOFTSIGN_WITH_avx2)
@@ -202,6 +204,43 @@ void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps
     // Each thread has two pieces or more. Overlap other than in place needs the order of one thread.
     threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(threads, n / (2 * piece))) : 1;
     share(n, piece, threads, [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
+}
+
+// Whether so many arrays of the layer's size leave no room in the last-level cache.
+static bool fills_cache(const Layer &layer, Type type, std::size_t arrays) {
+    return arrays * layer.rows * layer.columns * item_size(type) >= last_level_cache();
+}
+
+void apply_layer(Type type, Layer layer, int threads) {
+    layer.streamed = fills_cache(layer, type, 2);
+    const std::size_t blocks = (layer.rows + layer_block - 1) / layer_block;
+    const LayerKernel kernel = kernels_in_use()->layer[static_cast<int>(type)];
+    share(static_cast<std::ptrdiff_t>(blocks), 1, threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
+    });
+}
+
+bool apply_layer_gradient(Type type, Layer layer, double *sums, int threads) {
+    const std::size_t blocks = (layer.rows + layer_block - 1) / layer_block, columns = layer.columns;
+    const bool wide = type == Type::float64;
+    std::unique_ptr<void, void (*)(void *)> parts(
+        std::calloc(blocks * 3 * columns + 1, wide ? sizeof(double) : sizeof(float)), std::free);
+    if (!parts) return false;
+    layer.sums = parts.get();
+    layer.streamed = fills_cache(layer, type, 3);
+    const LayerKernel kernel = kernels_in_use()->layer_gradient[static_cast<int>(type)];
+    share(static_cast<std::ptrdiff_t>(blocks), 1, threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
+    });
+    std::fill(sums, sums + 2 * columns + 1, 0.0);
+    auto sum = [&](auto *part) {
+        for (std::size_t block = 0; block < blocks; ++block, part += 3 * columns) {
+            for (std::size_t k = 0; k < 2 * columns; ++k) sums[k] += part[k];
+            for (std::size_t k = 2 * columns; k < 3 * columns; ++k) sums[2 * columns] += part[k];
+        }
+    };
+    wide ? sum(static_cast<const double *>(layer.sums)) : sum(static_cast<const float *>(layer.sums));
+    return true;
 }
 
 }  // namespace softsign

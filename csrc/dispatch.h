@@ -20,4 +20,9 @@ std::size_t item_size(Type type);
 void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
            int threads);
 
+// The layer of functions.h, and its gradients: `sums` receives those of gamma, beta (one for each column) and
+// alpha. False if there is not enough memory for their parts.
+void apply_layer(Type type, Layer layer, int threads);
+bool apply_layer_gradient(Type type, Layer layer, double *sums, int threads);
+
 }  // namespace softsign

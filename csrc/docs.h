@@ -346,6 +346,14 @@ Examples
 >>> softsign.set_num_threads(before)
 )";
 
+constexpr char layer[] = R"(_layer(type, rows, columns, threads, alpha, /, *addresses)
+--
+
+gamma softsign(alpha x) + beta over contiguous rows, for softsign.torch. Addresses are those of x, gamma, beta
+and the output; for the gradients of x, dy, gamma, dx and 2 columns + 1 float64, which receive dgamma, dbeta and
+dalpha. gamma and beta have one element for each column: float64 for float64, else float32.
+)";
+
 constexpr char compute[] = R"(_compute(function, type, n, threads, /, *addresses)
 --
 

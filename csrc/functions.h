@@ -57,8 +57,22 @@ enum class Access { cached, prefetched, streamed };
 // or `b` itself, or lie behind them in memory.
 using Kernel = void (*)(const void *a, const void *b, void *out, std::size_t n, Access access);
 
+// The layer gamma f(alpha x) + beta, and its gradients, for rows of `columns` elements. alpha, gamma and beta
+// are of the type that the kernels compute in: double for float64, float for the others. `sums` receives, for
+// each block of rows, the gradients of gamma, beta and alpha, summed over the block, one of each per column.
+struct Layer {
+    std::size_t rows, columns;
+    double alpha;
+    const void *x, *dy, *gamma, *beta;
+    void *out, *sums;
+    bool streamed;  // past the cache
+};
+constexpr std::size_t layer_block = 128;  // rows; what a thread takes at a time
+using LayerKernel = void (*)(const Layer &layer, std::size_t first_block, std::size_t end_block);
+
 struct Kernels {
     const char *name;
+    LayerKernel layer[static_cast<int>(Type::count)], layer_gradient[static_cast<int>(Type::count)];
     Kernel kernel[static_cast<int>(Function::count)]
                  [static_cast<int>(Type::count)];  // null: no such function
 

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "functions.h"
+#include "layer.h"
 #include "loops.h"
 #include "scalar.h"
 
@@ -35,8 +36,18 @@ constexpr Kernel find(Function f, Type t) {
     }
 }
 
+template <class T>
+constexpr void add_layer(Kernels &made, Type type) {
+    made.layer[static_cast<int>(type)] = LayerLoop<T>::values;
+    made.layer_gradient[static_cast<int>(type)] = LayerLoop<T>::gradients;
+}
+
 constexpr Kernels make(const char *name) {
-    Kernels made{name, {}};
+    Kernels made{name, {}, {}, {}};
+    add_layer<float16>(made, Type::float16);
+    add_layer<bfloat16>(made, Type::bfloat16);
+    add_layer<float>(made, Type::float32);
+    add_layer<double>(made, Type::float64);
     for (int f = 0; f < static_cast<int>(Function::count); ++f)
         for (int t = 0; t < static_cast<int>(Type::count); ++t)
             made.kernel[f][t] = find(static_cast<Function>(f), static_cast<Type>(t));

@@ -238,6 +238,56 @@ PyObject *compute(PyObject *, PyObject *const *args, Py_ssize_t count) {
     return Py_NewRef(Py_None);
 }
 
+// _layer(type, rows, columns, threads, alpha, *addresses): the layer with four addresses, its gradients with
+// five.
+PyObject *py_layer(PyObject *, PyObject *const *args, Py_ssize_t count) {
+    constexpr Py_ssize_t numbers = 4, first = numbers + 1;
+    std::ptrdiff_t number[numbers] = {-1, -1, -1, -1};
+    for (Py_ssize_t i = 0; i < std::min(count, numbers); ++i) {
+        number[i] = PyLong_AsSsize_t(args[i]);
+        if (number[i] == -1 && PyErr_Occurred()) return nullptr;
+    }
+    const std::ptrdiff_t type = number[0], rows = number[1], columns = number[2], threads = number[3];
+    const bool known =
+        type >= 0 && type < static_cast<int>(Type::count) && kernels_in_use()->layer[type] != nullptr;
+    if (!known || rows < 0 || columns < 0 || threads < 1 || threads > max_threads ||
+        (count != first + 4 && count != first + 5)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "_layer: takes a type that it has kernels for, rows, columns, a number of threads, "
+                        "alpha, and four or five addresses");
+        return nullptr;
+    }
+    const double alpha = PyFloat_AsDouble(args[numbers]);
+    if (alpha == -1 && PyErr_Occurred()) return nullptr;
+    void *a[5] = {};
+    for (Py_ssize_t k = 0; k < count - first; ++k) {
+        a[k] = PyLong_AsVoidPtr(args[first + k]);
+        if (!a[k] && PyErr_Occurred()) return nullptr;
+    }
+    Layer layer{static_cast<std::size_t>(rows),
+                static_cast<std::size_t>(columns),
+                alpha,
+                a[0],
+                nullptr,
+                a[1],
+                a[2],
+                a[3],
+                nullptr,
+                false};
+    bool enough = true;
+    Py_BEGIN_ALLOW_THREADS;
+    if (count == first + 4) {
+        apply_layer(Type(type), layer, static_cast<int>(threads));
+    } else {
+        layer.dy = a[1], layer.gamma = a[2], layer.beta = nullptr;
+        enough =
+            apply_layer_gradient(Type(type), layer, static_cast<double *>(a[4]), static_cast<int>(threads));
+    }
+    Py_END_ALLOW_THREADS;
+    if (!enough) return PyErr_NoMemory();
+    return Py_NewRef(Py_None);
+}
+
 // Every name of an enum, in its order.
 PyObject *tuple_of(std::initializer_list<const char *> names) {
     PyObject *tuple = PyTuple_New(static_cast<Py_ssize_t>(names.size()));
@@ -360,6 +410,8 @@ PyMethodDef methods[] = {
     {"_use_kernels", py_use_kernels, METH_O, docs::use_kernels},
     {"_compute", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(compute)), METH_FASTCALL,
      docs::compute},
+    {"_layer", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_layer)), METH_FASTCALL,
+     docs::layer},
     {nullptr, nullptr, 0, nullptr},
 };
 

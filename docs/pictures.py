@@ -1,7 +1,10 @@
-"""Make the pictures of README and docs/study.md: `python docs/pictures.py`. Needs playwright and chromium."""
+"""Make the pictures of README and of the pages: `python docs/pictures.py`. Needs playwright and chromium."""
 
 import io
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -33,6 +36,17 @@ def draw() -> None:
     save(samples.getvalue(), DOCS / "study" / "shapeset.png")
 
 
+def run_the_gallery() -> None:
+    """Run the commands in gallery.md."""
+    for command in re.findall("^softsign plot .*", (DOCS / "gallery.md").read_text(), re.MULTILINE):
+        words = [*command.split()[1:], "--force"]
+        subprocess.run(
+            [Path(sys.executable).with_name("softsign"), *words], cwd=DOCS / "pictures", check=True
+        )
+        picture = DOCS / "pictures" / words[words.index("-o") + 1]
+        save(picture.read_bytes(), picture)
+
+
 def photograph() -> None:
     """Write the figures of the two studies' reports, from the results in docs/study."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -51,4 +65,5 @@ def photograph() -> None:
 
 if __name__ == "__main__":
     draw()
+    run_the_gallery()
     photograph()

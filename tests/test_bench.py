@@ -353,7 +353,7 @@ def test_the_frameworks_benchmark_measures_in_turns(
     monkeypatch.setattr(frameworks, "MI", 1000)  # the pairs are not measured here
     monkeypatch.setattr(frameworks, "LARGE", (1000, 16_000))
     names = [pair.name for pair in (*frameworks.torch_pairs(), *frameworks.jax_pairs())]
-    assert len(names) == len(set(names)) == 22
+    assert len(names) == len(set(names)) == 23
     forward_and_backward, in_place = frameworks.memory_targets()
     assert forward_and_backward.verdict == "reached"
     assert in_place.verdict == "reached"

@@ -570,6 +570,7 @@ def test_memory_does_not_grow_with_the_file(x: Path) -> None:
         ("beside.svg", b"<?xml", ("--beside", "tanh,gelu", "--orders", "0,3", "--scale", "2")),
         ("tails.svg", b"<?xml", ("--view", "tails", "--beside", "isru")),
         ("plane.svg", b"<?xml", ("--view", "plane")),
+        ("variants.svg", b"<?xml", ("--view", "variants", "--range", "-2", "2")),
         ("errors.svg", b"<?xml", ("--view", "errors")),
     ],
 )

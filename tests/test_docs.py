@@ -4,16 +4,22 @@ pytest itself runs the examples of Python modules and of pages, and mypy's stubt
 core.
 """
 
+import contextlib
 import doctest
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 
 import softsign
+from softsign import cli
 
+DOCS = Path(__file__).parents[1] / "docs"
 SECTIONS = {
     "get_num_threads": ["Returns", "Examples"],
     "set_num_threads": ["Parameters", "Raises", "Examples"],
@@ -55,6 +61,30 @@ def test_examples_of(name: str) -> None:
     )
     assert examples.examples
     assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def test_formulas_have_a_source_and_a_test() -> None:
+    page = (DOCS / "mathematics.md").read_text()
+    formulas = [part for part in page.split("\n### ")[1:] if "```math" in part]
+    assert len(formulas) >= 18
+    for formula in formulas:
+        name, _, text = formula.partition("\n")
+        assert text.count("```math") == 1, name
+        assert "*Source*: " in text, name
+        assert "\n```python\n>>> " in text, name
+        assert "*Proof.*" in text or name == "Definition", name
+
+
+def test_commands_of_the_gallery(tmp_path: Path) -> None:
+    page = (DOCS / "gallery.md").read_text()
+    commands = re.findall("^softsign plot (.*)", page, re.MULTILINE)
+    pictures = re.findall(r"\(pictures/(.*?)\)", page)
+    assert len(commands) == len(pictures)
+    with contextlib.chdir(tmp_path):
+        for command, picture in zip(commands, pictures, strict=True):
+            cli._command()(["plot", *command.split()], standalone_mode=False)
+            drawn, kept = (matplotlib.image.imread(path) for path in (picture, DOCS / "pictures" / picture))
+            assert drawn.shape[:2] == pytest.approx(kept.shape[:2], rel=0.1)  # with other fonts
 
 
 @pytest.mark.parametrize("module", ["softsign.operator", "softsign.onnx", "softsign.torch", "softsign.jax"])

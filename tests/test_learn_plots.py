@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import softsign
+from softsign import variants
 from softsign.functions import MAX_ORDER
 from softsign.learn import plots
 from softsign.learn.activations import ACTIVATIONS, HIGHEST_ORDER
@@ -142,6 +143,17 @@ def test_the_plane_goes_into_the_disk_and_keeps_directions() -> None:
     np.testing.assert_allclose(np.hypot(*np.asarray(circle.get_xydata()).T), 1)
     x, y = np.asarray(grid[0].get_xydata()).T  # the line of real part -2
     np.testing.assert_allclose(x / (1 - np.hypot(x, y)), -2, rtol=1e-9)
+
+
+def test_variants_are_the_family() -> None:
+    axes = plots.draw_variants([0.25, 1, 3, np.inf], -2, 2)
+    for line, k in zip(axes.lines, (0.25, 1, 3, np.inf), strict=True):
+        x, y = np.asarray(line.get_xydata()).T
+        np.testing.assert_array_equal(y, variants.generalized(x, k))
+    assert len({line.get_color() for line in axes.lines}) == 4
+    assert labels(axes) == ["k = 0.25", "k = 1, softsign", "k = 3", "k = ∞"]
+    with pytest.raises(ValueError, match="k"):
+        plots.draw_variants([0])
 
 
 @pytest.mark.parametrize(

@@ -6,4 +6,4 @@ import { mountAll } from "./mount";
 const style = document.createElement("style");
 style.textContent = palette + figure;
 document.head.append(style);
-void mountAll();
+if (document.querySelector("[data-figure]")) void mountAll();

@@ -21,8 +21,8 @@ do not depend on the instruction set, the number of threads or the memory layout
 The rest stands in rooms of the package, each imported when it is first used (``softsign.init.critical``), and
 each with a docstring of its own::
 
-    init, accuracy, reference, functions, stream, operator, data    need NumPy alone
-    torch, jax, onnx, study, learn, cli                             need the extras of these names
+    init, variants, accuracy, reference, functions, stream, operator, data    need NumPy alone
+    torch, jax, onnx, study, learn, cli                                       need the extras of these names
 
 Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that
 the CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_KERNELS, read

@@ -15,6 +15,7 @@ class View(StrEnum):
     curves = "curves"
     tails = "tails"
     plane = "plane"
+    variants = "variants"
     errors = "errors"
 
 
@@ -23,6 +24,7 @@ _OPTIONS = {
     View.curves: {"limits", "beside", "orders", "scale"},
     View.tails: {"limits", "beside"},
     View.plane: set[str](),
+    View.variants: {"limits"},
     View.errors: set[str](),
 }
 _WITH_FUNCTIONS = {"limits", "functions"}
@@ -44,7 +46,8 @@ def plot(
         View,
         typer.Option(
             help="curves; tails: what is missing to the limit, on logarithmic axes; plane: the complex "
-            "plane; errors: those of the plain expression at neighboring float32 numbers."
+            "plane; variants: a family with softsign in it; errors: those of the plain expression at "
+            "neighboring float32 numbers."
         ),
     ] = View.curves,
     limits: Annotated[
@@ -97,6 +100,8 @@ def plot(
             figure = plots.draw_tails(["softsign", *others], low, high).figure
         elif view is View.plane:
             figure = plots.draw_plane().figure
+        elif view is View.variants:
+            figure = plots.draw_variants(low=limits[0], high=limits[1]).figure
         elif view is View.errors:
             figure = plots.draw_errors().figure
         elif given & {"beside", "orders", "scale"}:

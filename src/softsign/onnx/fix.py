@@ -62,11 +62,11 @@ class _Value(NamedTuple):
 def fix_softsign(model: ModelProto, *, accurate: bool = False, inline: bool = False) -> ModelProto:
     """Put Softsign back where an exporter has split it up.
 
-    x / (1 + |x|) and x * Reciprocal(1 + |x|), with operands in either order, become one Softsign node, which
-    takes the name of the last node and writes its output. Between the nodes there may be Identity, and Cast
-    to a wider dtype and back. What only they have used is removed. Left alone are expressions whose result
-    has another shape than x, that divide integers, or whose dtype is unknown or one that the Softsign of the
-    model's opset does not take (bfloat16 before 22).
+    ``x / (1 + abs(x))`` and ``x * Reciprocal(1 + abs(x))``, with operands in either order, become one
+    Softsign node, which takes the name of the last node and writes its output. Between the nodes there may be
+    Identity, and Cast to a wider dtype and back. What only they have used is removed. Left alone are
+    expressions whose result has another shape than x, that divide integers, or whose dtype is unknown or one
+    that the Softsign of the model's opset does not take (bfloat16 before 22).
 
     Parameters
     ----------

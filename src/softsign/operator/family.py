@@ -45,7 +45,7 @@ class SoftsignFunctor:
     context = "CPU"
 
     def invoke(self, x: Array, y: Array | None = None) -> Array:
-        """Compute y = x / (1 + |x|), correctly rounded.
+        """Compute ``y = x / (1 + |x|)``, correctly rounded.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class SoftsignGradientFunctor:
     context = "CPU"
 
     def forward(self, x: Array, dy: Array, dx: Array | None = None) -> Array:
-        """Compute dx = dy / (1 + |x|)^2, to 1 ulp.
+        """Compute ``dx = dy / (1 + |x|)^2``, to 1 ulp.
 
         Parameters
         ----------

@@ -2,9 +2,10 @@
 
 `softsign` and `nn.Softsign` take the place of PyTorch's; `swap` replaces every `torch.nn.Softsign` of a
 model. The other functions (derivatives, gradient, inverse, antiderivatives, log-Jacobian) are those of
-`softsign`, differentiable. `SoftsignTransform` is a bijector for `torch.distributions`,
-`nn.ParametricSoftsign` has slope and range to learn, and with `onnx_translation_table` `torch.onnx.export`
-writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
+`softsign`, differentiable. `soft_cap` limits logits, `spike` is the step of spiking neurons.
+`nn.ParametricSoftsign` has slope and range to learn, `nn.DynamicSoftsign` is a layer to try in place of
+LayerNorm. `SoftsignTransform` is a bijector for `torch.distributions`, and with `onnx_translation_table`
+`torch.onnx.export` writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
 --------
@@ -23,11 +24,13 @@ except ModuleNotFoundError as error:
         "softsign.torch needs PyTorch: pip install 'softsign[torch]'", name="torch"
     ) from error
 
-from softsign.torch import functional, init, nn
+from softsign.torch import functional, init, nn, variants
 from softsign.torch.distributions import SoftsignTransform
 from softsign.torch.functional import *
 from softsign.torch.nn import swap
 from softsign.torch.onnx import onnx_translation_table
+from softsign.torch.variants import *
 
 __all__ = ["SoftsignTransform", "init", "nn", "onnx_translation_table", "swap"]
 __all__ += functional.__all__
+__all__ += variants.__all__

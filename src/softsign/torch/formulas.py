@@ -272,6 +272,45 @@ def log_jacobian(x: torch.Tensor) -> torch.Tensor:
 
 
 @_in_float32
+def soft_cap(c: float, x: torch.Tensor) -> torch.Tensor:
+    """Return x / (1 + abs(x) / c), at infinity ±c.
+
+    Parameters
+    ----------
+    c : float
+        The cap, from 1e-15 to 1e15.
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
+    limit = c * _LIMITS[x.dtype]
+    x = x.clamp(-limit, limit)
+    return x / (1 + x.abs() / c)
+
+
+def spike(slope: float, x: torch.Tensor) -> torch.Tensor:
+    """Return 1 where x is above 0, else 0; nan at nan.
+
+    Parameters
+    ----------
+    slope : float
+        That of the surrogate gradient, which is not of this.
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
+    return x.clamp(0, 1).ceil()
+
+
+@_in_float32
 def derivative_times(function: str, n: int, x: torch.Tensor, factors: list[torch.Tensor]) -> torch.Tensor:
     """Return the derivative of order n of a function at x, times factors, as each derivative above needs it.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.autograd import profiler
 
 from softsign.functions import MAX_ORDER
 from softsign.torch import ops, rules
+from softsign.torch._calls import check, dispatch, generally, offer_sharding
 from softsign.torch._private import apply_untransformed, is_ordinary, may_be_overwritten
 
 __all__ = [
@@ -41,7 +41,7 @@ class Softsign(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        if _generally() or not (is_ordinary(x) and is_ordinary(dy)):
+        if generally() or not (is_ordinary(x) and is_ordinary(dy)):
             return rules.softsign_slope(x, dy)
         return ops.direct_gradient(x, dy)
 
@@ -59,14 +59,9 @@ class SoftsignInPlace(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        if _generally() or not (is_ordinary(y) and is_ordinary(dy)):
+        if generally() or not (is_ordinary(y) and is_ordinary(dy)):
             return ops.gradient_from_output(y, dy)
         return ops.direct_gradient_from_output(y, dy)
-
-
-def _generally() -> bool:
-    """Whether backward is itself differentiated, or compiled."""
-    return bool(torch.is_grad_enabled() or torch.compiler.is_dynamo_compiling())
 
 
 _apply_softsign = apply_untransformed(Softsign)
@@ -160,8 +155,8 @@ def _softsign(x: Tensor, inplace: bool) -> Tensor:
         return torch.overrides.handle_torch_function(softsign, (x,), x, inplace=inplace)
     if not inplace:
         return _apply(softsign, x)
-    _check(x, "softsign")
-    _offer_sharding()
+    check(x, "softsign")
+    offer_sharding()
     if x.is_nested and x.layout is torch.strided:
         raise NotImplementedError("softsign: in place, input must not be a nested tensor of strided layout")
     if not (x.is_floating_point() or x.is_complex()):
@@ -238,10 +233,10 @@ def gradient(x: Tensor, dy: Tensor) -> Tensor:
     if torch.overrides.has_torch_function((x, dy)):
         return torch.overrides.handle_torch_function(gradient, (x, dy), x, dy)
     for given in (x, dy):
-        _check(given, "gradient")
+        check(given, "gradient")
         if given.is_nested:
             raise NotImplementedError("gradient: the arguments must be dense tensors, got a nested tensor")
-    _offer_sharding()
+    offer_sharding()
     dtype = torch.promote_types(x.dtype, dy.dtype)
     if not dtype.is_floating_point:
         dtype = torch.get_default_dtype()
@@ -410,30 +405,13 @@ def log_jacobian(x: Tensor) -> Tensor:
     return _apply(log_jacobian, x)
 
 
-def _check(x: Any, name: str) -> None:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name}: the argument must be a Tensor, got {type(x).__name__}")
-    if x.layout not in (torch.strided, torch.jagged) or x.is_quantized:
-        kind = "a quantized tensor" if x.is_quantized else f"one of layout {x.layout}"
-        raise NotImplementedError(f"{name}: the argument must be a dense tensor, got {kind}")
-    if x.is_floating_point() or x.is_complex():
-        ops.check_dtype(name, x)
-
-
 def _apply(function: Callable[..., Tensor], *args: Any) -> Tensor:
     """Compute a function of x, which comes last, through the dispatcher."""
     *n, x = args
     if torch.overrides.has_torch_function_unary(x):
         return torch.overrides.handle_torch_function(function, (x,), *args)
-    name = function.__name__
-    _check(x, name)
-    n = [_order(order) for order in n]
-    _offer_sharding()
-    if x.is_nested and x.layout is torch.strided:
-        return torch.nested.as_nested_tensor([_apply(function, *n, part) for part in x.unbind()])
-    if not (x.is_floating_point() or x.is_complex()):
-        x = x.to(torch.get_default_dtype())
-    return ops.OPERATORS[name](*n, x)
+    check(x, function.__name__)
+    return dispatch(function.__name__, *map(_order, n), x)
 
 
 def _order(n: Any) -> int:
@@ -443,8 +421,3 @@ def _order(n: Any) -> int:
         raise TypeError(f"nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n!r}") from None
     ops.check_order(order)
     return order
-
-
-def _offer_sharding() -> None:
-    if not torch.compiler.is_compiling() and "torch.distributed.tensor" in sys.modules:
-        rules.offer_sharding()

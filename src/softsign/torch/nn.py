@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from softsign.torch.dynamic import dynamic_softsign
 from softsign.torch.functional import softsign
 
 Model = TypeVar("Model", bound=torch.nn.Module)
@@ -171,6 +172,98 @@ def _fitted(parameter: Tensor, x: Tensor) -> Tensor:
 
 
 torch.fx.wrap("_fitted")  # a tracer records the call, as what it does depends on the shape of x
+
+
+class DynamicSoftsign(torch.nn.Module):
+    """Apply weight * softsign(alpha * x) + bias, a layer to try in place of LayerNorm.
+
+    Unlike a normalization it takes no mean and no variance: each number is treated by itself. It is Dynamic
+    Tanh [1]_ with softsign, whose slope falls sooner, but not as far.
+
+    Parameters
+    ----------
+    num_features : int
+        Size of the last axis of the input, which weight and bias have one number for each of.
+    alpha : float
+        Initial alpha, one number for all features; finite and not 0.
+    device : torch.device or str, optional
+        Device of the parameters.
+    dtype : torch.dtype, optional
+        Floating dtype of the parameters.
+
+    Raises
+    ------
+    ValueError
+        If `num_features` is less than 1, or `alpha` is 0 or not finite.
+
+    Notes
+    -----
+    On a CPU one pass computes the layer, and one its four gradients. Where it is transformed, compiled or on
+    another device it is a few operations. Whether it trains as well as a normalization is contested:
+    docs/variants.md has both sides.
+
+    References
+    ----------
+    .. [1] J. Zhu, X. Chen, K. He, Y. LeCun and Z. Liu, "Transformers without normalization",
+       arXiv:2503.10622, 2025.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softsign.torch import nn
+    >>> layer = nn.DynamicSoftsign(3)
+    >>> layer(torch.tensor([[-1.0, 0.0, 3.0]])).detach()
+    tensor([[-0.5000,  0.0000,  0.7500]])
+    >>> layer
+    DynamicSoftsign(3, alpha=1.0)
+    """
+
+    def __init__(self, num_features: int, alpha: float = 1.0, device: Any = None, dtype: Any = None) -> None:
+        if num_features < 1:
+            raise ValueError(f"DynamicSoftsign: num_features must be at least 1, got {num_features}")
+        if not 0 < abs(alpha) < float("inf"):
+            raise ValueError(f"DynamicSoftsign: alpha must be finite and not 0, got {alpha}")
+        super().__init__()
+        self.num_features, self.init_alpha = num_features, float(alpha)
+        for name, size in (("alpha", 1), ("weight", num_features), ("bias", num_features)):
+            setattr(self, name, torch.nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set alpha to its initial value, weight to 1 and bias to 0."""
+        with torch.no_grad():
+            self.alpha.fill_(self.init_alpha)
+            self.weight.fill_(1)
+            self.bias.fill_(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return weight * softsign(alpha * x) + bias.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Any shape whose last axis has `num_features` numbers.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape and dtype of `x`.
+
+        Raises
+        ------
+        ValueError
+            If the last axis of `x` has another size.
+        """
+        if x.dim() < 1 or x.size(-1) != self.num_features:
+            raise ValueError(
+                f"DynamicSoftsign: the last axis of x must have {self.num_features} features, got the shape "
+                f"{list(x.shape)}"
+            )
+        return dynamic_softsign(x, self.alpha, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Tell the size and the initial alpha."""
+        return f"{self.num_features}, alpha={self.init_alpha}"
 
 
 def swap(model: Model, inplace: bool = False) -> Model:

@@ -23,6 +23,8 @@ NAMES = (
     "derivative_times",
 )
 BINARY = ("gradient", "gradient_from_output")
+#: Of a positive number and x; softsign's derivative is theirs, too.
+VARIANTS = ("soft_cap", "spike")
 
 
 def _facts(name: str) -> Function:
@@ -30,6 +32,8 @@ def _facts(name: str) -> Function:
 
 
 def _signature(name: str) -> str:
+    if name in VARIANTS:
+        return "float number, Tensor x"
     if name == "derivative_times":
         return "str function, int n, Tensor x, Tensor[] factors"
     return ", ".join("int n" if arg == "n" else f"Tensor {arg}" for arg in _facts(name).arguments)
@@ -38,14 +42,14 @@ def _signature(name: str) -> str:
 #: None where the package is imported again into a process: the dispatcher keeps the first's operators.
 library = None if hasattr(torch.ops.softsign, "softsign") else torch.library.Library("softsign", "DEF")
 if library:
-    for _name in NAMES:
+    for _name in (*NAMES, *VARIANTS):
         library.define(
             f"{_name}({_signature(_name)}) -> Tensor",
             tags=(torch.Tag.pointwise, torch.Tag.pt2_compliant_tag),
         )
 
 #: The operators by name.
-OPERATORS = {name: getattr(torch.ops.softsign, name).default for name in NAMES}
+OPERATORS = {name: getattr(torch.ops.softsign, name).default for name in (*NAMES, *VARIANTS)}
 softsign = OPERATORS["softsign"]
 softsign_saving_output = OPERATORS["softsign_saving_output"]
 gradient = OPERATORS["gradient"]
@@ -58,6 +62,8 @@ def _formula(name: str) -> Kernel:
     """Return the formula of an operator; that of an integral is called after what it is the integral of."""
     if name == "derivative_times":
         return formulas.derivative_times
+    if name in VARIANTS:
+        return getattr(formulas, name)  # type: ignore[no-any-return]
     integrand = _facts(name).integrand
     formula: Kernel = getattr(
         formulas, f"integral_of_{integrand}" if integrand else name.removesuffix("_saving_output")
@@ -212,6 +218,26 @@ def check_order(n: int) -> None:
         raise ValueError(f"softsign::nth_derivative: n must be an integer from 0 to {MAX_ORDER}, got {n}")
 
 
+def check_number(name: str, number: float) -> None:
+    """Refuse what is no number for one of `VARIANTS`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operator.
+    number : float
+        The cap or the slope.
+
+    Raises
+    ------
+    ValueError
+        If it is not from 1e-15 to 1e15, a range in which float32 computes both safely.
+    """
+    if not 1e-15 <= number <= 1e15:
+        parameter = "c" if name == "soft_cap" else "slope"
+        raise ValueError(f"{name}: {parameter} must be a number from 1e-15 to 1e15, got {number}")
+
+
 #: The orders of `derivative_times`: least and, of what the CPU computes in float64, largest.
 _LEAST_ORDERS = {"softsign": -1, "inverse": 1, "log_jacobian": 1, "gradient_from_output": 1}
 _LARGEST_WIDE = 3
@@ -261,6 +287,8 @@ def check(name: str, *args: Any) -> None:
         _check_alike(name, x, other)
     if name == "nth_derivative":
         check_order(args[0])
+    if name in VARIANTS:
+        check_number(name, args[0])
     if name == "derivative_times":
         function, n, *_ = args
         if function not in _LEAST_ORDERS or n < _LEAST_ORDERS[function] or not others:
@@ -276,6 +304,8 @@ def _on_cpu(name: str) -> Kernel:
         return _nth_derivative_on_cpu
     if name == "derivative_times":
         return _derivative_times_on_cpu
+    if name in VARIANTS:
+        return in_operations(name)
     return _binary_on_cpu(name) if name in BINARY else _unary_on_cpu(name)
 
 
@@ -392,7 +422,7 @@ def _on_meta(name: str) -> Kernel:
 _FORMULAS = {operator: _formula(name) for name, operator in OPERATORS.items()}
 
 if library:
-    for _name in NAMES:
+    for _name in OPERATORS:
         library.impl(_name, _on_cpu(_name), "CPU")
         library.impl(_name, _on_cuda(_name), "CUDA")
         for _key in ("MPS", "XPU", "HPU", "PrivateUse1"):

@@ -51,6 +51,34 @@ def _nth_derivative_slope(n: int, x: Tensor, v: Tensor) -> Tensor:
     return ops.gradient(x, v) if n == 0 else ops.derivative_times("softsign", n + 1, x, [v])
 
 
+def scaled_slope(
+    name: str, number: float, x: Tensor, v: Tensor, gradient: Callable[..., Tensor] = ops.gradient
+) -> Tensor:
+    """Return v times the derivative of one of `ops.VARIANTS`: softsign's at x / c, or slope * x.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operator.
+    number : float
+        The cap or the slope.
+    x : torch.Tensor
+        Arguments, of any shape and floating-point dtype.
+    v : torch.Tensor
+        Gradient or tangent, with the shape and dtype of `x`.
+    gradient : callable
+        Computes v times softsign's derivative.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)  # float16 has no room for the multiple
+    scaled = x.to(wide) / number if name == "soft_cap" else x.to(wide) * number
+    return gradient(scaled, v.to(wide)).to(x.dtype)
+
+
 _SLOPES: dict[str, Callable[..., Tensor]] = {
     "softsign": softsign_slope,
     "softsign_saving_output": ops.gradient_from_output,
@@ -60,6 +88,7 @@ _SLOPES: dict[str, Callable[..., Tensor]] = {
     "log_jacobian": _slope("log_jacobian", 1),
     "antiderivative": _slope("softsign", 0),
     "second_antiderivative": _slope("softsign", -1),
+    **{name: functools.partial(scaled_slope, name) for name in ops.VARIANTS},
 }
 #: Of these two operators on (x, dy): the function and its order in the derivative with respect to x.
 _BINARY_SLOPES = {"gradient": ("softsign", 2), "gradient_from_output": ("gradient_from_output", 1)}
@@ -203,7 +232,7 @@ def _vmap(name: str) -> Callable[..., tuple[Tensor, int]]:
 
     def rule(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
         def batch(arg: Any, dim: Any) -> Any:
-            if isinstance(arg, (int, str)):
+            if isinstance(arg, (int, float, str)):
                 return arg
             if isinstance(arg, (list, tuple)):
                 return [*map(batch, arg, dim or [None] * len(arg))]
@@ -228,7 +257,7 @@ def _derivative_times_batched(function: str, n: int, x: Tensor, factors: list[Te
 
 
 if ops.library:
-    for _name in ops.NAMES:
+    for _name in ops.OPERATORS:
         ops.library.impl(_name, _rule(_name), "Autograd")
         torch.library.register_vmap(f"softsign::{_name}", _vmap(_name), lib=ops.library)
     ops.library.define(
@@ -253,7 +282,9 @@ def offer_sharding() -> None:
         *others, last = args
         flat = [*others, *(last if isinstance(last, tuple) else [last])]
         axes = [Replicate(), *(Shard(axis) for axis in range(flat[-1].ndim))]
-        return [([axis], [None if isinstance(arg, (int, str)) else axis for arg in flat]) for axis in axes]
+        return [
+            ([axis], [None if isinstance(arg, (int, float, str)) else axis for arg in flat]) for axis in axes
+        ]
 
     for operator in ops.OPERATORS.values():
         register_sharding(operator)(placements)
