@@ -230,6 +230,14 @@ MUTANTS = (
         "tests/test_learn.py",
     ),
     Mutant("src/softsign/learn/plots.py", "np.abs(y) < 1]", "np.abs(y) <= 1]", "tests/test_learn.py"),
+    Mutant("src/softsign/learn/views.py", "y[1:] < y[:-1]", "y[1:] > y[:-1]", "tests/test_learn_plots.py"),
+    Mutant(
+        "src/softsign/variants/family.py",
+        "np.where(a > 1, t / a, 1)",
+        "np.where(a > 1, t, 1)",
+        "tests/test_variants.py",
+    ),
+    Mutant("src/softsign/variants/balls.py", "-(len(p) + 1)", "-(len(p) - 1)", "tests/test_variants.py"),
     Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",

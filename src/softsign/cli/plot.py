@@ -45,9 +45,10 @@ def plot(
     view: Annotated[
         View,
         typer.Option(
+            metavar="NAME",
             help="curves; tails: what is missing to the limit, on logarithmic axes; plane: the complex "
             "plane; variants: a family with softsign in it; errors: those of the plain expression at "
-            "neighboring float32 numbers."
+            "neighboring float32 numbers.",
         ),
     ] = View.curves,
     limits: Annotated[
