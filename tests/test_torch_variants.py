@@ -14,6 +14,7 @@ import softsign.torch as sst
 from softsign import _core as core
 from softsign import variants
 from softsign.torch import ops
+from softsign.torch.dynamic import dynamic_softsign
 from tests.helpers import assert_same_bits, kernels, ulps
 from tests.test_torch import DTYPES, array, tensor, values
 
@@ -413,3 +414,30 @@ def test_layer_on_kinds_of_tensors() -> None:
         core._layer(99, 1, 1, 1, 1.0, 0, 0, 0, 0)
     with pytest.raises(ValueError, match=r"^_layer: takes a type"):
         core._layer(2, 1, 1, 1, 1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("x", "alpha", "weight", "bias"), [((2, 8), 1, 4, 8), ((2, 8), 1, 8, 4), ((2, 8), 2, 8, 8), ((), 1, 1, 1)]
+)
+def test_sizes_that_the_kernels_would_read_beyond_are_refused(
+    x: tuple[int, ...], alpha: int, weight: int, bias: int
+) -> None:
+    given = [torch.ones(shape) for shape in (x, (alpha,), (weight,), (bias,))]
+    with pytest.raises(ValueError, match="weight and bias as many as the last axis of x"):
+        dynamic_softsign(*given)
+    layer = sst.nn.DynamicSoftsign(8)
+    layer.weight = torch.nn.Parameter(torch.ones(4))
+    with pytest.raises(ValueError, match=r"are \[2, 8\], \[1\], \[4\], \[8\]"):
+        layer(torch.ones(2, 8))
+
+
+def test_a_layer_of_no_features_or_rows() -> None:
+    for shape in ((3, 0), (0, 5)):
+        x, weight = torch.ones(shape, requires_grad=True), torch.ones(shape[1], requires_grad=True)
+        y = dynamic_softsign(x, torch.ones(1), weight, torch.zeros(shape[1]))
+        y.sum().backward()
+        assert y.shape == shape
+        assert x.grad is not None
+        assert x.grad.shape == shape
+        assert weight.grad is not None
+        assert not weight.grad.any()

@@ -39,8 +39,19 @@ def dynamic_softsign(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> 
     -------
     torch.Tensor
         Shape and dtype of `x`; computed in float32, of float64 in float64.
+
+    Raises
+    ------
+    ValueError
+        If the other tensors have other sizes.
     """
     check(x, "dynamic_softsign")
+    if x.dim() < 1 or not weight.shape == bias.shape == x.shape[-1:] or alpha.numel() != 1:
+        shapes = ", ".join(str(list(t.shape)) for t in (x, alpha, weight, bias))
+        raise ValueError(
+            "dynamic_softsign: alpha must have one number, weight and bias as many as the last axis of x; "
+            f"the shapes of x, alpha, weight and bias are {shapes}"
+        )
     if not x.is_floating_point():
         x = x.to(torch.get_default_dtype())
     inputs = (x, alpha, weight, bias)
@@ -58,7 +69,7 @@ def _run(x: Tensor, alpha: Tensor, *tensors: Tensor) -> None:
     columns = x.shape[-1]
     threads = min(torch.get_num_threads(), 1024) if x.numel() >= 2 * 65536 else 1
     addresses = (t.data_ptr() for t in (x, *tensors))
-    _core._layer(_TYPES[x.dtype], x.numel() // columns, columns, threads, alpha.item(), *addresses)
+    _core._layer(_TYPES[x.dtype], x.numel() // max(columns, 1), columns, threads, alpha.item(), *addresses)
 
 
 def _forward(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
