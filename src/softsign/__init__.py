@@ -22,6 +22,7 @@ The rest stands in rooms of the package, each imported when it is first used (``
 each with a docstring of its own::
 
     init, variants, accuracy, reference, functions, stream, operator, data    need NumPy alone
+    applications                          audio and more, each with the extra of its name
     torch, jax, onnx, study, learn, cli                                       need the extras of these names
 
 Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that
