@@ -10,7 +10,12 @@ from typing import Any, NoReturn
 __all__ = ["main"]
 
 #: Extras that bring a package, by its import name, if the extra "cli" does not.
-_EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "scale"]}
+_EXTRAS = {
+    "torch": ["study"],
+    "plotly": ["study"],
+    "distributed": ["study", "scale"],
+    "OpenImageIO": ["tonemap"],
+}
 
 #: Commands and options of earlier versions, and what they are called now.
 _RENAMED = {
@@ -73,7 +78,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, demo, explore, info, onnx, plot, study
+    from softsign.cli import _help, apply, demo, explore, info, onnx, plot, study, tonemap
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -105,6 +110,7 @@ def _command() -> Any:
         apply.apply,
         plot.plot,
         explore.explore,
+        tonemap.tonemap,
         info.info,
     )
     for command in commands:

@@ -148,11 +148,11 @@ def compute(
         If there is no such axis, or `out` has another shape.
     """
     x = np.asarray(given)
-    x = x.astype(_dtype(function, argument, x.dtype, takes_complex), copy=False)
+    x = x.astype(result_dtype(function, argument, x.dtype, takes_complex), copy=False)
     vectors = x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0)
     shape = vectors.shape[1:] if reduces else vectors.shape
     real = x.real.dtype
-    _check_out(function, out, shape if reduces else x.shape, real if reduces else x.dtype)
+    check_out(function, out, shape if reduces else x.shape, real if reduces else x.dtype)
     columns = vectors.reshape(vectors.shape[0], int(np.prod(vectors.shape[1:])))
     if x.dtype.kind == "c":
         columns = np.ascontiguousarray(columns).view(real).reshape(-1, 2).T
@@ -179,8 +179,30 @@ def _moved(vectors: Array, axis: int | None, reduces: bool) -> Array:
     return vectors[0] if axis is None else np.moveaxis(vectors, 0, axis)
 
 
-def _dtype(function: str, argument: str, dtype: np.dtype[Any], takes_complex: bool) -> np.dtype[Any]:
-    """Return what the ufuncs make of a dtype."""
+def result_dtype(
+    function: str, argument: str, dtype: np.dtype[Any], takes_complex: bool = False
+) -> np.dtype[Any]:
+    """Return what the ufuncs make of a dtype.
+
+    Parameters
+    ----------
+    function, argument : str
+        Names of the function and of its argument, for error messages.
+    dtype : dtype
+        That of the argument.
+    takes_complex : bool
+        Whether the argument may be complex.
+
+    Returns
+    -------
+    dtype
+        That of the result, in native byte order.
+
+    Raises
+    ------
+    TypeError
+        If the argument is of another kind.
+    """
     ufunc = _core.softsign if takes_complex else _core.derivative
     try:
         resolved: np.dtype[Any] = ufunc.resolve_dtypes((dtype, None))[1]
@@ -190,7 +212,27 @@ def _dtype(function: str, argument: str, dtype: np.dtype[Any], takes_complex: bo
     return resolved
 
 
-def _check_out(function: str, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check_out(function: str, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what cannot take a result.
+
+    Parameters
+    ----------
+    function : str
+        Name of the function, for error messages.
+    out : ndarray or None
+        Where the result is to go.
+    shape : tuple of int
+        Shape of the result.
+    dtype : dtype
+        That of the result.
+
+    Raises
+    ------
+    TypeError
+        If `out` is no array, or cannot hold the dtype.
+    ValueError
+        If `out` has another shape.
+    """
     if out is None:
         return
     if not isinstance(out, np.ndarray):
