@@ -43,9 +43,9 @@ def light(dtype: Any = np.float64, shape: tuple[int, int] = (40, 50), seed: int 
 
 @functools.cache
 def studio() -> Array:
-    image = OpenImageIO.ImageBuf(str(STUDIO)).get_pixels("float")
+    image: Any = OpenImageIO.ImageBuf(str(STUDIO)).get_pixels("float")
     image.flags.writeable = False
-    return image
+    return np.asarray(image)
 
 
 # Values

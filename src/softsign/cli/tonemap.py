@@ -151,14 +151,10 @@ def _read(path: Path) -> tuple[Array, OpenImageIO.ImageSpec, list[str]]:
         raise ValueError(f"{path} is not an image that OpenImageIO reads: {OpenImageIO.geterror()}")
     spec = file.spec()
     names = list(spec.channelnames)
-    if spec.deep or not {"R", "G", "B"} <= set(names):
-        raise ValueError(
-            f"{path} has the channels {', '.join(names)}, but red, green and blue (R, G, B) are needed"
-        )
+    if not {"R", "G", "B"} <= set(names):
+        raise ValueError(f"{path} has the channels {', '.join(names)}, but must have R, G and B")
     if spec.format.basetype not in (OpenImageIO.HALF, OpenImageIO.FLOAT, OpenImageIO.DOUBLE):
-        raise ValueError(
-            f"{path} holds {spec.format} numbers, no light in floating point, as .exr and .hdr do"
-        )
+        raise ValueError(f"{path} holds {spec.format} numbers, but must hold floating-point ones, of light")
     pixels = file.read_image(0, 0, 0, spec.nchannels, "float")
     if pixels is None:
         raise ValueError(f"{path} is truncated or damaged: {file.geterror()}")
@@ -176,7 +172,7 @@ def _prepare(image: Array, spec: OpenImageIO.ImageSpec, suffix: str) -> list[str
 
     from softsign.applications.tonemap import out_of_gamut, srgb_encode
 
-    spec.nchannels, spec.channelnames = 3, ("R", "G", "B")
+    spec.nchannels, spec.channelnames, spec.channelformats = 3, ("R", "G", "B"), ()
     spec.alpha_channel = spec.z_channel = -1
     spec.tile_width = spec.tile_height = 0
     spec.attribute("compression", "zip")
@@ -185,15 +181,13 @@ def _prepare(image: Array, spec: OpenImageIO.ImageSpec, suffix: str) -> list[str
     above, below = (np.count_nonzero(beyond.any(axis=2)) for beyond in (image > 1, image < 0))
     if outside:
         fate = {".exr": "kept", ".hdr": "those below 0 clipped"}.get(suffix, "clipped")
-        notes.append(
-            f"{outside:,} pixels are out of gamut, {above:,} with a channel above 1 and {below:,} with one "
-            f"below 0: {fate}"
-        )
+        parts = f"{above:,} with a channel above 1, {below:,} with one below 0"
+        notes.append(f"pixels out of gamut: {outside:,} ({parts}), {fate}")
     if suffix == ".exr":
         return notes
     undefined = np.count_nonzero(np.isnan(image).any(axis=2))
     if undefined:
-        notes.append(f"{undefined:,} pixels with a nan: 0 written there")
+        notes.append(f"pixels with a nan: {undefined:,}, 0 written there")
     np.nan_to_num(image, copy=False)
     if suffix == ".hdr":
         np.maximum(image, 0, out=image)
