@@ -443,9 +443,7 @@ def make_parser(description: str, rounds: int, threads: bool = False) -> argpars
         parser.add_argument(
             "--threads", type=thread_count, default=1, help="threads for every contestant (default 1)"
         )
-    parser.add_argument(
-        "--write", action="store_true", help="write the tables into their page as well"
-    )
+    parser.add_argument("--write", action="store_true", help="write the tables into their page as well")
     return parser
 
 

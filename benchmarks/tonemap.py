@@ -94,38 +94,53 @@ def measure_times(peers: dict[str, Any], rounds: int, threads: int) -> tuple[Tab
     ]
 
 
-def spoiled(operator: Callable[[Image], Any], image: Image) -> str:
-    """Return how much of what an operator makes of an image is nan."""
+def mappers(peers: dict[str, Any]) -> dict[str, Callable[[Image], Any]]:
+    """Return the operators that take an image's own brightness into account."""
+    found: dict[str, Callable[[Image], Any]] = {"softsign": reinhard}
+    if colour := peers.get("colour_hdri"):
+        found["colour-hdri, Reinhard2004"] = colour.tonemapping_operator_Reinhard2004
+    if cv2 := peers.get("cv2"):
+        found["OpenCV, gamma 2.2"] = cv2.createTonemapReinhard(2.2, 0.0, 1.0, 0.0).process
+    return found
+
+
+def nans(operator: Callable[[Image], Any], image: Image) -> str:
+    """Count the nans of what an operator makes of an image."""
     with warnings.catch_warnings(action="ignore"):
-        nans = np.isnan(np.asarray(operator(image)))
-    return f"{np.count_nonzero(nans):,}" if nans.any() else "0"
+        return f"{np.count_nonzero(np.isnan(np.asarray(operator(image)))):,}"
 
 
 def judge_images(folder: Path, peers: dict[str, Any]) -> tuple[list[Table], list[Target]]:
     """Count the nans that the operators make of real images."""
-    aim = "images without a nan"
     paths = sorted(folder.glob("*.exr"))
     if not paths:
         print(f"missing: the images in {folder} (apt-get install blender-data)")
-        return [], [Target(aim, math.nan, 8, at_least=True)]
+        return [], [Target("images without a nan", math.nan, 8, at_least=True)]
     import OpenImageIO
 
-    contestants: dict[str, Callable[[Image], Any]] = {"softsign": reinhard}
-    if colour := peers.get("colour_hdri"):
-        contestants["colour-hdri, Reinhard2004"] = colour.tonemapping_operator_Reinhard2004
-    if cv2 := peers.get("cv2"):
-        contestants["OpenCV, gamma 2.2"] = cv2.createTonemapReinhard(2.2, 0.0, 1.0, 0.0).process
+    operators = mappers(peers)
     lines = []
     for path in paths:
         image: Any = OpenImageIO.ImageBuf(str(path)).get_pixels("float")
         assert np.isfinite(image).all()
-        largest = f"{image.max():,.0f}"
-        below = f"{np.count_nonzero(image < 0):,}"
-        lines.append((path.stem, largest, below, *(spoiled(f, image) for f in contestants.values())))
+        facts = f"{image.max():,.0f}", f"{np.count_nonzero(image < 0):,}"
+        lines.append((path.stem, *facts, *(nans(operator, image) for operator in operators.values())))
     whole = sum(line[3] == "0" for line in lines)
-    header = ("image", "largest", "below 0", *contestants)
-    tables = [Table(f"Channels that become nan, of {image.size:,}", header, lines)]
-    return tables, [Target(f"{aim}, of {len(lines)}", whole, len(lines), at_least=True)]
+    header = ("image", "largest", "below 0", *operators)
+    tables = [Table(f"Numbers that become nan, of {image.size:,}", header, lines)]
+    return tables, [Target(f"images without a nan, of {len(lines)}", whole, len(lines), at_least=True)]
+
+
+def spoil(peers: dict[str, Any]) -> Table:
+    """Count the nans that one pixel makes."""
+    operators = mappers(peers)
+    lines = []
+    for value in (math.inf, math.nan, -1.0):
+        image = np.random.default_rng(0).random((64, 64, 3)).astype(np.float32)
+        image[0, 0] = value
+        lines.append((f"{value:g}", *(nans(operator, image) for operator in operators.values())))
+    title = f"Numbers that become nan, of {image.size:,}, when one pixel is infinite, nan or negative"
+    return Table(title, ("the pixel", *operators), lines)
 
 
 def agreement() -> Target:
@@ -149,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tables, images = judge_images(options.images, peers)
     versions = {PEERS[name]: metadata.version(PEERS[name]) for name in peers}
     origin = machine(options.threads, **versions)
-    return conclude([times, *tables], [*targets, *images, agreement()], section, origin, PAGE)
+    return conclude([times, *tables, spoil(peers)], [*targets, *images, agreement()], section, origin, PAGE)
 
 
 if __name__ == "__main__":

@@ -192,8 +192,8 @@ def _prepare(image: Array, spec: OpenImageIO.ImageSpec, suffix: str) -> list[str
     if suffix == ".hdr":
         np.maximum(image, 0, out=image)
         return notes
-    srgb_encode(np.clip(image, 0, 1, out=image), out=image)
-    spec.set_format(_FORMATS[suffix])
+    srgb_encode(image, out=image)
+    spec.set_format(_FORMATS[suffix])  # to which OpenImageIO rounds, and clips
     spec.attribute("oiio:ColorSpace", "sRGB")
     if spec.getattribute("chromaticities"):
         notes.append("the image names primaries of its own, which are taken for those of sRGB")
