@@ -80,13 +80,13 @@ def unmapped(image: Array, level: Array, unit: Any, white: float | None) -> Arra
     """
     if white is None:
         rest = 1 - level
-        light: Array = np.where(rest >= 0, unit * image / rest, np.nan)
-        return np.where((image == 0) & (rest == 0), image, light)
+        inverse = np.where(rest >= 0, unit * image / rest, np.nan)
+        return np.where((image == 0) & (rest == 0), image, inverse)
     level = np.minimum(level, np.finfo(level.dtype).max / 4)
     rest = 1 - level
     root = np.hypot(rest, 2 * np.sqrt(level) / white)
     ratio = np.where(rest > 0, 2 / (rest + root), (root - rest) / (2 * level) * white * white)
-    light = unit * image * ratio
+    light: Array = unit * image * ratio
     return light
 
 
