@@ -103,6 +103,8 @@ def compand(
         If soundfile is not installed.
     """
     NonlinearADC(bits, 1.0 if k is None else k, limit=1.0 if limit is None else limit)  # refuses them early
+    if limit == math.inf:
+        raise ValueError("limit is inf, but must be a positive number below infinity")
     _check_places(source, target, ".npz", overwrite)
     with _sound.opened(source) as sound:
         advance = _counter(progress, 2 * sound.frames)

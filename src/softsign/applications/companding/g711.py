@@ -10,8 +10,8 @@ __all__ = ["a_law_decode", "a_law_encode", "mu_law_decode", "mu_law_encode"]
 
 _Table = npt.NDArray[Any]
 
-# A magnitude has one of 128 codes: 8 segments, each of 16 even steps, which double from one segment to the next
-# (in A-law not from the first to the second). mu-law's segments are shifted by 33.
+# A magnitude has one of 128 codes: 8 segments of 16 even steps each, which double from one segment to the
+# next, in A-law not from the first to the second. The segments of mu-law are shifted by 33.
 _SEGMENT, _STEP = np.divmod(np.arange(128), 16)
 
 

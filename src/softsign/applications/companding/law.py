@@ -211,13 +211,15 @@ class Compander:
         return compute("Compander.expand", self._expanded, y, out, argument="y")
 
     def _compressed(self, x: Array) -> Array:
+        k = x.dtype.type(self.k)  # so that (1 + k)/k is rounded as the rest is
         if self.limit == math.inf:
-            return np.asarray(_core.softsign(self.k * x))
-        return np.asarray(_core.softsign(x / self.limit * self.k) * ((1 + self.k) / self.k))
+            return np.asarray(_core.softsign(k * x))
+        return np.asarray(_core.softsign(x / self.limit * k) * ((1 + k) / k))
 
     def _expanded(self, y: Array) -> Array:
+        k = y.dtype.type(self.k)
         if self.limit == math.inf:
-            return np.asarray(_core.inverse(y) / self.k)
+            return np.asarray(_core.inverse(y) / k)
         # softsign's inverse would multiply the rounding error of its argument by 1 + k.
-        left = 1 + self.k * (1 - np.abs(y))
+        left = 1 + k * (1 - np.abs(y))
         return np.where(left < 0, np.nan, y / left) * self.limit

@@ -166,5 +166,4 @@ def _newton_step(p: _Density, fixed: _Array, inner: _Array) -> _Array:
     off = inner - (levels[:-1] + levels[1:]) / 2
     slopes = np.diag(1 - (with_upper[:-1] + with_lower[1:]) / 2)
     slopes -= np.diag(with_lower[1:-1] / 2, -1) + np.diag(with_upper[1:-1] / 2, 1)
-    step: _Array = np.linalg.solve(slopes, off)
-    return step
+    return np.asarray(np.linalg.solve(slopes, off), np.float64)
