@@ -44,7 +44,7 @@ def through(expand: Callable[[Signal], Signal], compressed: Signal) -> Signal:
 def mu_law(x: Signal, mu: float = MU) -> Signal:
     """Return a signal after the law mu, 8 bits and back."""
     compressed = np.copysign(np.log1p(mu * np.abs(x)) / np.log1p(mu), x)
-    return through(lambda y: np.copysign(np.expm1(np.abs(y) * np.log1p(mu)) / mu, y), compressed)
+    return through(lambda y: np.asarray(np.copysign(np.expm1(np.abs(y) * np.log1p(mu)) / mu, y)), compressed)
 
 
 def a_law(x: Signal) -> Signal:
@@ -54,7 +54,7 @@ def a_law(x: Signal) -> Signal:
 
     def expand(y: Signal) -> Signal:
         b = np.abs(y) * scale
-        return np.copysign(np.where(b < 1, b, np.exp(b - 1)) / A, y)
+        return np.asarray(np.copysign(np.where(b < 1, b, np.exp(b - 1)) / A, y))
 
     return through(expand, np.copysign(compressed, x))
 
@@ -64,9 +64,11 @@ def linear(x: Signal) -> npt.NDArray[np.int16]:
     return np.clip(np.rint(x * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
-def softsign_law(x: Signal, limit: float | None = 1.0, midtread: bool = True) -> Signal:
-    """Return a signal after the law with the best k, 8 bits and back."""
-    law = Compander.for_signal(x, limit=limit)
+def softsign_law(
+    x: Signal, k: float | None = None, limit: float | None = 1.0, midtread: bool = True
+) -> Signal:
+    """Return a signal after the law, with the best k unless another is given, 8 bits and back."""
+    law = Compander.for_signal(x, limit=limit) if k is None else Compander(k)
     adc = NonlinearADC(8, law.k, limit=law.limit, midtread=midtread)
     return np.asarray(adc.decode(adc.encode(x)))
 
@@ -82,6 +84,8 @@ CONTESTANTS: dict[str, Callable[[Signal], Signal]] = {
     ),
     "softsign, midrise": lambda x: softsign_law(x, midtread=False),
     "softsign": softsign_law,
+    "softsign, k = 20": lambda x: softsign_law(x, k=20.0),
+    "softsign, k = 100": lambda x: softsign_law(x, k=100.0),
     "softsign, limit = peak": lambda x: softsign_law(x, limit=None),
 }
 
@@ -157,9 +161,8 @@ def against_the_best() -> tuple[harness.Table, list[harness.Target]]:
     rng = np.random.default_rng(0)
     lines, worst = [], 0.0
     for density in ("gauss", "laplace"):
-        x = (
-            rng.standard_normal if density == "gauss" else lambda n: rng.laplace(scale=np.sqrt(0.5), size=n)
-        )(1_000_000)
+        size = 1_000_000
+        x = rng.standard_normal(size) if density == "gauss" else rng.laplace(scale=np.sqrt(0.5), size=size)
         law = Compander.for_rms(1.0, density, limit=np.inf)
         for bits in (4, 6, 8):
             adc = NonlinearADC(bits, law.k, limit=np.inf)
@@ -184,11 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table, targets = on_speech(*speech())
     best, more = against_the_best()
     tables: list[Any] = [table, over_levels(), best]
-    if given.write:
-        harness.PAGE = PAGE
-    return harness.conclude(
-        tables, [*targets, *more], "companding" if given.write else None, harness.machine(1)
-    )
+    section = "companding" if given.write else None
+    return harness.conclude(tables, [*targets, *more], section, harness.machine(1), PAGE)
 
 
 if __name__ == "__main__":
