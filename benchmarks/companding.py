@@ -5,6 +5,7 @@ segmental ones the mean over pieces of 20 ms that are not silent.
 """
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -145,14 +146,13 @@ def over_levels() -> harness.Table:
         "law A = 87.6": a_law,
     }
     for k in (8.0, 20.0, 50.0, 100.0):
-        adc = NonlinearADC(8, k, midtread=True)
-        laws[f"softsign, k = {k:g}"] = lambda x, adc=adc: adc.decode(adc.encode(x))
+        laws[f"softsign, k = {k:g}"] = functools.partial(softsign_law, k=k)
     levels = (-12, -18, -24, -30, -36, -48, -60)
     lines = []
     for name, law in laws.items():
         signals = [unit * 10 ** (level / 20) for level in levels]
         lines.append((name, *(f"{snr_db(x, law(x)):.1f}" for x in signals)))
-    title = "Laplacian noise, 8 bits: SNR in dB by its level in dB below full scale, clipping included"
+    title = "Laplacian noise, 8 bits: SNR in dB by its level in dB of full scale, clipping included"
     return harness.Table(title, ("", *map(str, levels)), lines)
 
 

@@ -1,5 +1,7 @@
 """Make the pictures of README and of the pages: `python docs/pictures.py`. Needs playwright and chromium."""
 
+import contextlib
+import doctest
 import io
 import re
 import shutil
@@ -7,11 +9,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from softsign._palette import COLORS
+from softsign.applications.companding import Moments, NonlinearADC
 from softsign.learn import plots
+from softsign.learn._canvas import GUIDE, decorate, panels
 from softsign.study import report
 from softsign.study.folder import Study
 
@@ -34,6 +42,62 @@ def draw() -> None:
     save(comparison.getvalue(), DOCS / "pictures" / "softsign.png")
     report.draw_samples(samples)
     save(samples.getvalue(), DOCS / "study" / "shapeset.png")
+    for name, figure in (("companding", draw_companding()), ("adc", draw_adc())):
+        file = io.BytesIO()
+        figure.savefig(file)
+        save(file.getvalue(), DOCS / "pictures" / f"{name}.png")
+
+
+def names_of(page: str) -> dict[str, Any]:
+    """Run the examples of a page, and return what they have named."""
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for example in doctest.DocTestParser().get_examples((DOCS / page).read_text()):
+            if example.exc_msg is None:
+                exec(example.source, names)  # noqa: S102
+    return names
+
+
+def draw_companding() -> Figure:
+    """Draw the law, and the noise that it leaves at all levels."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    x = np.linspace(-1, 1, 1001)
+    level = np.linspace(-72, -6, 401)
+    rms = 10 ** (level / 20)
+    for color, k in zip(COLORS, (8.0, 20.0, 100.0), strict=False):
+        adc = NonlinearADC(8, k)
+        left.plot(x, adc.compander.compress(x), color=color, label=f"softsign, k = {k:g}")
+        predicted = [adc.predicted_sqnr_db(Moments.of_density("laplace", one)) for one in rms]
+        right.plot(level, predicted, color=color)
+    mu = 255.0
+    left.plot(x, np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu), color="0.3", label="µ-law, µ = 255")
+    spread = 1 + 2 * mu * rms * np.sqrt(0.5) + (mu * rms) ** 2
+    right.plot(level, 10 * np.log10(3 * 4**8 * (rms * mu / np.log1p(mu)) ** 2 / spread), color="0.3")
+    right.plot(level, 10 * np.log10(3 * 4**8 * rms**2), label="even division", **GUIDE)
+    right.set_ylim(0, 45)
+    decorate(left, "the law", "$x$", "$c(x)$")
+    decorate(right, "8 bits, Laplacian signal, nothing clipped", "level in dB of full scale", "SNR in dB")
+    left.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def draw_adc() -> Figure:
+    """Draw the steps of a converter, and what tables leave of its linearity."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    adc = NonlinearADC(4, 8.0)
+    x = np.linspace(-1, 1, 4001)
+    left.plot(x, adc.encode(x), color=COLORS[0], label="code")
+    left.plot(x, 8 * adc.compander.compress(x), label="the law", **GUIDE)
+    decorate(left, "4 bits, k = 8", "signal", "code")
+    left.legend(frameon=False)
+    names = names_of("applications/adc.md")
+    for color, (name, entries) in zip(COLORS, names["entries"].items(), strict=False):
+        right.plot(np.arange(-127, 128), names["inl_of"](entries(23)), color=color, label=name)
+    right.set_ylim(-3.5, 5.5)
+    decorate(right, "8 bits, k = 8, tables of 23 intervals", "threshold", "INL in steps")
+    right.legend(frameon=False, loc="upper left")
+    return figure
 
 
 def run_the_gallery() -> None:

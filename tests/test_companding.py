@@ -13,9 +13,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+import softsign
 from softsign.applications import companding
 from softsign.applications.companding import Compander, Moments, NonlinearADC, lloyd_max, optimal, snr_db
-from tests.helpers import ALL_FLOATS, BFLOAT16, FLOATS, assert_same_bits, is_nan, ulps
+from tests.helpers import ALL_FLOATS, FLOATS, assert_same_bits, run_python, ulps
 
 INF = math.inf
 LAWS = [(8.0, 1.0), (1e-3, 0.3), (1e6, 32768.0), (1e-16, 1e-30), (1e16, 1e30), (0.6, INF), (1e9, INF)]
@@ -514,4 +515,14 @@ def test_what_is_refused(call: Any, error: type[Exception], message: str) -> Non
 def test_names_are_listed() -> None:
     assert len(set(companding.__all__)) == len(companding.__all__)
     assert all(getattr(companding, name).__doc__ for name in companding.__all__)
-    assert is_nan(np.array([NAN], BFLOAT16)).all()
+
+
+def test_the_room_opens_with_numpy_alone() -> None:
+    done = run_python(
+        "import sys, softsign; from softsign import applications; assert 'companding' in dir(applications);"
+        "assert not hasattr(applications, 'nothing'); assert not hasattr(applications, '_nothing');"
+        "applications.companding.files.compand, applications.companding.NonlinearADC(8, 8).encode([0.5]);"
+        "print({name.partition('.')[0] for name in sys.modules} & {'scipy', 'soundfile', 'matplotlib'})"
+    )
+    assert done.stdout == "set()\n", done.stderr
+    assert softsign.applications.companding is companding

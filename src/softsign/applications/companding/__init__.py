@@ -24,14 +24,14 @@ k = 13.16: 40.4 dB
 an even converter: 25.5 dB
 """
 
-from softsign.applications.companding import adc, g711, law, optimal, signals
+from softsign.applications.companding import adc, files, g711, law, optimal, signals
 from softsign.applications.companding.adc import *
 from softsign.applications.companding.g711 import *
 from softsign.applications.companding.law import *
 from softsign.applications.companding.optimal import *
 from softsign.applications.companding.signals import *
 
-__all__ = []
+__all__ = ["files"]
 __all__ += adc.__all__
 __all__ += g711.__all__
 __all__ += law.__all__
