@@ -65,6 +65,11 @@ def linear(x: Signal) -> npt.NDArray[np.int16]:
     return np.clip(np.rint(x * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
+def g711_mu_law(x: Signal) -> Signal:
+    """Return a signal after the codes of telephony and back."""
+    return np.asarray(mu_law_decode(mu_law_encode(linear(x))) / 2**15)
+
+
 def softsign_law(
     x: Signal, k: float | None = None, limit: float | None = 1.0, midtread: bool = True
 ) -> Signal:
@@ -76,7 +81,8 @@ def softsign_law(
 
 CONTESTANTS: dict[str, Callable[[Signal], Signal]] = {
     "even division": lambda x: through(lambda y: y, x),
-    "G.711 mu-law": lambda x: mu_law_decode(mu_law_encode(linear(x))) / 2**15,
+    "G.711 mu-law": g711_mu_law,
+    "G.711 mu-law, peak at full scale": lambda x: g711_mu_law(x / np.abs(x).max()) * np.abs(x).max(),
     "G.711 A-law": lambda x: a_law_decode(a_law_encode(linear(x))) / 2**15,
     "law mu = 255": mu_law,
     "law A = 87.6": a_law,
