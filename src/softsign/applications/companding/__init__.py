@@ -2,7 +2,7 @@
 
 ::
 
-    Compander(k, limit)           the law c(x) = (1 + k) u / (1 + k |u|), u = x/limit, and its inverse
+    Compander(k, limit)           the law c(x) = (1 + k) u / (1 + k abs(u)), u = x/limit, and its inverse
     NonlinearADC(bits, k)         a converter to int8 or int16 codes, and the converter back
     Moments                       of samples or of a density: for the best k, and for Bennett's formula
     lloyd_max(count, density)     the quantizer with the least noise that there is

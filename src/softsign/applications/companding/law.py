@@ -17,7 +17,7 @@ _LEAST, _LARGEST = 1e-16, 1e16
 
 
 class Compander:
-    """The law c(x) = (1 + k) u / (1 + k |u|) with u = x/limit, and its inverse.
+    """The law c(x) = (1 + k) u / (1 + k abs(u)) with u = x/limit, and its inverse.
 
     It takes [-limit, limit] to [-1, 1]; its slope is (1 + k)/limit at 0 and 1/((1 + k) limit) at the ends.
     Without a limit it is softsign(k x), which takes all numbers to (-1, 1). Results are within 0.51 ulp in
@@ -141,7 +141,7 @@ class Compander:
         -------
         Compander
             Its k is the one positive root of a polynomial of degree 4, or 1e-16, an even division, where
-            that is best: if E|x| is half the limit or more.
+            that is best: if the mean magnitude is half the limit or more.
 
         Raises
         ------

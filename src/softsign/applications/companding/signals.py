@@ -24,7 +24,7 @@ class Moments(NamedTuple):
     Attributes
     ----------
     first, second, third, fourth : float
-        E|x|, E x², E|x|³ and E x⁴.
+        Means of abs(x), x², abs(x)³ and x⁴.
 
     Examples
     --------
