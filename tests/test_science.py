@@ -60,6 +60,15 @@ def test_weights_are_those_of_scipy(sigma: Any, absolute: bool) -> None:
     assert [fit.a_error, fit.k_error] == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-3)
 
 
+def test_a_gross_error_of_no_weight_does_not_count() -> None:
+    """Not even for the start, which it would put beyond the data."""
+    x, y = np.append(CONCENTRATION, 5.0), np.append(TREATED, 1e7)
+    fit, other = fit_saturation(x, y, sigma=[*[1.0] * 12, 1e12]), fit_saturation(CONCENTRATION, TREATED)
+    assert [fit.a, fit.k] == pytest.approx([other.a, other.k], rel=1e-4)
+    with pytest.raises(ValueError, match="y does not bend over"):
+        fit_saturation(x, y)
+
+
 @given(st.floats(1e-6, 1e6), st.floats(-1e6, 1e6), st.floats(-2, 2), st.integers(3, 40))
 def test_an_exact_hyperbola_is_found(unit: float, a: float, where: float, points: int) -> None:
     """In any unit, and for data that reach from a hundredth to a hundred times k."""
