@@ -113,6 +113,29 @@ def draw_control() -> Figure:
     return figure
 
 
+#: Name, axes, y at large x, and x where half of that is reached.
+SCIENCES = (
+    ("enzymes: Michaelis–Menten", "substrate [S]", "speed $v$", "$V_{max}$", "$K_m$", 2.0),
+    ("gas on a surface: Langmuir", "pressure $p$", "taken up $q$", "$q_{max}$", "$1/K$", 1.3),
+    ("hunters: Holling II", "prey $N$", "eaten in a time", "$1/h$", "$1/(αh)$", 3.0),
+    ("eyes: Naka–Rushton", "light $I$", "response $R$", "$R_{max}$", "$σ$", 2.5),
+    ("networks: Elliott", "input $x$", "output", "$1$", "$1$", 2.0),
+)
+
+
+def draw_sciences() -> Figure:
+    """Draw the curve in the words of each science."""
+    figure, every = panels(len(SCIENCES), (3.0, 2.4))
+    for axes, (name, xlabel, ylabel, top, half, k), color in zip(every, SCIENCES, COLORS, strict=False):
+        x = np.linspace(-10 if name.endswith("Elliott") else 0, 10, 401)
+        axes.plot(x, softsign.softsign(x / k), color=color, linewidth=2)
+        axes.plot([k, k, min(0, x[0])], [min(0, x[0] / 10), 0.5, 0.5], **GUIDE)
+        decorate(axes, name, xlabel, ylabel)
+        axes.set(xlim=(x[0], 10), ylim=(min(0, x[0] / 10), 1), xticks=[0, k], xticklabels=["0", half])
+        axes.set(yticks=[0, 0.5, 1], yticklabels=["0", "half", top])
+    return figure
+
+
 def draw_science() -> Figure:
     """Draw the two fits, and both sets of data on softsign."""
     figure, (left, right) = panels(2, (4.6, 3.6))
@@ -144,7 +167,12 @@ def draw_science() -> Figure:
 
 def draw_applications() -> None:
     """Write the pictures of the pages in applications/, of what their examples compute."""
-    for name, drawing in (("stats", draw_stats), ("control", draw_control), ("science", draw_science)):
+    for name, drawing in (
+        ("stats", draw_stats),
+        ("control", draw_control),
+        ("science", draw_science),
+        ("sciences", draw_sciences),
+    ):
         picture = io.BytesIO()
         drawing().savefig(picture)
         save(picture.getvalue(), DOCS / "pictures" / f"{name}.png")

@@ -1,14 +1,14 @@
 """Fit of the saturating hyperbola a x / (k + x), which many sciences know by a name of their own.
 
-==================  =================================  ====================  =======================
+==================  =================================  ====================  =========================
 name                y                                  a                     k
-==================  =================================  ====================  =======================
+==================  =================================  ====================  =========================
 Michaelis-Menten    speed of a reaction                V_max                 K_m, a concentration
 Langmuir            what a surface has taken up        monolayer             1 / K, a pressure
-Holling II          prey eaten by one predator         1 / handling time     1 / (attack rate a_h h)
+Holling II          prey eaten by one predator         1 / h, h handling     1 / (rate of search * h)
 Naka-Rushton        response of the retina             R_max                 sigma, an intensity
 Monod               growth of microbes                 mu_max                K_s, a concentration
-==================  =================================  ====================  =======================
+==================  =================================  ====================  =========================
 
 It is a * softsign(x / k) for x >= 0. docs/applications/science.md has each with its words. The extra
 ``stats`` brings SciPy, whose `scipy.optimize.curve_fit` does the work.
