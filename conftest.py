@@ -31,7 +31,12 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in ("slow", "thread_unsafe", "fail_slow", "xslow"):  # test_ufuncs.py and test_stats.py import some
+    for marker in (
+        "slow",
+        "thread_unsafe",
+        "fail_slow",
+        "xslow",
+    ):  # test_ufuncs.py and test_stats.py import some
         config.addinivalue_line("markers", f"{marker}: set by NumPy's and SciPy's own tests")
 
 
