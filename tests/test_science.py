@@ -153,4 +153,4 @@ def test_scipy_is_asked_for_by_name() -> None:
         "try: fit_saturation([1, 2, 3], [1, 2, 2.5])\n"
         "except ModuleNotFoundError as error: print(error)"
     )
-    assert done.stdout == "fit_saturation needs SciPy: pip install 'softsign[stats]'\n", done.stderr
+    assert done.stdout == "fit_saturation needs SciPy: pip install 'softsign[science]'\n", done.stderr

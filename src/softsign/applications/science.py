@@ -11,7 +11,7 @@ Monod               growth of microbes                 mu_max                K_s
 ==================  =================================  ====================  =========================
 
 It is a * softsign(x / k) for x >= 0. docs/applications/science.md has each with its words. The extra
-``stats`` brings SciPy, whose `scipy.optimize.curve_fit` does the work.
+``science`` brings SciPy, whose `scipy.optimize.curve_fit` does the work.
 
 Examples
 --------
@@ -173,7 +173,7 @@ def fit_saturation(
         from scipy.optimize import curve_fit
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "fit_saturation needs SciPy: pip install 'softsign[stats]'", name="scipy"
+            "fit_saturation needs SciPy: pip install 'softsign[science]'", name="scipy"
         ) from error
     x, y = _checked("x", x, "at least 0"), _checked("y", y)
     if x.ndim != 1 or y.shape != x.shape:
