@@ -7,7 +7,7 @@ shows the largest sliding variable s, and the chatter, which is how much the con
 millisecond to the next (root mean square), with noise of 1 mm in the position and without, for each
 disturbance. docs/applications/control.md has the theory. SciPy simulates: `cont2discrete` is exact for a
 control that is held for a step.
-`python examples/servo.py --help`; needs the extra stats.
+`python examples/servo.py --help`; needs the extra control.
 """
 
 from __future__ import annotations
