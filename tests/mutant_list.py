@@ -265,6 +265,7 @@ MUTANTS = (
         "tests/test_science.py",
     ),
     Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
+    Mutant(
         "src/softsign/applications/__init__.py",
         "if error.name != module",
         "if error.name == module",
