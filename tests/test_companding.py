@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import softsign
@@ -160,6 +160,21 @@ def test_an_even_division_is_best_for_loud_signals(x: list[float]) -> None:
     law = Compander.for_signal(x)
     assert law.k == 1e-16
     assert_same_bits(law.compress(np.array(x)), np.array(x) / max(x))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=9).filter(lambda x: max(map(abs, x)) > 1e-6))
+@example([0.5, -0.5 + 2**-53])
+@example([1.0, 0.0, 2**-52])
+def test_no_other_k_is_better_for_any_signal(x: list[float]) -> None:
+    moments = Moments.of(x)
+    k = Compander.for_moments(moments).k
+
+    def sqnr(k: float) -> float:
+        return NonlinearADC(8, k).predicted_sqnr_db(moments)
+
+    for other in (1e-16, k / 2, k * (1 - 1e-3), k * (1 + 1e-3), k * 2):
+        if 1e-16 <= other <= 1e16:
+            assert sqnr(other) <= sqnr(k) + 1e-9
 
 
 # Moments, noise

@@ -159,7 +159,7 @@ class Compander:
         # In terms of k s, or k rms without a limit. One change of sign: one positive root (Descartes).
         polynomial = [fourth, 2 * (third + s * fourth), 6 * s * third, 6 * s - 2 * first, 2 * s * first - 1]
         roots = np.roots(polynomial)
-        root = float(roots.real[(roots.imag == 0) & (roots.real > 0)].max())
+        root = float(roots.real[(roots.imag == 0) & (roots.real > 0)].max(initial=0))
         return cls(min(max(root / (rms if limit == math.inf else s), _LEAST), _LARGEST), limit)
 
     def compress(self, x: npt.ArrayLike, out: Array | None = None) -> Any:
