@@ -25,7 +25,9 @@ def _port(port: int) -> int:
 def explore(
     port: Annotated[
         int,
-        typer.Option(callback=_port, help="Port from 1 to 65535 to serve it on, or the next one that is free."),
+        typer.Option(
+            callback=_port, help="Port from 1 to 65535 to serve it on, or the next one that is free."
+        ),
     ] = 8765,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address, and open no browser.")
