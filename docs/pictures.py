@@ -18,6 +18,7 @@ from playwright.sync_api import sync_playwright
 from scipy import stats
 
 import softsign
+from softsign import learn
 from softsign._palette import COLORS
 from softsign.applications.companding import Moments, NonlinearADC
 from softsign.learn import plots
@@ -29,6 +30,8 @@ DOCS = Path(__file__).parent
 #: The figures of a report, in their order.
 FIGURES = ("errors", "activations", "histograms", "gradients")
 WANTED = {"quick": FIGURES, "deep": ("errors", "gradients")}
+#: The figures of the explorer that no command draws, as they are at first.
+LIVE = ("gradient", "start", "sound", "elsewhere", "today")
 
 
 def save(picture: bytes, path: Path) -> None:
@@ -235,7 +238,7 @@ def run_the_gallery() -> None:
 
 
 def photograph() -> None:
-    """Write the figures of the two studies' reports, from the results in docs/study."""
+    """Write figures of the two studies' reports, from the results in docs/study, and of the explorer."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1200, "height": 900})
@@ -247,6 +250,14 @@ def photograph() -> None:
             for figure, content in zip(figures, FIGURES, strict=True):
                 if content in wanted:
                     save(figure.screenshot(), DOCS / "study" / f"{name}-{content}.png")
+        page = chromium.new_page(viewport={"width": 1000, "height": 900}, device_scale_factor=1.5)
+        page.goto(Path(learn.__file__).with_name("explorer.html").as_uri())
+        page.add_style_tag(content=".pictures .control { display: none !important; }")
+        for name in LIVE:
+            page.locator(f"[data-figure={name}]").scroll_into_view_if_needed()
+            page.wait_for_selector(f"[data-figure={name}] .readout:not(:empty)")
+            pictures = page.locator(f"[data-figure={name}] .pictures")
+            save(pictures.screenshot(), DOCS / "pictures" / f"{name}.png")
         chromium.close()
 
 
