@@ -332,7 +332,7 @@ def section_to_write(arguments: argparse.Namespace, name: str, page: Path | None
     name : str
         Name of the section.
     page : Path, optional
-        The page; `PAGE` unless another is given.
+        The page; `PAGE` if not given.
 
     Returns
     -------
@@ -467,7 +467,7 @@ def conclude(
     origin : str
         The machine and the versions, as from `machine`.
     page : Path, optional
-        The page; `PAGE` unless another is given.
+        The page; `PAGE` if not given.
 
     Returns
     -------

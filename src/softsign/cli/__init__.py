@@ -14,6 +14,7 @@ _EXTRAS = {
     "torch": ["study"],
     "plotly": ["study"],
     "distributed": ["study", "scale"],
+    "soundfile": ["audio"],
     "OpenImageIO": ["tonemap"],
 }
 
@@ -78,7 +79,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, demo, explore, info, onnx, plot, study, tonemap
+    from softsign.cli import _help, apply, compand, demo, explore, info, onnx, plot, study, tonemap
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -108,6 +109,8 @@ def _command() -> Any:
         demo.demo,
         study.study,
         apply.apply,
+        compand.compand,
+        compand.expand,
         plot.plot,
         explore.explore,
         tonemap.tonemap,

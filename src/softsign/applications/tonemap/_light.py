@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softsign import _core
-from softsign.variants._blocks import Array, check_out, double, result_dtype
+from softsign.variants._blocks import Array, check_out, double, promoted
 
 _BLOCK = 1 << 13  # pixels worked on at a time, so that the temporaries stay in the cache
 
@@ -31,7 +31,7 @@ def checked(function: str, image: Any, out: Array | None = None, *, any_shape: b
             f"{function}: image has dtype {light.dtype}, but must be floating-point: "
             "divide by 255 first, or by 65535 if it has 16 bits"
         )
-    dtype = result_dtype(function, "image", light.dtype)
+    dtype = promoted(function, "image", light.dtype)
     if not any_shape and (light.ndim != 3 or light.shape[2] != 3):
         raise ValueError(f"{function}: image has shape {light.shape}, but must be (height, width, 3)")
     if not lazy:
