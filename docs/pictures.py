@@ -55,7 +55,7 @@ def squashing_figure() -> Figure:
     normal = Normal(0.0, std).log_prob(x.double())
     usual = Normal(0.0, std).log_prob(x) - (1 - x.tanh() ** 2 + 1e-6).log()
     errors = (
-        ("tanh, with 1e-6 added", usual - normal - 2 * x.double().cosh().log(), COLORS[1]),
+        ("tanh, + 1e-6", usual - normal - 2 * x.double().cosh().log(), COLORS[1]),
         ("softsign", ours.log_prob_of_pre_action(x) - normal - 2 * x.double().abs().log1p(), COLORS[0]),
     )
     for (label, error, color), height in zip(errors, (3e-1, 2e-6), strict=True):

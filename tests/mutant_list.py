@@ -26,6 +26,7 @@ class Mutant(NamedTuple):
 UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
 THREADS = "tests/test_threads.py"
 REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
+DISTRIBUTIONS = "tests/test_torch_distributions.py"
 VARIANTS = "tests/test_torch_variants.py"
 INIT = "tests/test_init.py src/softsign/init.py"
 FILES = "tests/test_files.py tests/test_stream.py tests/test_cli.py"
@@ -212,6 +213,31 @@ MUTANTS = (
         "- square * rest) - mixed)",
         "- square * rest) + mixed)",
         "tests/test_torch_init.py",
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "rest.where(rest >= 0, torch.nan)",
+        "rest",
+        DISTRIBUTIONS,
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "result.where(~x.isinf(), -torch.inf)",
+        "result",
+        DISTRIBUTIONS,
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "4 * self.scale.square()",
+        "2 * self.scale.square()",
+        DISTRIBUTIONS,
+    ),
+    Mutant("src/softsign/torch/distributions.py", "for s in (1, -1)", "for s in (1, 1)", DISTRIBUTIONS),
+    Mutant(
+        "src/softsign/jax/bijector.py",
+        "jnp.where(rest >= 0, rest, jnp.nan)",
+        "rest",
+        "tests/test_jax.py",
     ),
     Mutant(
         "src/softsign/jax/arithmetic.py",

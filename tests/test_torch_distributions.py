@@ -78,7 +78,7 @@ def test_bounds_that_are_refused(bound: Any) -> None:
         with pytest.raises(ValueError, match=r"^SoftsignTransform: bound must be positive and finite, got "):
             make(bound)
     with pytest.raises(TypeError, match=r"^SoftsignTransform: bound must be a number or a tensor, got str$"):
-        SoftsignTransform("1")  # type: ignore[arg-type]
+        SoftsignTransform("1")
 
 
 # The distribution
@@ -137,7 +137,8 @@ CASES = [(0.0, 1.0, 1.0), (-3.0, 8.0, 2.0), (0.7, 0.1, 1.0), (2.0, 20.0, 0.1), (
 
 @pytest.mark.parametrize(("loc", "scale", "bound"), CASES)
 def test_the_density_and_what_is_made_of_it(loc: float, scale: float, bound: float) -> None:
-    policy = SquashedNormal(*double(loc, scale), bound)
+    mean, deviation = double(loc, scale)
+    policy = SquashedNormal(mean, deviation, bound)
     x = torch.linspace(-12, 12, 40001, dtype=DOUBLE) * scale + loc
     y = policy.transforms[0](x)
     density = policy.log_prob_of_pre_action(x).exp()
@@ -166,9 +167,9 @@ def test_gradients() -> None:
 
     assert torch.autograd.gradcheck(sample, (loc, scale))
     assert torch.autograd.gradcheck(
-        lambda *t: SquashedNormal(*t[:2], 2.0).log_prob(t[2]), (loc, scale, action)
+        lambda m, s, a: SquashedNormal(m, s, 2.0).log_prob(a), (loc, scale, action)
     )
-    assert torch.autograd.gradcheck(lambda *t: SquashedNormal(*t, 2.0).entropy(), (loc, scale))
+    assert torch.autograd.gradcheck(lambda m, s: SquashedNormal(m, s, 2.0).entropy(), (loc, scale))
 
 
 def test_as_other_distributions_are() -> None:

@@ -61,14 +61,13 @@ class SoftsignTransform(Transform):
             raise TypeError(
                 f"SoftsignTransform: bound must be a number or a tensor, got {type(bound).__name__}"
             )
-        valid = (bound > 0) & (bound < math.inf)
-        if not (valid.all() if isinstance(valid, Tensor) else valid):
+        self.bound = bound if isinstance(bound, Tensor) else float(bound)
+        if not torch.as_tensor((self.bound > 0) & (self.bound < math.inf)).all():
             raise ValueError(f"SoftsignTransform: bound must be positive and finite, got {bound}")
         super().__init__(cache_size=cache_size)
-        self.bound = bound
-        self._unit = not isinstance(bound, Tensor) and bound == 1
+        self._unit = not isinstance(bound, Tensor) and self.bound == 1
 
-    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    @constraints.dependent_property(is_discrete=False, event_dim=0)  # type: ignore[untyped-decorator]
     def codomain(self) -> Any:
         """Interval of the values, ends included, as rounding may reach them."""
         return constraints.interval(-self.bound, self.bound)
@@ -203,6 +202,8 @@ class SquashedNormal(TransformedDistribution):
         ----------
         batch_shape : torch.Size
             The shape to expand to.
+        _instance : SquashedNormal, optional
+            For subclasses: what to fill.
 
         Returns
         -------
