@@ -22,6 +22,7 @@ from torch.distributions import Normal
 import softsign
 from softsign import learn
 from softsign._palette import COLORS
+from softsign.applications.companding import Moments, NonlinearADC
 from softsign.learn import plots
 from softsign.learn._canvas import GUIDE, decorate, panels
 from softsign.study import report
@@ -203,6 +204,48 @@ def draw_squashing() -> Figure:
     return figure
 
 
+def draw_companding() -> Figure:
+    """Draw the law, and the noise that it leaves at all levels."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    x = np.linspace(-1, 1, 1001)
+    level = np.linspace(-72, -6, 401)
+    rms = 10 ** (level / 20)
+    for color, k in zip(COLORS, (8.0, 20.0, 100.0), strict=False):
+        adc = NonlinearADC(8, k)
+        left.plot(x, adc.compander.compress(x), color=color, label=f"softsign, k = {k:g}")
+        predicted = [adc.predicted_sqnr_db(Moments.of_density("laplace", one)) for one in rms]
+        right.plot(level, predicted, color=color)
+    mu = 255.0
+    left.plot(x, np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu), color="0.3", label="µ-law, µ = 255")
+    spread = 1 + 2 * mu * rms * np.sqrt(0.5) + (mu * rms) ** 2
+    right.plot(level, 10 * np.log10(3 * 4**8 * (rms * mu / np.log1p(mu)) ** 2 / spread), color="0.3")
+    right.plot(level, 10 * np.log10(3 * 4**8 * rms**2), label="even division", **GUIDE)
+    right.set_ylim(0, 45)
+    decorate(left, "the law", "$x$", "$c(x)$")
+    decorate(right, "8 bits, Laplacian signal, nothing clipped", "level in dB of full scale", "SNR in dB")
+    left.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def draw_adc() -> Figure:
+    """Draw the steps of a converter, and what tables leave of its linearity."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    adc = NonlinearADC(4, 8.0)
+    x = np.linspace(-1, 1, 4001)
+    left.plot(x, adc.encode(x), color=COLORS[0], label="code")
+    left.plot(x, 8 * adc.compander.compress(x), label="the law", **GUIDE)
+    decorate(left, "4 bits, k = 8", "signal", "code")
+    left.legend(frameon=False)
+    names = names_of("applications/adc.md")
+    for color, (name, entries) in zip(COLORS, names["entries"].items(), strict=False):
+        right.plot(np.arange(-127, 128), names["inl_of"](entries(23)), color=color, label=name)
+    right.set_ylim(-3.5, 5.5)
+    decorate(right, "8 bits, k = 8, tables of 23 intervals", "threshold", "INL in steps")
+    right.legend(frameon=False, loc="upper left")
+    return figure
+
+
 def draw_applications() -> None:
     """Write the pictures of the pages in applications/, of what their examples compute."""
     for name, drawing in (
@@ -210,6 +253,8 @@ def draw_applications() -> None:
         ("control", draw_control),
         ("science", draw_science),
         ("sciences", draw_sciences),
+        ("companding", draw_companding),
+        ("adc", draw_adc),
         ("squashing", draw_squashing),
     ):
         picture = io.BytesIO()

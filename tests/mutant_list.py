@@ -331,6 +331,42 @@ MUTANTS = (
     ),
     Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
     Mutant(
+        "src/softsign/applications/__init__.py",
+        "if error.name != module",
+        "if error.name == module",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/law.py",
+        "6 * s - 2 * first",
+        "6 * s + 2 * first",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/adc.py",
+        "self.lowest = -self.highest - (not midtread)",
+        "self.lowest = -self.highest - 1",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/g711.py",
+        "positive=0xD5, negative=0x55",
+        "positive=0x55, negative=0xD5",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/optimal.py",
+        "* (levels - edges[:-1]) / mass",
+        "* (levels + edges[:-1]) / mass",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/files.py",
+        "sums += x.size * np.array",
+        "sums += np.array",
+        "tests/test_cli_compand.py",
+    ),
+    Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",
         "header.nbytes * 1e6 / seconds",
