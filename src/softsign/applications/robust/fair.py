@@ -160,7 +160,7 @@ def fair_loss(z: npt.ArrayLike) -> Array:
     >>> least_squares(residuals, [0.0, 0.0]).x.round(2)
     array([9.85, 1.36])
     >>> least_squares(residuals, [0.0, 0.0], loss=robust.fair_loss, f_scale=0.1).x.round(2)
-    array([1., 2.])
+    array([1.07, 1.99])
     """
     squares = np.asarray(z, np.float64)
     root = np.sqrt(squares)
