@@ -27,7 +27,7 @@ __all__ = [
     "tuning_constant",
 ]
 
-#: Classes of classes of other packages: the module that has them, and the package that it imports.
+#: Subclasses of other packages' classes: the module that has them, and the package that it imports.
 _DOORS = {
     "FairNorm": ("norms", "statsmodels"),
     "FairRegressor": ("linear", "sklearn"),
@@ -41,12 +41,21 @@ if _typing.TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Import a class when it is first asked for; unlike AttributeError, what is missing passes `from`."""
+        """Import a class when it is first asked for."""
         from importlib import import_module
 
         if name not in _DOORS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_DOORS[name][0]}"), name)
+        module, package = _DOORS[name]
+        try:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+        except ModuleNotFoundError as error:  # an AttributeError's text would be lost in `from ... import`
+            if error.name != package:
+                raise
+            raise ModuleNotFoundError(
+                f"{name} needs {package.replace('sklearn', 'scikit-learn')}: pip install 'softsign[robust]'",
+                name=package,
+            ) from error
 
     def __dir__() -> list[str]:
         """List the names that can be had, so that `help` works without the packages."""

@@ -6,20 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from statsmodels.robust.norms import RobustNorm
 
 from softsign import _core
 from softsign.applications.robust.fair import FAIR_95
 from softsign.variants._blocks import positive
 from softsign.variants.sigmoids import soft_abs, soft_cap
-
-try:
-    from statsmodels.robust.norms import RobustNorm
-except ModuleNotFoundError as error:
-    if error.name != "statsmodels":
-        raise
-    raise ModuleNotFoundError(
-        "FairNorm needs statsmodels: pip install 'softsign[robust]'", name="statsmodels"
-    ) from error
 
 __all__ = ["FairNorm"]
 
