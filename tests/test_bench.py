@@ -157,6 +157,11 @@ def robust() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
+def companding() -> Iterator[ModuleType]:
+    yield from module_named("companding")
+
+
+@pytest.fixture
 def harness() -> Iterator[ModuleType]:
     yield from module_named("harness")
 
@@ -451,3 +456,28 @@ def test_the_robust_benchmark_judges_and_names_missing_peers(
     assert variances["median"][0] == "1.571"
     assert [variances[name][0] for name in ("HuberT(1.345)", "FairNorm(1.4)")] == ["1.053"] * 2
     assert capsys.readouterr().out.count("missing: ") == 3
+
+
+def test_the_page_of_robust_fitting_has_its_section(harness: ModuleType, robust: ModuleType) -> None:
+    before, after = harness.section_of(robust.PAGE, "robust")
+    assert "\n| --" in robust.PAGE.read_text().removeprefix(before).removesuffix(after)
+
+
+def test_the_companding_benchmark_judges_what_is_left_of_speech(
+    companding: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).laplace(scale=0.03, size=48_000)
+    monkeypatch.setattr(companding, "speech", lambda: (x / abs(x).max(), 48_000))
+    assert companding.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith("reached") for line in lines) == 4
+    assert sum(line.startswith(("softsign, k = ", "G.711 ")) for line in lines) == 2 + 3 + 4
+    monkeypatch.undo()
+    monkeypatch.setattr(companding, "SPEECH", Path("none.wav"))
+    with pytest.raises(SystemExit, match=r"^there is no none\.wav: apt-get install alsa-utils brings it$"):
+        companding.main([])
+
+
+def test_the_page_of_companding_has_its_section(harness: ModuleType, companding: ModuleType) -> None:
+    before, after = harness.section_of(companding.PAGE, "companding")
+    assert "\n| --" in companding.PAGE.read_text().removeprefix(before).removesuffix(after)
