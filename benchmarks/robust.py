@@ -9,6 +9,7 @@ exit code is 1 if a target is missed.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import sys
 import warnings
@@ -42,6 +43,16 @@ Mp = Any  # mpmath.mpf, which has no types
 
 #: Fair's fit of the stack loss data, intercept first, found by RLM with a norm written apart from this one.
 STACKLOSS = (-39.7985, 0.8017, 0.9430, -0.1280)
+
+
+@functools.cache
+def imported(name: str) -> ModuleType | None:
+    """Import a peer if it is installed, and say so if it is not."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        print(f"missing: {name}; pip install {name}")
+        return None
 
 
 # Constants
@@ -234,15 +245,6 @@ def measure_variances() -> Table:
 # Boosted trees
 
 
-def imported(name: str) -> ModuleType | None:
-    """Import a peer if it is installed, and say so if it is not."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        print(f"missing: {name}; pip install {name}")
-        return None
-
-
 def boosters() -> dict[str, Callable[[], Any]]:
     """Return makers of the estimators that are compared."""
     makers: dict[str, Callable[[], Any]] = {}
@@ -330,12 +332,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks, failures = measure_checks()
     sparse, missed = measure_sparse(given.runs)
     boosting, equal = measure_boosting(given.rounds)
-    origin = machine(
-        1,
-        SciPy=scipy.__version__,
-        statsmodels=statsmodels.__version__,
-        **{"scikit-learn": sklearn.__version__},
-    )
+    versions = {"SciPy": scipy, "statsmodels": statsmodels, "scikit-learn": sklearn}
+    versions |= {name: peer for name in ("skglm", "lightgbm", "xgboost") if (peer := imported(name))}
+    origin = machine(1, **{name: package.__version__ for name, package in versions.items()})
     return conclude(
         [constants, stackloss, checks, measure_variances(), sparse, *boosting],
         [error, *differences, failures, missed, *equal],
