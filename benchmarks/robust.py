@@ -33,7 +33,14 @@ from sklearn.utils.estimator_checks import check_estimator
 from statsmodels.robust import norms
 
 from softsign import softsign
-from softsign.applications import robust
+from softsign.applications.robust import (
+    FAIR_95,
+    FairNorm,
+    FairRegressor,
+    TransformedL1Regressor,
+    fair_objective,
+    tuning_constant,
+)
 from softsign.variants import soft_abs
 
 PAGE = Path(__file__).parents[1] / "docs" / "applications" / "robust.md"
@@ -73,7 +80,7 @@ def measure_constants() -> tuple[Table, Target]:
     lines, worst = [], 0.0
     with mpmath.workdps(30):
         for wanted in ("0.65", "0.8", "0.85", "0.9", "0.95", "0.98", "0.99"):
-            ours = robust.tuning_constant(float(wanted))
+            ours = tuning_constant(float(wanted))
             exact = mpmath.findroot(
                 lambda c, wanted=wanted: exact_efficiency(c) - mpmath.mpf(wanted), (ours, ours * 1.001)
             )
@@ -92,8 +99,8 @@ def minimum(endog: Array, exog: Array, scale: float, start: Array) -> Array:
 
     def loss(coefficients: Array) -> tuple[float, Array]:
         z = (endog - exog @ coefficients) / scale
-        slope = -exog.T @ softsign(z / robust.FAIR_95) / scale
-        return float(np.sum(soft_abs(z, robust.FAIR_95))), slope
+        slope = -exog.T @ softsign(z / FAIR_95) / scale
+        return float(np.sum(soft_abs(z, FAIR_95))), slope
 
     result: Array = optimize.minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-8}).x
     return result
@@ -105,11 +112,11 @@ def measure_stackloss() -> tuple[Table, list[Target]]:
     endog, exog = np.asarray(data.endog), np.asarray(sm.add_constant(data.exog))
     plain = sm.OLS(endog, exog).fit().params
     found = {"least squares": plain}
-    for norm in (norms.HuberT(), norms.TukeyBiweight(), robust.FairNorm()):
+    for norm in (norms.HuberT(), norms.TukeyBiweight(), FairNorm()):
         fit = sm.RLM(endog, exog, M=norm).fit()
         found[f"RLM, {type(norm).__name__}"] = fit.params
     ours = fit.params
-    model = robust.FairRegressor().fit(exog[:, 1:], endog)
+    model = FairRegressor().fit(exog[:, 1:], endog)
     others = {
         "FairRegressor": np.array([model.intercept_, *model.coef_]),
         "BFGS at RLM's scale": minimum(endog, exog, fit.scale, plain),
@@ -129,7 +136,7 @@ def measure_stackloss() -> tuple[Table, list[Target]]:
 def measure_checks() -> tuple[Table, Target]:
     """Count what scikit-learn's own checks say of the estimators."""
     lines, failures = [], 0
-    for estimator in (robust.FairRegressor(), robust.TransformedL1Regressor()):
+    for estimator in (FairRegressor(), TransformedL1Regressor()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             results = check_estimator(estimator, on_fail=None, on_skip=None)
@@ -169,7 +176,7 @@ def paths(features: Array, targets: Array) -> dict[str, list[Array]]:
     warnings.simplefilter("ignore")
     kwargs = {"fit_intercept": False}
     found = {
-        "TransformedL1Regressor": [robust.TransformedL1Regressor(**kwargs).fit(features, targets).coef_],
+        "TransformedL1Regressor": [TransformedL1Regressor(**kwargs).fit(features, targets).coef_],
         "LassoCV": [LassoCV(**kwargs).fit(features, targets).coef_],
         "lasso, the best of its path": list(lasso_path(features, targets)[1].T),
     }
@@ -220,8 +227,8 @@ def measure_variances() -> Table:
     contestants = {
         "mean": norms.LeastSquares(),
         "HuberT(1.345)": norms.HuberT(),
-        "FairNorm(1.4)": robust.FairNorm(),
-        "FairNorm(0.635)": robust.FairNorm(robust.tuning_constant(0.9)),
+        "FairNorm(1.4)": FairNorm(),
+        "FairNorm(0.635)": FairNorm(tuning_constant(0.9)),
         "TukeyBiweight(4.685)": norms.TukeyBiweight(),
     }
     lines = []
@@ -255,7 +262,7 @@ def boosters() -> dict[str, Callable[[], Any]]:
             "LightGBM, regression": "regression",
             "LightGBM, huber": "huber",
             "LightGBM, fair": "fair",
-            "LightGBM, fair_objective(1)": robust.fair_objective(1.0),
+            "LightGBM, fair_objective(1)": fair_objective(1.0),
         }.items():
             # Without boost_from_average, which objectives of users do not have.
             plain = {"boost_from_average": False} if "fair" in name else {}
@@ -267,8 +274,8 @@ def boosters() -> dict[str, Callable[[], Any]]:
             "XGBoost, squared error": "reg:squarederror",
             "XGBoost, pseudo-Huber": "reg:pseudohubererror",
             "XGBoost, absolute error": "reg:absoluteerror",
-            'XGBoost, fair_objective(1, "newton")': robust.fair_objective(1.0),
-            'XGBoost, fair_objective(1, "mm")': robust.fair_objective(1.0, "mm"),
+            'XGBoost, fair_objective(1, "newton")': fair_objective(1.0),
+            'XGBoost, fair_objective(1, "mm")': fair_objective(1.0, "mm"),
         }.items():
             makers[name] = lambda objective=objective: xgboost.XGBRegressor(  # type: ignore[misc]
                 objective=objective, max_depth=4, **shared

@@ -544,4 +544,4 @@ def test_the_doors() -> None:
     assert set(robust.__all__) == set(dir(robust))
     assert all(getattr(robust, name).__doc__ for name in robust.__all__)
     assert not hasattr(softsign.applications, "nothing")
-    assert softsign.applications.robust is robust
+    assert softsign.applications.robust is robust  # type: ignore[attr-defined]
