@@ -97,17 +97,14 @@ class FairRegressor(LinearModel):
         Iterations that were made.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Their names, if X has such.
-
-    See Also
-    --------
-    sklearn.linear_model.HuberRegressor : the same with Huber's loss, which is quadratic up to a corner.
 
     Notes
     -----
     Each iteration is a least squares fit with the weights 1 / (1 + abs(z)/c). No weight is 0, and a row of X
-    far from the others still pulls the line to itself: its y is then no outlier of the fit.
+    far from the others still pulls the line to itself: its y is then no outlier of the fit. scikit-learn's
+    HuberRegressor has Huber's loss, which is quadratic up to a corner.
 
     References
     ----------

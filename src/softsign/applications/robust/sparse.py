@@ -61,12 +61,8 @@ class TransformedL1Regressor(LinearModel):
         Iterations that were made for it.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+    feature_names_in_ : ndarray of str, shape (n_features,)
         Their names, if X has such.
-
-    See Also
-    --------
-    sklearn.linear_model.LassoCV : the lasso, for predictions.
 
     Notes
     -----
