@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from scipy import stats
 from statsmodels.robust import norms
+from torch.distributions import Normal
 
 import softsign
 from softsign import learn
@@ -27,6 +29,7 @@ from softsign.learn import plots
 from softsign.learn._canvas import GUIDE, decorate, panels
 from softsign.study import report
 from softsign.study.folder import Study
+from softsign.torch import SquashedNormal
 
 DOCS = Path(__file__).parent
 #: The figures of a report, in their order.
@@ -171,6 +174,38 @@ def draw_science() -> Figure:
     return figure
 
 
+def draw_squashing() -> Figure:
+    """Draw the densities of squashed normal numbers, and the errors of their logarithms in float32."""
+    figure, (left, right) = panels(2, (4.0, 3.2))
+    x = torch.linspace(-40, 40, 16001)
+    for std, color in zip((0.5, 1.0, 8.0), COLORS, strict=False):
+        policy, wide = SquashedNormal(0.0, std), Normal(0.0, std)
+        near = x[x.abs() < 6 * std]
+        left.plot(
+            policy.transforms[0](near),
+            policy.log_prob_of_pre_action(near).exp(),
+            color=color,
+            label=f"{std:g}",
+        )
+        slope = 1 / near.double().cosh() ** 2
+        left.plot(near.double().tanh(), wide.log_prob(near).exp() / slope, color=color, linestyle=":")
+    left.set_ylim(0, 2)
+    left.legend(title="std", frameon=False, loc="upper center")
+    decorate(left, "density: softsign, dotted tanh", "action", "")
+    std, ours = 8.0, SquashedNormal(0.0, 8.0)
+    normal = Normal(0.0, std).log_prob(x.double())
+    usual = Normal(0.0, std).log_prob(x) - (1 - x.tanh() ** 2 + 1e-6).log()
+    errors = (
+        ("tanh, + 1e-6", usual - normal - 2 * x.double().cosh().log(), COLORS[1]),
+        ("softsign", ours.log_prob_of_pre_action(x) - normal - 2 * x.double().abs().log1p(), COLORS[0]),
+    )
+    for (label, error, color), height in zip(errors, (3e-1, 2e-6), strict=True):
+        right.semilogy(x, error.abs().clamp(min=1e-8), color=color, linewidth=0.8)
+        right.text(40, height, label, color=color, ha="right", va="bottom")
+    decorate(right, "error of log p in float32, std 8", "x, before squashing", "nats")
+    return figure
+
+
 def draw_companding() -> Figure:
     """Draw the law, and the noise that it leaves at all levels."""
     figure, (left, right) = panels(2, (4.6, 3.6))
@@ -253,6 +288,7 @@ def draw_applications() -> None:
         ("companding", draw_companding),
         ("adc", draw_adc),
         ("robust", draw_robust),
+        ("squashing", draw_squashing),
     ):
         picture = io.BytesIO()
         drawing().savefig(picture)
