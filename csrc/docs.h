@@ -372,7 +372,7 @@ n : int
 threads : int
     The most threads to use, from 1 to 1024.
 *addresses : int
-    Of the inputs and the output, as numbers. An input may be the output itself. The order of
+    Of the inputs and the outputs, as numbers. An input may be the output itself. The order of
     ``nth_derivative`` is a single int64 from 0 to 170.
 
 Raises

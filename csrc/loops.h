@@ -169,9 +169,9 @@ class Loop {
     static constexpr std::size_t prefetch_distance = 3072;
 
   public:
-    static void run(const void *a, const void *b, void *y, std::size_t n, Access access) {
-        const T *const in[2] = {static_cast<const T *>(a), static_cast<const T *>(b)};
-        T *out = static_cast<T *>(y);
+    static void run(char *const *operands, std::size_t n, Access access) {
+        const T *const in[2] = {reinterpret_cast<T *>(operands[0]), reinterpret_cast<T *>(operands[1])};
+        T *out = reinterpret_cast<T *>(operands[Inputs]);
         std::size_t i = 0;
         if (access == Access::streamed) {
             std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
@@ -191,10 +191,9 @@ class Loop {
 // f(n, x) with n as int64, one run of equal orders after the other: as a rule all are equal.
 template <class Op, class T>
 struct NthLoop {
-    static void run(const void *orders, const void *b, void *y, std::size_t count, Access) {
-        const std::int64_t *n = static_cast<const std::int64_t *>(orders);
-        const T *x = static_cast<const T *>(b);
-        T *out = static_cast<T *>(y);
+    static void run(char *const *operands, std::size_t count, Access) {
+        const std::int64_t *n = reinterpret_cast<const std::int64_t *>(operands[0]);
+        T *x = reinterpret_cast<T *>(operands[1]), *out = reinterpret_cast<T *>(operands[2]);
         for (std::size_t i = 0, end; i < count; i = end) {
             for (end = i + 1; end < count && n[end] == n[i];) ++end;
             run_order(static_cast<int>(n[i]), x + i, out + i, end - i);
@@ -204,10 +203,11 @@ struct NthLoop {
   private:
     static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
 
-    static void run_order(int n, const T *x, T *out, std::size_t count) {
-        if (n == 0) return Loop<Softsign, T, 1>::run(x, nullptr, out, count, Access::cached);
-        if (n == 1) return Loop<Derivative, T, 1>::run(x, nullptr, out, count, Access::cached);
-        if (n == 2) return Loop<SecondDerivative, T, 1>::run(x, nullptr, out, count, Access::cached);
+    static void run_order(int n, T *x, T *out, std::size_t count) {
+        char *const operands[] = {reinterpret_cast<char *>(x), reinterpret_cast<char *>(out)};
+        if (n == 0) return Loop<Softsign, T, 1>::run(operands, count, Access::cached);
+        if (n == 1) return Loop<Derivative, T, 1>::run(operands, count, Access::cached);
+        if (n == 2) return Loop<SecondDerivative, T, 1>::run(operands, count, Access::cached);
         for (std::size_t i = 0; i < count; i += lanes) {
             std::size_t part = count - i < lanes ? count - i : lanes;
             T in[lanes], result[lanes];
