@@ -21,7 +21,10 @@ enum class Signature { unary, binary, ordered, segment, moments };
     X(log_jacobian, LogJacobian, unary)                   \
     X(gradient, Gradient, binary)                         \
     X(gradient_from_output, GradientFromOutput, binary)   \
-    X(nth_derivative, NthDerivative, ordered)
+    X(nth_derivative, NthDerivative, ordered)             \
+    X(segment_mean, SegmentMean, segment)                 \
+    X(segment_ramp, SegmentRamp, segment)                 \
+    X(segment_moments, SegmentMoments, moments)
 
 // X(name, bytes of an element, NumPy's name of the type). ml_dtypes registers bfloat16 at run time, under no
 // fixed number.

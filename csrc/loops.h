@@ -4,6 +4,7 @@
 
 #include "functions.h"
 #include "ops.h"
+#include "segments.h"
 
 namespace softsign {
 namespace {
@@ -39,6 +40,22 @@ template <class T>
 inline void write(T *p, Vector<T> v) {
     auto raw = encode(p, v);
     std::memcpy(p, &raw, sizeof raw);
+}
+
+// The first `count` elements of a vector: all of them, unless it is the last.
+template <bool whole, class T>
+inline Vector<T> take(const T *p, std::size_t count) {
+    if constexpr (whole) return read(p);
+    T padded[Lanes<Vector<T>>::count] = {};
+    std::memcpy(padded, p, count * sizeof(T));
+    return read(padded);
+}
+template <bool whole, class T>
+inline void put(T *p, Vector<T> v, std::size_t count) {
+    if constexpr (whole) return write(p, v);
+    T padded[Lanes<Vector<T>>::count];
+    write(padded, v);
+    std::memcpy(p, padded, count * sizeof(T));
 }
 
 // One group of U vectors of arguments: x, or x and z.
@@ -223,10 +240,44 @@ struct NthLoop {
     }
 };
 
+// Any number of results of a and b, computed in float64.
+template <class Op, class T>
+class SegmentLoop {
+    static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
+
+    static auto evaluate(vd a, vd b) { return Op::of(a, b); }
+    static auto evaluate(vf a, vf b) {
+        vd2 x = widen(a), y = widen(b);
+        auto lo = Op::of(x.lo, y.lo), hi = Op::of(x.hi, y.hi);
+        Outputs<vf, sizeof lo / sizeof(vd)> results;
+        for (std::size_t k = 0; k < sizeof lo / sizeof(vd); ++k) results.v[k] = narrow({lo.v[k], hi.v[k]});
+        return results;
+    }
+
+    template <bool whole>
+    static void step(char *const *operands, std::size_t i, std::size_t count) {
+        auto at = [=](int k) { return reinterpret_cast<T *>(operands[k]) + i; };
+        int k = 2;
+        for (Vector<T> y : evaluate(take<whole>(at(0), count), take<whole>(at(1), count)).v)
+            put<whole>(at(k++), y, count);
+    }
+
+  public:
+    static void run(char *const *operands, std::size_t n, Access) {
+        std::size_t i = 0;
+        for (; i + lanes <= n; i += lanes) step<true>(operands, i, lanes);
+        if (i < n) step<false>(operands, i, n - i);
+    }
+};
+
 template <class Op, class T, Signature signature>
 struct LoopOf : Loop<Op, T, inputs_of(signature)> {};
 template <class Op, class T>
 struct LoopOf<Op, T, Signature::ordered> : NthLoop<Op, T> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::segment> : SegmentLoop<Op, T> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::moments> : SegmentLoop<Op, T> {};
 
 }  // namespace
 }  // namespace softsign

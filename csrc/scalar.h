@@ -9,16 +9,20 @@ namespace scalar {
 
 template <class Op, Signature signature>
 void run(char *const *operands, std::size_t n, Access) {
-    const real *x = reinterpret_cast<const real *>(operands[0]);
-    const real *z = reinterpret_cast<const real *>(operands[1]);
-    real *out = reinterpret_cast<real *>(operands[inputs_of(signature)]);
+    auto at = [operands](int k) { return reinterpret_cast<real *>(operands[k]); };
+    const real *x = at(0), *z = at(1);
+    real *out = at(inputs_of(signature));
     for (std::size_t i = 0; i < n; ++i)
-        if constexpr (signature == Signature::unary)
+        if constexpr (signature == Signature::unary) {
             out[i] = Op::longdouble(x[i]);
-        else if constexpr (signature == Signature::binary)
+        } else if constexpr (signature == Signature::binary) {
             out[i] = Op::longdouble(x[i], z[i]);
-        else
-            out[i] = Op::longdouble(reinterpret_cast<const std::int64_t *>(operands[0])[i], z[i]);
+        } else if constexpr (signature == Signature::ordered) {
+            out[i] = Op::longdouble(reinterpret_cast<const std::int64_t *>(x)[i], z[i]);
+        } else {
+            int k = 2;
+            for (real y : Op::of(x[i], z[i]).v) at(k++)[i] = y;
+        }
 }
 
 // z/(1 + |z|): keeps the argument of z and maps the plane into the unit disc, infinities onto its rim.
