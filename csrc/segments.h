@@ -191,11 +191,11 @@ struct Segment {
             const Bits<V> ahead = crosses & greater_a;
             const V p = choose(ahead, heavy, light), q = choose(ahead, light, heavy);  // 0 and 1 elsewhere
             const Rise<V> second(zero, choose(crosses, x, zero));
-            const V sum = first.mean + second.mean;
+            const V pq = p * q, sum = first.mean + second.mean;
             mean = q * first.mean - p * second.mean;
-            slope = q * (q * first.slope) + p * (p * second.slope) + p * (q * sum);
+            slope = q * (q * first.slope) + p * (p * second.slope) + pq * sum;
             curve = p * (p * (p * second.curve)) - q * (q * (q * first.curve)) +
-                    (p * q) * (3 * (q * first.slope - p * second.slope) + (p - q) * sum);
+                    pq * (3 * (q * first.slope - p * second.slope) + (p - q) * sum);
             rising = q * ((1 + p) * first.mean + q * first.slope) - p * (p * second.fall);
         }
         // The limit at infinity, and between opposite ones that of segments from -x to x.
