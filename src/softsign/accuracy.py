@@ -624,6 +624,8 @@ def _sample_values(
 @np.errstate(all="ignore")  # signaling nans, overflow
 def _sample_ends(start: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
     """Draw the other ends of segments."""
-    near = start.astype(np.float64) * (1 + np.exp2(rng.uniform(-56, 3, start.size)) * rng.choice([-1, 1], start.size))
+    near = start.astype(np.float64) * (
+        1 + np.exp2(rng.uniform(-56, 3, start.size)) * rng.choice([-1, 1], start.size)
+    )
     near = np.where(rng.random(start.size) < 0.5, near, -near).astype(start.dtype)
     return np.where(rng.random(start.size) < 0.5, near, rng.permutation(start))
