@@ -72,7 +72,7 @@ def test_exact_values_are_the_integrals() -> None:
 
             knots = [0, mpmath.mpf(a) / (a - b), 1] if a * b < 0 else [0, 1]
             weights: list[Callable[[Any], Any]] = [lambda t: 1, lambda t: t]
-            weights += [lambda t, n=n: mpmath.legendre(n, 2 * t - 1) for n in range(3)]
+            weights += [lambda t: 1, lambda t: 2 * t - 1, lambda t: 6 * t * t - 6 * t + 1]
             integrals = [mpmath.quad(lambda t, w=w: w(t) * f(t), knots) for w in weights]
             means = (
                 reference.segment_mean(a, b),
@@ -158,7 +158,7 @@ def test_bounds_of_16_bits(dtype: str) -> None:
 
 def test_longdouble_has_its_own_precision() -> None:
     a, b = hostile(np.longdouble, 100, seed=17)
-    unit = Fraction(float(np.finfo(np.longdouble).eps))
+    unit = float(np.finfo(np.longdouble).eps)
     got = every(a, b)
     for i, ends in enumerate(zip(a, b, strict=True)):
         means = (
@@ -168,9 +168,10 @@ def test_longdouble_has_its_own_precision() -> None:
         )
         size = reference._segment(*ends, 120).size
         for value, mean in zip(got, means, strict=True):
-            error = mpmath.mpf(Fraction(*value[i].as_integer_ratio()).numerator)
-            error = error / Fraction(*value[i].as_integer_ratio()).denominator - mean
-            assert abs(error) <= 8 * float(unit) * size, ends
+            numerator, denominator = value[i].as_integer_ratio()
+            with mpmath.workprec(120):
+                error = mpmath.mpf(numerator) / denominator - mean
+            assert abs(error) <= 8 * unit * size, ends
 
 
 #: a, b; mean, ramp, m1, m2.
@@ -331,8 +332,8 @@ def test_bits_depend_on_neither_kernels_nor_place(dtype: Any) -> None:
                 for value, whole in zip(every(a[first:], b[first:]), expected, strict=True):
                     assert_same_bits(value, whole[first:])
             alone = [every(a[i : i + 1], b[i : i + 1]) for i in range(a.size)]
-            for value, whole in zip(zip(*alone, strict=True), expected, strict=True):
-                assert_same_bits(np.concatenate(value), whole)
+            for values, whole in zip(zip(*alone, strict=True), expected, strict=True):
+                assert_same_bits(np.concatenate(values), whole)
 
 
 @np.errstate(all="ignore")
@@ -426,7 +427,7 @@ def test_filter_of_every_length_in_order(dtype: Any, name: str) -> None:
                 for start in (0, 1, 200 - n):
                     block = np.ascontiguousarray(x[:, start : start + n + taps_each - 1])
                     around = np.full(n + 2, 7, dtype)
-                    assert _core._fir(block, taps, around[1:-1]) is None
+                    _core._fir(block, taps, around[1:-1])
                     assert_same_bits(around[1:-1], whole[start : start + n])
                     assert around[0] == around[-1] == 7
 
