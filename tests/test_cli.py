@@ -145,7 +145,9 @@ COMMANDS = dict(tree(cli._command()))
 
 
 def test_commands_are_found() -> None:
-    assert {("demo",), ("study",), ("apply",), ("plot",), ("explore",), ("info",)} < set(COMMANDS)
+    assert {("demo",), ("study",), ("apply",), ("plot",), ("explore",), ("tonemap",), ("info",)} < set(
+        COMMANDS
+    )
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -209,8 +211,8 @@ def test_a_renamed_command_or_option_is_told(old: str, tmp_path: Path) -> None:
         (("plot", "--orders", "21"), "order must be an integer from 0 to 20, not 21"),
         (("plot", "--scale", "0"), "scale must be positive and finite, not 0"),
         (("demo", "-o", "x.txt"), "does not end in"),
-        (("explore", "--port", "0"), "'--port': Input should be greater than or equal to 1"),
-        (("explore", "--port", "65536"), "'--port': Input should be less than or equal to 65535"),
+        (("explore", "--port", "0"), "'--port': 0 is not one of the ports, which are 1 to 65535."),
+        (("explore", "--port", "65536"), "'--port': 65536 is not one of the ports, which are 1 to 65535."),
         (("explore", "--port", "x"), "'--port': Input should be a valid integer"),
         (("explore", "--save", "no/x.html"), "no: no such directory"),
         (("demo", "--trainer", "torch"), "'torch' is not one of numpy, onnxruntime"),
