@@ -4,6 +4,7 @@
 
 #include "functions.h"
 #include "ops.h"
+#include "segments.h"
 
 namespace softsign {
 namespace {
@@ -169,9 +170,9 @@ class Loop {
     static constexpr std::size_t prefetch_distance = 3072;
 
   public:
-    static void run(const void *a, const void *b, void *y, std::size_t n, Access access) {
-        const T *const in[2] = {static_cast<const T *>(a), static_cast<const T *>(b)};
-        T *out = static_cast<T *>(y);
+    static void run(char *const *operands, std::size_t n, Access access) {
+        const T *const in[2] = {reinterpret_cast<T *>(operands[0]), reinterpret_cast<T *>(operands[1])};
+        T *out = reinterpret_cast<T *>(operands[Inputs]);
         std::size_t i = 0;
         if (access == Access::streamed) {
             std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
@@ -191,10 +192,9 @@ class Loop {
 // f(n, x) with n as int64, one run of equal orders after the other: as a rule all are equal.
 template <class Op, class T>
 struct NthLoop {
-    static void run(const void *orders, const void *b, void *y, std::size_t count, Access) {
-        const std::int64_t *n = static_cast<const std::int64_t *>(orders);
-        const T *x = static_cast<const T *>(b);
-        T *out = static_cast<T *>(y);
+    static void run(char *const *operands, std::size_t count, Access) {
+        const std::int64_t *n = reinterpret_cast<const std::int64_t *>(operands[0]);
+        T *x = reinterpret_cast<T *>(operands[1]), *out = reinterpret_cast<T *>(operands[2]);
         for (std::size_t i = 0, end; i < count; i = end) {
             for (end = i + 1; end < count && n[end] == n[i];) ++end;
             run_order(static_cast<int>(n[i]), x + i, out + i, end - i);
@@ -204,10 +204,11 @@ struct NthLoop {
   private:
     static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
 
-    static void run_order(int n, const T *x, T *out, std::size_t count) {
-        if (n == 0) return Loop<Softsign, T, 1>::run(x, nullptr, out, count, Access::cached);
-        if (n == 1) return Loop<Derivative, T, 1>::run(x, nullptr, out, count, Access::cached);
-        if (n == 2) return Loop<SecondDerivative, T, 1>::run(x, nullptr, out, count, Access::cached);
+    static void run_order(int n, T *x, T *out, std::size_t count) {
+        char *const operands[] = {reinterpret_cast<char *>(x), reinterpret_cast<char *>(out)};
+        if (n == 0) return Loop<Softsign, T, 1>::run(operands, count, Access::cached);
+        if (n == 1) return Loop<Derivative, T, 1>::run(operands, count, Access::cached);
+        if (n == 2) return Loop<SecondDerivative, T, 1>::run(operands, count, Access::cached);
         for (std::size_t i = 0; i < count; i += lanes) {
             std::size_t part = count - i < lanes ? count - i : lanes;
             T in[lanes], result[lanes];
@@ -223,10 +224,59 @@ struct NthLoop {
     }
 };
 
+// Any number of results of a and b, computed in float64, two vectors at a time.
+template <class Op, class T>
+class SegmentLoop {
+    static constexpr std::size_t lanes = 2 * double_lanes;
+
+    static vd2 load(const double *p) { return {read(p), read(p + double_lanes)}; }
+    static void store(double *p, vd2 v) { write(p, v.lo), write(p + double_lanes, v.hi); }
+    template <class U>
+    static vd2 load(const U *p) {
+        return widen(read(p));
+    }
+    template <class U>
+    static void store(U *p, vd2 v) {
+        write(p, narrow(v));
+    }
+
+    // `a` and `b` are read before anything is written.
+    static void step(const T *a, const T *b, char *const *operands, std::size_t i, std::size_t count) {
+        auto results = Op::of(load(a), load(b));
+        int k = 2;
+        for (vd2 y : results.v) {
+            T *out = reinterpret_cast<T *>(operands[k++]) + i;
+            if (count == lanes) {
+                store(out, y);
+            } else {
+                T part[lanes];
+                store(part, y);
+                std::memcpy(out, part, count * sizeof(T));
+            }
+        }
+    }
+
+  public:
+    static void run(char *const *operands, std::size_t n, Access) {
+        const T *a = reinterpret_cast<T *>(operands[0]), *b = reinterpret_cast<T *>(operands[1]);
+        std::size_t i = 0;
+        for (; i + lanes <= n; i += lanes) step(a + i, b + i, operands, i, lanes);
+        if (i == n) return;
+        T last[2][lanes] = {};
+        std::memcpy(last[0], a + i, (n - i) * sizeof(T));
+        std::memcpy(last[1], b + i, (n - i) * sizeof(T));
+        step(last[0], last[1], operands, i, n - i);
+    }
+};
+
 template <class Op, class T, Signature signature>
 struct LoopOf : Loop<Op, T, inputs_of(signature)> {};
 template <class Op, class T>
 struct LoopOf<Op, T, Signature::ordered> : NthLoop<Op, T> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::segment> : SegmentLoop<Op, T> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::moments> : SegmentLoop<Op, T> {};
 
 }  // namespace
 }  // namespace softsign

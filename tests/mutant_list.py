@@ -24,6 +24,7 @@ class Mutant(NamedTuple):
 
 
 UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
+SEGMENTS = "tests/test_segments.py"
 THREADS = "tests/test_threads.py"
 REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
 DISTRIBUTIONS = "tests/test_torch_distributions.py"
@@ -71,9 +72,35 @@ MUTANTS = (
         "DBL_MIN_EXP - DBL_MANT_DIG + 2) return 0",
         UFUNCS,
     ),
+    Mutant("csrc/segments.h", "fall = (h - g * (1 + r)) * c;", "fall = (h - g * (1 - r)) * c;", SEGMENTS),
+    Mutant(
+        "csrc/segments.h",
+        "const Bits<V> huge = large > S(0x1p1000);",
+        "const Bits<V> huge = large > S(0x1p1023);",
+        SEGMENTS,
+    ),
+    Mutant("csrc/segments.h", "without(of_two_signs(a, b), is_zero(less))", "of_two_signs(a, b)", SEGMENTS),
+    Mutant(
+        "csrc/segments.h",
+        "k = (vd)(exponents + 0x4330000000000000) - 0x1p52;",
+        "k = (vd)(exponents + 0x4330000000000000) - 0x1.0000000000001p52;",
+        SEGMENTS,
+    ),
+    Mutant(
+        "csrc/fir.h",
+        "for (; i < f.n; ++i) step<T, 1>(f, i);",
+        "for (; i + 1 < f.n; ++i) step<T, 1>(f, i);",
+        SEGMENTS,
+    ),
+    Mutant(
+        "csrc/dispatch.cpp",
+        "for (int o = inputs; o < operands; ++o) {",
+        "for (int o = inputs; o < inputs + 1; ++o) {",
+        SEGMENTS,
+    ),
     Mutant("csrc/scalar.h", "> 0x7e70000000000000", "> 0x7fefffff00000000", UFUNCS),
     Mutant("csrc/threads.cpp", "next.fetch_add(piece)) < n;", "next.fetch_add(piece)) < n - 1;", THREADS),
-    Mutant("csrc/module.cpp", "n < 0 || n > max_order", "n < 0 || n > max_order + 1", UFUNCS),
+    Mutant("csrc/ufuncs.cpp", "n < 0 || n > max_order", "n < 0 || n > max_order + 1", UFUNCS),
     # Exact values, theory, files
     Mutant(
         "src/softsign/reference.py", "max_exponent\n    rounded", "max_exponent - 1\n    rounded", REFERENCE

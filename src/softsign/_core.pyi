@@ -1,6 +1,9 @@
-from typing import Final, SupportsIndex, TypedDict, type_check_only
+from typing import Final, SupportsIndex, TypeAlias, TypedDict, type_check_only
 
 import numpy as np
+from numpy.typing import NDArray
+
+_Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 @type_check_only
 class _CpuFeatures(TypedDict):
@@ -23,6 +26,9 @@ log_jacobian: Final[np.ufunc]
 nth_derivative: Final[np.ufunc]
 second_antiderivative: Final[np.ufunc]
 second_derivative: Final[np.ufunc]
+segment_mean: Final[np.ufunc]
+segment_moments: Final[np.ufunc]
+segment_ramp: Final[np.ufunc]
 
 def set_num_threads(n: SupportsIndex, /) -> None: ...
 
@@ -33,5 +39,6 @@ _max_order: Final[int]
 _types: Final[tuple[str, ...]]
 
 def _compute(function: int, type: int, n: int, threads: int, /, *addresses: int) -> None: ...
+def _fir(x: _Floats, taps: _Floats, out: _Floats, /) -> None: ...
 def _layer(type: int, rows: int, columns: int, threads: int, alpha: float, /, *addresses: int) -> None: ...
 def _use_kernels(name: str, /) -> None: ...
