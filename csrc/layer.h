@@ -88,7 +88,7 @@ class LayerLoop {
         for (; j + lanes <= a.columns; j += lanes) sum += value<true, streamed, careful>(a, i, j, lanes);
         if (j < a.columns) sum += value<false, false, careful>(a, i, j, a.columns - j);
         if constexpr (!careful)
-            if (__builtin_expect(any(sum != sum), 0)) row_values<streamed, true>(l, row);
+            if (__builtin_expect(any(is_nan(sum)), 0)) row_values<streamed, true>(l, row);
     }
 
     // N * lanes columns from j on, of a few rows.
@@ -116,7 +116,7 @@ class LayerLoop {
             }
         }
         if constexpr (!careful)
-            if (__builtin_expect(any(dgamma[0] != dgamma[0]) || any(dgamma[N - 1] != dgamma[N - 1]), 0))
+            if (__builtin_expect(any(is_nan(dgamma[0]) | is_nan(dgamma[N - 1])), 0))
                 return strip<N, streamed, whole, true>(l, row, end, j, sums, count);
         for (int k = 0; k < N; ++k) {
             add<whole>(sums + j + k * lanes, dgamma[k], count);

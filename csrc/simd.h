@@ -86,6 +86,10 @@ template <class V>
 inline Bits<V> is_inf(V x) {
     return abs(x) == (Scalar<V>)__builtin_inf();
 }
+template <class V>
+inline Bits<V> is_nan(V x) {
+    return x != x;
+}
 
 inline bool any(vi m) {
 #if defined(__AVX512F__)
