@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 __all__ = ["main"]
 
 #: Extras that bring a package, by its import name, if the extra "cli" does not.
-_EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "scale"]}
+_EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "scale"], "soundfile": ["audio"]}
 
 #: Commands and options of earlier versions, and what they are called now.
 _RENAMED = {
@@ -73,7 +73,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, demo, explore, info, onnx, plot, study
+    from softsign.cli import _help, apply, audio, demo, explore, info, onnx, plot, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -103,6 +103,7 @@ def _command() -> Any:
         demo.demo,
         study.study,
         apply.apply,
+        audio.audio,
         plot.plot,
         explore.explore,
         info.info,
