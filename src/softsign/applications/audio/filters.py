@@ -1,5 +1,11 @@
-"""The filters before and after the methods, designed once for each setting."""
+"""The filters around a method, designed by least squares once for each setting.
 
+A chain doubles the rate some times (`up`), finds the ends of the lines (`before`), mixes what the method
+makes of them (`after`), and halves the rate as many times (`down`). All filters are symmetric, so the delay
+is the same at all frequencies.
+"""
+
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -8,57 +14,165 @@ import numpy.typing as npt
 
 from softsign.applications.audio.methods import METHODS, Method
 
+__all__ = ["Filters", "design"]
+
 Array = npt.NDArray[Any]
+
+#: Taps of the filters that double the rate, the input's first, and what they keep, as a part of that rate.
+_DOUBLING = ((201, 0.465), (33, 0.535), (21, 0.535))
+#: Of "moments", at the input's rate and at higher ones: taps before the lines, segments of the kernel after
+#: them, and what both keep flat and clean, as a part of Nyquist's frequency. All above may be used otherwise.
+_LINES = (27, 36, 0.78), (19, 24, 0.5)
+#: Frequencies at which they are fitted, per band, and how many multiples of the rate there is a band around.
+_POINTS, _IMAGES = 100, 12
 
 
 class Filters(NamedTuple):
-    """What `design` returns, in the order of `softsign._core._fir`: the oldest sample first.
+    """Banks of filters, each an array of shape (rows out, rows in, taps), the oldest sample first.
 
     Attributes
     ----------
-    up : ndarray
-        Shape (oversample, taps): from the input to each of the samples that replace one.
-    down : ndarray
-        Shape (streams * oversample, taps): from the streams to the output.
+    up : tuple of ndarray
+        From one row to the two phases of twice the rate.
+    before : ndarray
+        From one row to the samples that the method reads.
+    after : ndarray
+        From the method's streams to one row.
+    down : tuple of ndarray
+        From two phases to one row.
     dry : ndarray
-        Shape (taps,): the whole chain with the identity in softsign's place.
+        The whole chain with the identity in the place of softsign.
     latency : float
-        Delay of the chain, in samples.
+        Delay of the whole chain, in samples of the input.
     """
 
-    up: Array
-    down: Array
+    up: tuple[Array, ...]
+    before: Array
+    after: Array
+    down: tuple[Array, ...]
     dry: Array
     latency: float
 
 
 @lru_cache
 def design(antialias: str, oversample: int) -> Filters:
-    """Design the filters of a setting."""
-    method = METHODS[antialias]
-    if oversample > 1:
-        raise ValueError(f"oversample={oversample} is not ready yet")
-    before, after = np.ones(1), np.ones((1, 1))
-    return _polyphase(before, after, method, oversample)
+    """Design the filters of a setting.
 
+    Parameters
+    ----------
+    antialias : str
+        Name of the method.
+    oversample : int
+        Factor of the rate, a power of two.
 
-def _polyphase(before: Array, after: Array, method: Method, oversample: int) -> Filters:
-    """Cut filters at the higher rate into phases."""
-    linear = np.array(method.linear)
-    whole = sum(np.convolve(before, np.convolve(a, b)) for a, b in zip(linear, after, strict=True))
-    up = oversample * _padded(before, oversample).reshape(-1, oversample).T
-    down = np.zeros((len(after), oversample, -(-after.shape[1] // oversample) + (oversample > 1)))
-    for lag in range(after.shape[1]):  # of stream i * oversample + p, i = -ceil(lag / oversample)
-        back, phase = -(-lag // oversample), -lag % oversample
-        down[:, phase, back] = after[:, lag]
+    Returns
+    -------
+    Filters
+        The banks of the chain; they are shared, so not to be written.
+    """
+    method, doublings = METHODS[antialias], oversample.bit_length() - 1
+    lines = method.lines
+    before, after = _around_lines(*_LINES[doublings > 0]) if lines > 1 else (np.ones(1), np.ones((1, 1)))
+    linear = [np.convolve(a, b) for a, b in zip(np.array(method.linear), after, strict=True)]
+    chain = np.convolve(before, np.sum(linear, axis=0))
+    latency = ((len(chain) - 1) / 2 - (lines - 1)) / lines
+    chain = lines * chain[lines - 1 :: lines]
+    up: list[Array] = []
+    down: list[Array] = []
+    for level in reversed(range(doublings)):
+        taps, kept = _DOUBLING[level]
+        edge = math.pi * kept / 2**level
+        rise = _lowpass(taps, edge, method if level == doublings - 1 and lines == 1 else None)
+        longer = round(2 * ((2 - taps - latency) % 2))  # so that the latency is a whole number of samples
+        fall = _lowpass(taps + longer, edge, None)
+        latency = (taps + longer / 2 - 2 + latency) / 2
+        chain = 2 * np.convolve(np.convolve(rise, chain), fall)[1::2]
+        up.insert(0, _from_one(rise, 2, 0))
+        down.append(_to_one(fall[None], 2))
     return Filters(
-        up=np.ascontiguousarray(up[:, ::-1]),
-        down=np.ascontiguousarray(down[..., ::-1]).reshape(len(after) * oversample, -1),
-        dry=np.ascontiguousarray(oversample * whole[::oversample][::-1]),
-        latency=(len(whole) - 1) / 2 / oversample,
+        tuple(up),
+        _from_one(before, lines, method.past),
+        _to_one(after, lines),
+        tuple(down),
+        np.ascontiguousarray(chain[None, None, ::-1]),
+        latency,
     )
 
 
-def _padded(taps: Array, multiple: int) -> Array:
-    """Append zeros up to a multiple."""
-    return np.append(taps, np.zeros(-len(taps) % multiple))
+def _from_one(taps: Array, rows: int, past: int) -> Array:
+    """Return the bank that makes `rows` samples of one, and the last `past` samples before these."""
+    length = -(-(len(taps) + past) // rows)
+    padded = np.zeros(past + rows * (length + 1))
+    padded[past : past + len(taps)] = rows * taps
+    return np.array([[padded[row : row + rows * length : rows][::-1]] for row in range(past + rows)])
+
+
+def _to_one(taps: Array, rows: int) -> Array:
+    """Return the bank that makes one sample of `rows` samples of each stream."""
+    streams, given = taps.shape
+    length = -(-given // rows)
+    padded = np.zeros((streams, rows * length))
+    padded[:, :given] = taps
+    phases = padded.reshape(streams, length, rows)[:, ::-1, ::-1].swapaxes(1, 2)
+    return np.ascontiguousarray(phases.reshape(1, streams * rows, length))
+
+
+def _halves(taps: int) -> Array:
+    """Return the distances, in samples, of a symmetric filter's taps from its middle, from the middle on."""
+    return np.arange(taps % 2 == 0, taps, 2) / 2
+
+
+def _fit(*bands: tuple[Array, Array | float, Array | float]) -> Array:
+    """Solve for the taps that have in each band (rows, value, weight) the values, weighted, by least squares."""
+    from scipy.linalg import lstsq
+
+    rows = np.concatenate([rows * np.reshape(weight, (-1, 1)) for rows, _, weight in bands])
+    values = np.concatenate([np.full(len(rows), value) * weight for rows, value, weight in bands])
+    return lstsq(rows, values, lapack_driver="gelsy")[0]
+
+
+def _cosines(taps: int, w: Array) -> Array:
+    """Return the gains at the frequencies w of a pair of taps, each pair a column."""
+    halves = _halves(taps)
+    return np.where(halves > 0, 2, 1) * np.cos(np.outer(w, halves))
+
+
+def _mirrored(half: Array, taps: int, sign: int = 1) -> Array:
+    """Return a filter, symmetric or (sign -1) antisymmetric, of which the half from the middle on is given."""
+    return np.concatenate([sign * half[taps % 2 :][::-1], half])
+
+
+def _lowpass(taps: int, edge: float, method: Method | None) -> Array:
+    """Design the filter of a doubling, which evens out the response of a method if given."""
+    passed, stopped = np.linspace(0, edge, 2 * taps), np.linspace(math.pi - edge, math.pi, 2 * taps)
+    droop = np.ones(1) if method is None else np.array(method.linear[0])
+    gain = _cosines(len(droop), passed) @ droop[len(droop) // 2 :]
+    pair = _cosines(taps, passed), _cosines(taps, stopped)
+    return _mirrored(_fit((pair[0], 1 / gain, 1.0), (pair[1], 0.0, 1.0)), taps)
+
+
+def _around_lines(taps: int, segments: int, clean: float) -> tuple[Array, Array]:
+    """Design the filter before two lines per sample, and the kernel of their moments after."""
+    from scipy.special import spherical_jn
+
+    edge, half = clean * math.pi / 2, math.pi / 2  # in radians per end of a line, of which a sample has two
+    passed, stopped = np.linspace(0, edge, 4 * _POINTS), np.linspace(math.pi - edge, math.pi, 4 * _POINTS)
+    lines = np.sinc(passed / 2 / math.pi) ** 2  # the response of straight lines
+    before = _fit((_cosines(taps, passed), 1 / lines, 1.0), (_cosines(taps, stopped), 0.0, 3.0))
+
+    def pairs(w: Array) -> Array:
+        """Return the gains of pairs of segments, for the three polynomials."""
+        waves = np.outer(w, _halves(segments))
+        columns = (
+            2 * sign * spherical_jn(order, w / 2)[:, None] * (np.sin(waves) if order == 1 else np.cos(waves))
+            for order, sign in enumerate((1, 1, -1))
+        )
+        return np.concatenate(list(columns), axis=1)
+
+    kept = np.linspace(0, edge, _POINTS // 2)
+    images = np.add.outer(math.pi * np.arange(1, 2 * _IMAGES + 1), np.linspace(-edge, edge, _POINTS)).ravel()
+    beyond = np.linspace(half, math.pi - edge, _POINTS // 2)  # folds above the clean part: a little is enough
+    gain = _cosines(taps, kept) @ before * np.sinc(kept / 2 / math.pi) ** 2
+    after = _fit((pairs(kept), 1 / gain, 2.0), (pairs(images), 0.0, 10 * half / images), (pairs(beyond), 0.0, 0.03))
+    kernel = [_mirrored(c, segments, sign) for c, sign in zip(after.reshape(3, -1), (1, -1, 1), strict=True)]
+    return _mirrored(before, taps), np.array(kernel)

@@ -1,4 +1,4 @@
-"""What is done between two samples: each method turns rows of samples into streams that filters may mix."""
+"""The methods of antialiasing: what is taken of the signal between two samples, in place of its samples."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softsign import antiderivative, softsign
+from softsign import segment_mean, segment_moments, segment_ramp, softsign
+
+__all__ = ["METHODS", "Method"]
 
 Array = npt.NDArray[Any]
 
@@ -17,14 +19,17 @@ class Method(NamedTuple):
     Attributes
     ----------
     apply : callable
-        ``apply(v, streams)`` reads v of shape (past + oversample, n), rows of consecutive samples, the oldest
-        first, and writes streams of shape (len(linear), oversample, n).
+        ``apply(v, streams, work)``: v of shape (past + lines, n) has consecutive samples in its rows, the oldest
+        first; streams of shape (len(linear), lines, n) is written; work of shape (5, n) is memory to use.
     linear : tuple of tuple of float
-        For each stream its weights of x[n], x[n-1], ... if softsign were the identity.
+        For each stream the weights of x[n], x[n-1], ... that it would be with the identity for softsign.
+    lines : int
+        Number of straight lines that are drawn from one sample to the next.
     """
 
-    apply: Callable[[Array, Array], None]
+    apply: Callable[[Array, Array, Array], None]
     linear: tuple[tuple[float, ...], ...]
+    lines: int = 1
 
     @property
     def past(self) -> int:
@@ -32,25 +37,58 @@ class Method(NamedTuple):
         return len(self.linear[0]) - 1
 
 
-def _segment_mean(a: Array, b: Array, out: Array) -> None:
-    """Write the mean of softsign from a to b."""
-    near = np.abs(b - a) < 1e-5 * (1 + np.abs(a))
-    with np.errstate(all="ignore"):
-        mean = (antiderivative(b) - antiderivative(a)) / (b - a)
-    out[...] = np.where(near, softsign((a + b) / 2), mean)
-
-
-def _point(v: Array, streams: Array) -> None:
+def _point(v: Array, streams: Array, work: Array) -> None:
     """Take softsign of each sample."""
     softsign(v, out=streams[0])
 
 
-def _mean(v: Array, streams: Array) -> None:
-    """Take the mean of softsign over each segment."""
-    _segment_mean(v[:-1], v[1:], streams[0])
+def _mean(v: Array, streams: Array, work: Array) -> None:
+    """Take the mean over each line."""
+    segment_mean(v[:-1], v[1:], out=streams[0])
+
+
+def _moments(v: Array, streams: Array, work: Array) -> None:
+    """Take the mean, and the moments that say how the values lean and bend along each line."""
+    segment_moments(v[:-1], v[1:], out=tuple(streams))
+
+
+def _bilbao(v: Array, streams: Array, work: Array) -> None:
+    """Take the mean over the triangle of three samples, which depends on their order in size alone.
+
+    With p <= q <= r it is 2 [alpha G(p, q) + (1 - alpha) G(r, q)], alpha = (q - p) / (r - p), where G is the
+    mean weighted towards its second argument.
+    """
+    p, q, r, alpha, weighted = work
+    a, b, c = v
+    np.minimum(a, b, out=p)
+    np.maximum(a, b, out=r)
+    np.minimum(r, c, out=q)
+    np.maximum(p, q, out=q)
+    np.maximum(r, c, out=r)
+    np.minimum(p, c, out=p)
+    np.subtract(r, p, out=alpha)
+    np.maximum(alpha, np.finfo(v.dtype).tiny, out=alpha)  # where all three are equal any alpha will do
+    np.divide(np.subtract(q, p, out=weighted), alpha, out=alpha)
+    segment_ramp(p, q, out=p)
+    segment_ramp(r, q, out=r)
+    np.multiply(alpha, p, out=p)
+    np.multiply(np.subtract(1, alpha, out=alpha), r, out=r)
+    np.add(p, r, out=weighted)
+    np.multiply(weighted, 2, out=streams[0, 0])
+
+
+def _parker(v: Array, streams: Array, work: Array) -> None:
+    """Take the mean over the last two lines, weighted towards the sample between them."""
+    new, old = work[:2]
+    segment_ramp(v[2], v[1], out=new)
+    segment_ramp(v[0], v[1], out=old)
+    np.add(new, old, out=streams[0, 0])
 
 
 METHODS = {
+    "moments": Method(_moments, ((1 / 2, 1 / 2), (1 / 6, -1 / 6), (0.0, 0.0)), lines=2),
     "none": Method(_point, ((1.0,),)),
     "adaa1": Method(_mean, ((1 / 2, 1 / 2),)),
+    "adaa2": Method(_bilbao, ((1 / 3, 1 / 3, 1 / 3),)),
+    "adaa2-triangle": Method(_parker, ((1 / 6, 4 / 6, 1 / 6),)),
 }

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from softsign import softsign
+from softsign.applications.audio.chain import Chain
 from softsign.applications.audio.filters import design
 from softsign.applications.audio.methods import METHODS
 
@@ -80,9 +80,9 @@ class Waveshaper:
         drive = 10 ** (_within("drive_db", drive_db, -LOUDEST, LOUDEST) / 20)
         gain = 10 ** (_within("output_db", output_db, -LOUDEST, LOUDEST) / 20)
         wet = _within("mix", mix, 0.0, 1.0)
-        self._bias = _within("bias", bias, -1e6, 1e6)
-        self._method = METHODS[_one_of("antialias", antialias, tuple(METHODS))]
-        self._oversample = _one_of("oversample", oversample, OVERSAMPLE)
+        offset = _within("bias", bias, -1e6, 1e6)
+        _one_of("antialias", antialias, tuple(METHODS))
+        _one_of("oversample", oversample, OVERSAMPLE)
         self._nan = _one_of("nan", nan, POLICIES)
         if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)) or channels < 1:
             raise ValueError(f"channels is {channels!r}; it has to be a whole number of at least 1")
@@ -90,11 +90,18 @@ class Waveshaper:
         self._dtype = np.dtype(_one_of("dtype", np.dtype(dtype).name, ("float64", "float32")))
         filters = design(antialias, oversample)
         self._latency = filters.latency
-        self._up = (drive * filters.up).astype(self._dtype)
-        self._down = (wet * gain * filters.down).astype(self._dtype)
-        self._dry = ((1 - wet) * gain * filters.dry).astype(self._dtype)[None] if wet < 1 else None
-        self._rest = softsign(self._dtype.type(self._bias))
-        self._allocate()
+        self._chain = Chain(
+            filters,
+            METHODS[antialias],
+            self._channels,
+            self._dtype,
+            PIECE,
+            drive=drive,
+            bias=offset,
+            wet=wet * gain,
+            dry=(1 - wet) * gain,
+        )
+        self._finite = np.empty(PIECE, np.bool_)
         self.reset()
 
     @property
@@ -114,8 +121,7 @@ class Waveshaper:
 
     def reset(self) -> None:
         """Forget the sound so far, as if it had been silence."""
-        self._inputs[...] = 0
-        self._streams[...] = 0
+        self._chain.reset()
         self._frames = 0
         self._flat = self._channels == 1
 
@@ -156,9 +162,8 @@ class Waveshaper:
             self._refuse(frames)
         for start in range(0, len(frames), PIECE):
             for channel in range(self._channels):
-                self._shape(
-                    frames[start : start + PIECE, channel], channel, y[start : start + PIECE, channel]
-                )
+                piece = slice(start, start + PIECE), channel
+                self._chain.run(channel, frames[piece], y[piece])
         self._frames += len(frames)
         self._flat = x.ndim == 1
         return out
@@ -237,61 +242,6 @@ class Waveshaper:
                         f"block has {x[at]} at frame {self._frames + start + at}, channel {channel}; samples have to "
                         'be finite (nan="zero" makes them silence, nan="pass" lets them through)'
                     )
-
-    def _allocate(self) -> None:
-        """Make the memory of the state and of the work on a piece."""
-        dtype, past = self._dtype, self._method.past
-        widest = max(self._up.shape[1] + past, 0 if self._dry is None else self._dry.shape[1])
-        self._inputs = np.zeros((self._channels, widest - 1), dtype)
-        self._streams = np.zeros((self._channels, len(self._down), self._down.shape[1] - 1), dtype)
-        self._x = np.empty(widest - 1 + PIECE, dtype)
-        self._v = np.empty((past + self._oversample) * PIECE, dtype)
-        self._s = np.empty(len(self._down) * (self._down.shape[1] - 1 + PIECE), dtype)
-        self._y = np.empty(2 * PIECE, dtype)
-        self._finite = np.empty(PIECE, np.bool_)
-
-    def _shape(self, block: Array, channel: int, out: Array) -> None:
-        """Shape a piece of one channel."""
-        n, factor, past = len(block), self._oversample, self._method.past
-        kept = self._inputs.shape[1]
-        x = self._x[: kept + n]
-        x[:kept] = self._inputs[channel]
-        x[kept:] = block
-        if self._nan == "zero":
-            finite = np.isfinite(x[kept:], out=self._finite[:n])
-            np.copyto(x[kept:], 0, where=np.logical_not(finite, out=finite))
-        v = self._v[: (past + factor) * n].reshape(past + factor, n)
-        for row in range(-past, factor):
-            taps = self._up[row % factor][None]
-            begin = kept + row // factor - taps.shape[1] + 1
-            _fir(x[None, begin : begin + n + taps.shape[1] - 1], taps, v[past + row])
-        if self._bias:
-            v += self._bias
-        taps = self._down
-        old = taps.shape[1] - 1
-        s = self._s[: len(taps) * (old + n)].reshape(len(taps), old + n)
-        s[:, :old] = self._streams[channel]
-        self._method.apply(v, s.reshape(-1, factor, old + n)[..., old:])
-        if self._bias:
-            s[:factor, old:] -= self._rest
-        y = self._y[:n]
-        _fir(s, taps, y)
-        if self._dry is None:
-            out[...] = y
-        else:
-            dry = self._y[n : 2 * n]
-            _fir(x[None, kept + 1 - self._dry.shape[1] :], self._dry, dry)
-            np.add(y, dry, out=out)
-        self._streams[channel] = s[:, n:]
-        self._inputs[channel] = x[n:]
-
-
-def _fir(x: Array, taps: Array, out: Array) -> None:
-    """Sum taps[s, k] x[s, i + k] over s and k, always in the same order."""
-    out[...] = 0
-    for stream, weights in zip(x, taps, strict=True):
-        for k, weight in enumerate(weights):
-            out += weight * stream[k : k + len(out)]
 
 
 def _within(name: str, value: float, low: float, high: float) -> float:
