@@ -301,8 +301,8 @@ def page(compared: Compared) -> str:
         name=name,
         facts=(
             f"{compared.seconds:.2f} s from {compared.start:.2f} s on, the loudest; "
-            f"channels: {compared.sound.shape[1]}; {compared.sample_rate} Hz; drive {compared.drive_db:g} dB; "
-            f"bias {compared.bias:g}."
+            f"channels: {compared.sound.shape[1]}; {compared.sample_rate} Hz; "
+            f"drive {compared.drive_db:g} dB; bias {compared.bias:g}."
         ),
         limit=f"{limit:g}",
         boost=f"{20 * np.log10(louder / gain):.0f}",
@@ -336,8 +336,8 @@ def _player(compared: Compared, sound: Array, gain: float, label: str) -> str:
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{name}: softsign against aliasing</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em; color: #222;
-background: #fff; }} table {{ border-collapse: collapse; font-size: 14px; }} td, th {{ padding: .25em .7em;
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em;
+color: #222; background: #fff; }} table {{ border-collapse: collapse; font-size: 14px; }} td, th {{ padding: .25em .7em;
 border-bottom: 1px solid #ddd; text-align: right; }} th[scope=row] {{ text-align: left; }}
 .wide {{ overflow-x: auto; }} svg {{ width: 100%; height: auto; }}
 audio {{ height: 32px; vertical-align: middle; }}
