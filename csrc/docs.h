@@ -440,6 +440,31 @@ and the output; for the gradients of x, dy, gamma, dx and 2 columns + 1 float64,
 dalpha. gamma and beta have one element for each column: float64 for float64, else float32.
 )";
 
+constexpr char fir[] = R"(_fir(x, taps, out, /)
+--
+
+Filter several streams and add them: ``out[i]`` is the sum over s and k of ``taps[s, k] * x[s, i + k]``.
+
+Products are added one after the other, s first, k within, to 0, each rounded: the bits of an output depend
+neither on its place in the array nor on the kernels, so that a signal may be split into blocks anywhere.
+
+Parameters
+----------
+x : ndarray of float32 or float64, shape (streams, n + taps - 1)
+    C-contiguous.
+taps : ndarray of the same dtype, shape (streams, taps)
+    C-contiguous, with one tap or more.
+out : ndarray of the same dtype, shape (n,)
+    Contiguous; shares no memory with `x` or `taps`.
+
+Raises
+------
+TypeError
+    If an argument is no such array.
+ValueError
+    If the shapes do not fit, or `out` shares memory with an input.
+)";
+
 constexpr char compute[] = R"(_compute(function, type, n, threads, /, *addresses)
 --
 

@@ -77,8 +77,17 @@ struct Layer {
 constexpr std::size_t layer_block = 128;  // rows; what a thread takes at a time
 using LayerKernel = void (*)(const Layer &layer, std::size_t first_block, std::size_t end_block);
 
+// out[i] = sum over s and k of taps[s][k] x[s][i + k] for i < n; the rows of x have n + taps_each - 1 elements.
+struct Fir {
+    std::size_t streams, taps_each, n;
+    const void *x, *taps;
+    void *out;
+};
+using FirKernel = void (*)(const Fir &fir);
+
 struct Kernels {
     const char *name;
+    FirKernel fir_float32, fir_float64;
     LayerKernel layer[static_cast<int>(Type::count)], layer_gradient[static_cast<int>(Type::count)];
     Kernel kernel[static_cast<int>(Function::count)]
                  [static_cast<int>(Type::count)];  // null: no such function

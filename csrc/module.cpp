@@ -104,6 +104,57 @@ PyObject *py_layer(PyObject *, PyObject *const *args, Py_ssize_t count) {
     return Py_NewRef(Py_None);
 }
 
+// The memory of an argument of _fir: contiguous, float32 or float64, with so many axes.
+struct Memory {
+    Py_buffer view{};
+    Memory(PyObject *object, const char *name, int axes, bool writable) {
+        const int flags = PyBUF_ND | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(object, &view, flags) == 0 && view.ndim == axes && (is('f') || is('d')))
+            return;
+        PyErr_Format(PyExc_TypeError, "_fir: %s must be a C-contiguous%s %d-d array of float32 or float64",
+                     name, writable ? ", writable" : "", axes);
+    }
+    Memory(const Memory &) = delete;
+    ~Memory() { PyBuffer_Release(&view); }
+    bool is(char code) const { return view.format[0] == code && view.format[1] == '\0'; }
+    std::size_t size(int axis) const { return static_cast<std::size_t>(view.shape[axis]); }
+    bool overlaps(const Memory &other) const {
+        const char *begin = static_cast<char *>(view.buf), *from = static_cast<char *>(other.view.buf);
+        return begin < from + other.view.len && from < begin + view.len;
+    }
+};
+
+// _fir(x, taps, out)
+PyObject *py_fir(PyObject *, PyObject *const *args, Py_ssize_t count) {
+    if (count != 3)
+        return PyErr_Format(PyExc_TypeError, "_fir: takes x, taps and out, got %zd arguments", count);
+    const Memory x(args[0], "x", 2, false);
+    if (PyErr_Occurred()) return nullptr;
+    const Memory taps(args[1], "taps", 2, false);
+    if (PyErr_Occurred()) return nullptr;
+    const Memory out(args[2], "out", 1, true);
+    if (PyErr_Occurred()) return nullptr;
+    const bool wide = out.is('d');
+    if (x.is('d') != wide || taps.is('d') != wide) {
+        PyErr_SetString(PyExc_TypeError, "_fir: x, taps and out must have one dtype, float32 or float64");
+        return nullptr;
+    }
+    const Fir fir{taps.size(0), taps.size(1), out.size(0), x.view.buf, taps.view.buf, out.view.buf};
+    if (fir.taps_each < 1 || x.size(0) != fir.streams || x.size(1) != fir.n + fir.taps_each - 1)
+        return PyErr_Format(
+            PyExc_ValueError,
+            "_fir: with taps of shape (%zu, %zu) and out of shape (%zu,), x must have the shape "
+            "(streams, n + taps - 1), got (%zu, %zu)",
+            fir.streams, fir.taps_each, fir.n, x.size(0), x.size(1));
+    if (out.overlaps(x) || out.overlaps(taps)) {
+        PyErr_SetString(PyExc_ValueError, "_fir: out must share no memory with x or taps");
+        return nullptr;
+    }
+    const FirKernel run = wide ? kernels_in_use()->fir_float64 : kernels_in_use()->fir_float32;
+    Py_BEGIN_ALLOW_THREADS run(fir);
+    Py_END_ALLOW_THREADS return Py_NewRef(Py_None);
+}
+
 // Every name of an enum, in its order.
 PyObject *tuple_of(std::initializer_list<const char *> names) {
     PyObject *tuple = PyTuple_New(static_cast<Py_ssize_t>(names.size()));
@@ -201,6 +252,7 @@ PyMethodDef methods[] = {
      docs::compute},
     {"_layer", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_layer)), METH_FASTCALL,
      docs::layer},
+    {"_fir", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_fir)), METH_FASTCALL, docs::fir},
     {nullptr, nullptr, 0, nullptr},
 };
 
