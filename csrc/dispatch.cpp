@@ -74,33 +74,36 @@ void copy_items(std::size_t size, std::ptrdiff_t n, Copy copy) {
 
 struct Call {
     Kernel kernel;
-    int inputs;
-    Operand operand[3];  // inputs, then the output
+    int inputs, operands;
+    Operand operand[max_operands];  // inputs, then outputs
     Access access;
 
     void run(std::ptrdiff_t begin, std::ptrdiff_t end) const {
-        const Operand &out = operand[inputs];
-        bool contiguous = out.contiguous();
-        for (int k = 0; k < inputs; ++k) contiguous &= operand[k].contiguous();
+        bool contiguous = true;
+        for (int k = 0; k < operands; ++k) contiguous &= operand[k].contiguous();
         if (contiguous)
-            kernel(operand[0].at(begin), operand[inputs - 1].at(begin), out.at(begin), end - begin, access);
+            run_at(begin, end - begin, access);
         else
             for (std::ptrdiff_t i = begin; i < end; i += block) run_block(i, std::min(block, end - i));
     }
 
     // In the order of the elements, each result written before the next argument is read.
     void run_one_by_one(std::ptrdiff_t n) const {
-        for (std::ptrdiff_t i = 0; i < n; ++i)
-            kernel(operand[0].at(i), operand[inputs - 1].at(i), operand[inputs].at(i), 1, Access::cached);
+        for (std::ptrdiff_t i = 0; i < n; ++i) run_at(i, 1, Access::cached);
     }
 
   private:
-    static constexpr std::ptrdiff_t block = 512;  // three buffers of 512 items stay in the first-level cache
+    static constexpr std::ptrdiff_t block = 512;  // buffers of 512 items stay in the first-level cache
 
+    void run_at(std::ptrdiff_t begin, std::ptrdiff_t n, Access how) const {
+        char *item[max_operands];
+        for (int k = 0; k < operands; ++k) item[k] = operand[k].at(begin);
+        kernel(item, n, how);
+    }
     void run_block(std::ptrdiff_t begin, std::ptrdiff_t n) const {
-        alignas(64) char buffer[3][block * 16];
-        char *item[3];
-        for (int k = 0; k <= inputs; ++k)
+        alignas(64) char buffer[max_operands][block * 16];
+        char *item[max_operands];
+        for (int k = 0; k < operands; ++k)
             item[k] = operand[k].contiguous() ? operand[k].at(begin) : buffer[k];
         for (int k = 0; k < inputs; ++k) {
             const Operand &in = operand[k];
@@ -109,12 +112,14 @@ struct Call {
                     std::memcpy(buffer[k] + i * bytes, in.at(begin + i), bytes);
                 });
         }
-        const Operand &out = operand[inputs];
-        kernel(item[0], item[inputs - 1], item[inputs], n, Access::cached);
-        if (!out.contiguous())
-            copy_items(out.size, n, [&](auto i, auto bytes) {
-                std::memcpy(out.at(begin + i), buffer[inputs] + i * bytes, bytes);
-            });
+        kernel(item, n, Access::cached);
+        for (int k = inputs; k < operands; ++k) {
+            const Operand &out = operand[k];
+            if (!out.contiguous())
+                copy_items(out.size, n, [&](auto i, auto bytes) {
+                    std::memcpy(out.at(begin + i), buffer[k] + i * bytes, bytes);
+                });
+        }
     }
 };
 
@@ -184,23 +189,24 @@ std::size_t item_size(Type type) {
 void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,
            int threads) {
     if (n <= 0) return;
-    const int inputs = inputs_of(signature_of(f));
-    Call call{kernels_in_use()->find(f, type), inputs, {}, Access::cached};
-    for (int k = 0; k <= inputs; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
-    if (signature_of(f) == Signature::ordered) call.operand[0].size = sizeof(std::int64_t);
+    const Signature signature = signature_of(f);
+    const int inputs = inputs_of(signature), operands = operands_of(signature);
+    Call call{kernels_in_use()->find(f, type), inputs, operands, {}, Access::cached};
+    for (int k = 0; k < operands; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
+    if (signature == Signature::ordered) call.operand[0].size = sizeof(std::int64_t);
     if (n == 1) return call.run(0, n);
 
-    const Operand &out = call.operand[inputs];
-    bool apart = true, aligned = true;  // no input shares memory with the output; or only element by element
-    for (int k = 0; k < inputs; ++k) {
-        const Operand &in = call.operand[k];
-        if (!Span(in, n).overlaps(Span(out, n))) continue;
-        if (!read_ahead(in, out)) return call.run_one_by_one(n);
-        apart = false;
-        aligned &= in.data == out.data && in.step == out.step;
-    }
+    bool apart = true, aligned = true;  // no input shares memory with an output; or only element by element
+    for (int k = 0; k < inputs; ++k)
+        for (int o = inputs; o < operands; ++o) {
+            const Operand &in = call.operand[k], &out = call.operand[o];
+            if (!Span(in, n).overlaps(Span(out, n))) continue;
+            if (!read_ahead(in, out)) return call.run_one_by_one(n);
+            apart = false;
+            aligned &= in.data == out.data && in.step == out.step;
+        }
     if (n < piece) return call.run(0, n);  // too few for threads, and in the caches
-    if (n * out.size > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
+    if (n * item_size(type) > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
     // Each thread has two pieces or more. Overlap other than in place needs the order of one thread.
     threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(threads, n / (2 * piece))) : 1;
     share(n, piece, threads, [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });

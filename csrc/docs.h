@@ -20,6 +20,9 @@
 #define LONGDOUBLE "Longdouble is computed in its own precision, without a bound.\n\n"
 #define SAME_BITS "\nThe bits do not depend on the kernels, the number of threads or the memory layout.\n"
 #define QUIET "\nNo floating-point flag but underflow is raised.\n" SAME_BITS
+#define SEGMENT_BOUND(what, bound, worst)               \
+    "The error is at most " bound " of the same " #what \
+    " of abs(f), in float16, bfloat16 and float32 at most 1 ulp.\n"
 #define REFERENCES "\nReferences\n----------\n"
 #define ZIV                                                                                          \
     ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded\n" \
@@ -271,6 +274,89 @@ it is infinite and raises the overflow flag. No other flag but underflow is rais
 [1.18518519 6.         1.18518519]
 )";
 
+constexpr char segment_mean[] =
+    R"(Mean of softsign over the segment from a to b, the integral of f(a + t (b - a)) over t from 0 to 1.
+
+For ``a != b`` it is ``(F(b) - F(a)) / (b - a)`` with F the antiderivative, and softsign(a) for ``a == b``;
+here without the cancellation of that quotient. It is the antialiased softsign of first order of a signal that
+goes from a to b [1]_.
+
+Parameters
+----------
+a, b : )" ARGUMENTS OPTIONS "mean" RESULT R"(
+See Also
+--------
+segment_ramp, segment_moments, antiderivative
+)" NOTES SEGMENT_BOUND(
+        mean, "3 ulp",
+        "2.3") R"(Within -1 and 1; odd in (a, b) bit for bit, and symmetric in a and b
+up to the sign of a zero. Where one end is infinite it is the limit +-1, from -inf to inf that of segments from
+-x to x, 0.
+)" QUIET REFERENCES
+               R"(.. [1] J. D. Parker, V. Zavalishin and E. Le Bivic, "Reducing the aliasing of nonlinear waveshaping using
+   continuous-time convolution", Proceedings of DAFx-16, Brno, 2016, 137-144.
+)" EXAMPLES R"(>>> print(softsign.segment_mean([0.0, -1.0, 3.0], [1.0, 1.0, 3.0]))
+[0.30685282 0.         0.75      ]
+
+Neighbors, where the quotient of differences is lost:
+
+>>> import numpy as np
+>>> a = 1e-3
+>>> b = np.nextafter(a, 1)
+>>> F = softsign.antiderivative
+>>> print(softsign.segment_mean(a, b), (F(b) - F(a)) / (b - a))
+0.0009990009990009992 0.0009765625
+)";
+
+constexpr char segment_ramp[] =
+    R"(Mean of softsign over a segment weighted towards its end, the integral of t f(a + t (b - a)), t from 0 to 1.
+
+The antialiased softsign of second order is made of it: ``segment_ramp(x2, x1) + segment_ramp(x0, x1)`` weights
+the signal through x0, x1, x2 with a triangle about x1.
+
+Parameters
+----------
+a, b : )" ARGUMENTS OPTIONS "ramp" RESULT R"(
+See Also
+--------
+segment_mean, segment_moments
+)" NOTES SEGMENT_BOUND(ramp, "4.5 ulp",
+                       "") R"(``segment_ramp(a, b) + segment_ramp(b, a)`` is `segment_mean`, and
+for ``a == b`` it is softsign(a)/2. Odd in (a, b) bit for bit. Infinite ends give the limits, +-1/2; from -inf to
+inf that of segments from -x to x, 1/4.
+)" QUIET EXAMPLES R"(>>> print(softsign.segment_ramp([0.0, 1.0, 3.0], [1.0, 0.0, 3.0]))
+[0.19314718 0.11370564 0.375     ]
+)";
+
+constexpr char segment_moments[] =
+    R"(Legendre moments of softsign over a segment, the integrals of P_j(2t - 1) f(a + t (b - a)), t from 0 to 1.
+
+P_0 = 1, P_1(y) = y, P_2(y) = (3 y**2 - 1)/2: the mean, the slope and the curvature of f along the segment.
+``m0 + 3 m1 y + 5 m2 P_2(y)`` is the parabola nearest to f on it.
+
+Parameters
+----------
+a, b : )" ARGUMENTS OPTIONS R"(m0, m1, m2 : ndarray or scalar
+    Of the broadcast shape of the arguments and their floating-point dtype.
+
+Raises
+------
+TypeError
+    If an argument has another dtype.
+
+See Also
+--------
+segment_mean : m0 alone.
+segment_ramp : (m0 + m1)/2.
+)" NOTES SEGMENT_BOUND(moment, "3 ulp",
+                       "") R"(Odd in (a, b) bit for bit; in a and b, m0 and m2 are symmetric up
+to the sign of a zero, and m1 is antisymmetric. Infinite ends give the limits (+-1, 0, 0), from -inf to inf that
+of segments from -x to x, (0, 1/2, 0).
+)" QUIET EXAMPLES R"(>>> for moment in softsign.segment_moments([0.0, -1.0, 3.0], [1.0, 1.0, 3.0]):
+...     print(moment)
+[0.30685282 0.         0.75      ]
+)";
+
 constexpr char cpu_features[] = R"(cpu_features()
 --
 
@@ -354,6 +440,31 @@ and the output; for the gradients of x, dy, gamma, dx and 2 columns + 1 float64,
 dalpha. gamma and beta have one element for each column: float64 for float64, else float32.
 )";
 
+constexpr char fir[] = R"(_fir(x, taps, out, /)
+--
+
+Filter several streams and add them: ``out[i]`` is the sum over s and k of ``taps[s, k] * x[s, i + k]``.
+
+Products are added one after the other, s first, k within, to 0, each rounded: the bits of an output depend
+neither on its place in the array nor on the kernels, so that a signal may be split into blocks anywhere.
+
+Parameters
+----------
+x : ndarray of float32 or float64, shape (streams, n + taps - 1)
+    C-contiguous.
+taps : ndarray of the same dtype, shape (streams, taps)
+    C-contiguous, with one tap or more.
+out : ndarray of the same dtype, shape (n,)
+    Contiguous; shares no memory with `x` or `taps`.
+
+Raises
+------
+TypeError
+    If an argument is no such array.
+ValueError
+    If the shapes do not fit, or `out` shares memory with an input.
+)";
+
 constexpr char compute[] = R"(_compute(function, type, n, threads, /, *addresses)
 --
 
@@ -372,7 +483,7 @@ n : int
 threads : int
     The most threads to use, from 1 to 1024.
 *addresses : int
-    Of the inputs and the output, as numbers. An input may be the output itself. The order of
+    Of the inputs and the outputs, as numbers. An input may be the output itself. The order of
     ``nth_derivative`` is a single int64 from 0 to 170.
 
 Raises
@@ -412,5 +523,6 @@ ValueError
 #undef SAME_BITS
 #undef QUIET
 #undef REFERENCES
+#undef SEGMENT_BOUND
 #undef ZIV
 #undef EXAMPLES

@@ -5,8 +5,9 @@
 
 namespace softsign {
 
-// The arguments of a function: (x), (x, dy), or (n, x) with an int64 order n.
-enum class Signature { unary, binary, ordered };
+// The arguments of a function: (x), (x, dy), or (n, x) with an int64 order n; or the ends (a, b) of a segment,
+// of which there is one result, or three moments.
+enum class Signature { unary, binary, ordered, segment, moments };
 
 // X(name, struct of ops.h, signature). The kernels, the ufuncs and softsign._core._functions follow from this
 // list.
@@ -20,7 +21,10 @@ enum class Signature { unary, binary, ordered };
     X(log_jacobian, LogJacobian, unary)                   \
     X(gradient, Gradient, binary)                         \
     X(gradient_from_output, GradientFromOutput, binary)   \
-    X(nth_derivative, NthDerivative, ordered)
+    X(nth_derivative, NthDerivative, ordered)             \
+    X(segment_mean, SegmentMean, segment)                 \
+    X(segment_ramp, SegmentRamp, segment)                 \
+    X(segment_moments, SegmentMoments, moments)
 
 // X(name, bytes of an element, NumPy's name of the type). ml_dtypes registers bfloat16 at run time, under no
 // fixed number.
@@ -47,15 +51,18 @@ constexpr Signature signature_of(Function f) {
     return signatures[static_cast<int>(f)];
 }
 constexpr int inputs_of(Signature signature) { return signature == Signature::unary ? 1 : 2; }
+constexpr int outputs_of(Signature signature) { return signature == Signature::moments ? 3 : 1; }
+constexpr int operands_of(Signature signature) { return inputs_of(signature) + outputs_of(signature); }
+constexpr int max_operands = 5;
 
 // How a kernel goes about memory: `cached` for arrays that fit the caches. Beyond them it fetches its inputs
 // ahead (`prefetched`), and in addition writes past the cache (`streamed`) where the output's lines are not
 // read as inputs.
 enum class Access { cached, prefetched, streamed };
 
-// out[i] = f(a[i]) or f(a[i], b[i]) for contiguous arrays; b is unused by unary functions. `out` may be `a`
-// or `b` itself, or lie behind them in memory.
-using Kernel = void (*)(const void *a, const void *b, void *out, std::size_t n, Access access);
+// out[i] = f(a[i]) or f(a[i], b[i]) for contiguous arrays, given as the inputs and then the outputs. An
+// output may be an input itself, or lie behind it in memory.
+using Kernel = void (*)(char *const *operands, std::size_t n, Access access);
 
 // The layer gamma f(alpha x) + beta, and its gradients, for rows of `columns` elements. alpha, gamma and beta
 // are of the type that the kernels compute in: double for float64, float for the others. `sums` receives, for
@@ -70,8 +77,17 @@ struct Layer {
 constexpr std::size_t layer_block = 128;  // rows; what a thread takes at a time
 using LayerKernel = void (*)(const Layer &layer, std::size_t first_block, std::size_t end_block);
 
+// out[i] = sum over s and k of taps[s][k] x[s][i + k] for i < n; the rows of x have n + taps_each - 1 elements.
+struct Fir {
+    std::size_t streams, taps_each, n;
+    const void *x, *taps;
+    void *out;
+};
+using FirKernel = void (*)(const Fir &fir);
+
 struct Kernels {
     const char *name;
+    FirKernel fir_float32, fir_float64;
     LayerKernel layer[static_cast<int>(Type::count)], layer_gradient[static_cast<int>(Type::count)];
     Kernel kernel[static_cast<int>(Function::count)]
                  [static_cast<int>(Type::count)];  // null: no such function

@@ -3,6 +3,7 @@
 // sets.
 #include <type_traits>
 
+#include "fir.h"
 #include "functions.h"
 #include "layer.h"
 #include "loops.h"
@@ -43,7 +44,7 @@ constexpr void add_layer(Kernels &made, Type type) {
 }
 
 constexpr Kernels make(const char *name) {
-    Kernels made{name, {}, {}, {}};
+    Kernels made{name, FirLoop<float>::run, FirLoop<double>::run, {}, {}, {}};
     add_layer<float16>(made, Type::float16);
     add_layer<bfloat16>(made, Type::bfloat16);
     add_layer<float>(made, Type::float32);

@@ -4,6 +4,7 @@
 
 #include "functions.h"
 #include "ops.h"
+#include "segments.h"
 
 namespace softsign {
 namespace {
@@ -39,6 +40,22 @@ template <class T>
 inline void write(T *p, Vector<T> v) {
     auto raw = encode(p, v);
     std::memcpy(p, &raw, sizeof raw);
+}
+
+// The first `count` elements of a vector: all of them, unless it is the last.
+template <bool whole, class T>
+inline Vector<T> take(const T *p, std::size_t count) {
+    if constexpr (whole) return read(p);
+    T padded[Lanes<Vector<T>>::count] = {};
+    std::memcpy(padded, p, count * sizeof(T));
+    return read(padded);
+}
+template <bool whole, class T>
+inline void put(T *p, Vector<T> v, std::size_t count) {
+    if constexpr (whole) return write(p, v);
+    T padded[Lanes<Vector<T>>::count];
+    write(padded, v);
+    std::memcpy(p, padded, count * sizeof(T));
 }
 
 // One group of U vectors of arguments: x, or x and z.
@@ -169,9 +186,9 @@ class Loop {
     static constexpr std::size_t prefetch_distance = 3072;
 
   public:
-    static void run(const void *a, const void *b, void *y, std::size_t n, Access access) {
-        const T *const in[2] = {static_cast<const T *>(a), static_cast<const T *>(b)};
-        T *out = static_cast<T *>(y);
+    static void run(char *const *operands, std::size_t n, Access access) {
+        const T *const in[2] = {reinterpret_cast<T *>(operands[0]), reinterpret_cast<T *>(operands[1])};
+        T *out = reinterpret_cast<T *>(operands[Inputs]);
         std::size_t i = 0;
         if (access == Access::streamed) {
             std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
@@ -191,10 +208,9 @@ class Loop {
 // f(n, x) with n as int64, one run of equal orders after the other: as a rule all are equal.
 template <class Op, class T>
 struct NthLoop {
-    static void run(const void *orders, const void *b, void *y, std::size_t count, Access) {
-        const std::int64_t *n = static_cast<const std::int64_t *>(orders);
-        const T *x = static_cast<const T *>(b);
-        T *out = static_cast<T *>(y);
+    static void run(char *const *operands, std::size_t count, Access) {
+        const std::int64_t *n = reinterpret_cast<const std::int64_t *>(operands[0]);
+        T *x = reinterpret_cast<T *>(operands[1]), *out = reinterpret_cast<T *>(operands[2]);
         for (std::size_t i = 0, end; i < count; i = end) {
             for (end = i + 1; end < count && n[end] == n[i];) ++end;
             run_order(static_cast<int>(n[i]), x + i, out + i, end - i);
@@ -204,10 +220,11 @@ struct NthLoop {
   private:
     static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
 
-    static void run_order(int n, const T *x, T *out, std::size_t count) {
-        if (n == 0) return Loop<Softsign, T, 1>::run(x, nullptr, out, count, Access::cached);
-        if (n == 1) return Loop<Derivative, T, 1>::run(x, nullptr, out, count, Access::cached);
-        if (n == 2) return Loop<SecondDerivative, T, 1>::run(x, nullptr, out, count, Access::cached);
+    static void run_order(int n, T *x, T *out, std::size_t count) {
+        char *const operands[] = {reinterpret_cast<char *>(x), reinterpret_cast<char *>(out)};
+        if (n == 0) return Loop<Softsign, T, 1>::run(operands, count, Access::cached);
+        if (n == 1) return Loop<Derivative, T, 1>::run(operands, count, Access::cached);
+        if (n == 2) return Loop<SecondDerivative, T, 1>::run(operands, count, Access::cached);
         for (std::size_t i = 0; i < count; i += lanes) {
             std::size_t part = count - i < lanes ? count - i : lanes;
             T in[lanes], result[lanes];
@@ -223,10 +240,44 @@ struct NthLoop {
     }
 };
 
+// Any number of results of a and b, computed in float64.
+template <class Op, class T>
+class SegmentLoop {
+    static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
+
+    static auto evaluate(vd a, vd b) { return Op::of(a, b); }
+    static auto evaluate(vf a, vf b) {
+        vd2 x = widen(a), y = widen(b);
+        auto lo = Op::of(x.lo, y.lo), hi = Op::of(x.hi, y.hi);
+        Outputs<vf, sizeof lo / sizeof(vd)> results;
+        for (std::size_t k = 0; k < sizeof lo / sizeof(vd); ++k) results.v[k] = narrow({lo.v[k], hi.v[k]});
+        return results;
+    }
+
+    template <bool whole>
+    static void step(char *const *operands, std::size_t i, std::size_t count) {
+        auto at = [=](int k) { return reinterpret_cast<T *>(operands[k]) + i; };
+        int k = 2;
+        for (Vector<T> y : evaluate(take<whole>(at(0), count), take<whole>(at(1), count)).v)
+            put<whole>(at(k++), y, count);
+    }
+
+  public:
+    static void run(char *const *operands, std::size_t n, Access) {
+        std::size_t i = 0;
+        for (; i + lanes <= n; i += lanes) step<true>(operands, i, lanes);
+        if (i < n) step<false>(operands, i, n - i);
+    }
+};
+
 template <class Op, class T, Signature signature>
 struct LoopOf : Loop<Op, T, inputs_of(signature)> {};
 template <class Op, class T>
 struct LoopOf<Op, T, Signature::ordered> : NthLoop<Op, T> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::segment> : SegmentLoop<Op, T> {};
+template <class Op, class T>
+struct LoopOf<Op, T, Signature::moments> : SegmentLoop<Op, T> {};
 
 }  // namespace
 }  // namespace softsign

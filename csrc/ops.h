@@ -37,6 +37,11 @@ struct Enclosure<vd> {
 };
 
 using real = long double;
+template <>
+struct Lanes<real> {
+    using Scalar = real;
+    using Bits = bool;
+};
 
 inline real abs(real x) { return __builtin_fabsl(x); }
 inline real with_sign_of(real magnitude, real x) { return __builtin_copysignl(magnitude, x); }

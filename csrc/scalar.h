@@ -8,16 +8,21 @@ namespace {
 namespace scalar {
 
 template <class Op, Signature signature>
-void run(const void *a, const void *b, void *y, std::size_t n, Access) {
-    const real *x = static_cast<const real *>(a), *z = static_cast<const real *>(b);
-    real *out = static_cast<real *>(y);
+void run(char *const *operands, std::size_t n, Access) {
+    auto at = [operands](int k) { return reinterpret_cast<real *>(operands[k]); };
+    const real *x = at(0), *z = at(1);
+    real *out = at(inputs_of(signature));
     for (std::size_t i = 0; i < n; ++i)
-        if constexpr (signature == Signature::unary)
+        if constexpr (signature == Signature::unary) {
             out[i] = Op::longdouble(x[i]);
-        else if constexpr (signature == Signature::binary)
+        } else if constexpr (signature == Signature::binary) {
             out[i] = Op::longdouble(x[i], z[i]);
-        else
-            out[i] = Op::longdouble(static_cast<const std::int64_t *>(a)[i], z[i]);
+        } else if constexpr (signature == Signature::ordered) {
+            out[i] = Op::longdouble(reinterpret_cast<const std::int64_t *>(x)[i], z[i]);
+        } else {
+            int k = 2;
+            for (real y : Op::of(x[i], z[i]).v) at(k++)[i] = y;
+        }
 }
 
 // z/(1 + |z|): keeps the argument of z and maps the plane into the unit disc, infinities onto its rim.
@@ -46,9 +51,9 @@ inline Complex softsign(Complex z) {
     return {z.re / t, z.im / t};
 }
 template <class T>
-void complex_softsign(const void *a, const void *, void *y, std::size_t n, Access) {
-    const T *z = static_cast<const T *>(a);
-    T *w = static_cast<T *>(y);
+void complex_softsign(char *const *operands, std::size_t n, Access) {
+    const T *z = reinterpret_cast<const T *>(operands[0]);
+    T *w = reinterpret_cast<T *>(operands[1]);
     for (std::size_t i = 0; i < 2 * n; i += 2) {
         Complex r = softsign(Complex{z[i], z[i + 1]});
         w[i] = static_cast<T>(r.re), w[i + 1] = static_cast<T>(r.im);

@@ -101,6 +101,7 @@ inline bool any(vi m) {
 #endif
 }
 inline bool any(vl m) { return any((vi)m); }
+inline bool any(bool m) { return m; }
 
 // fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the
 // error-free product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the

@@ -70,7 +70,7 @@ MUTANTS = (
     ),
     Mutant("csrc/scalar.h", "> 0x7e70000000000000", "> 0x7fefffff00000000", UFUNCS),
     Mutant("csrc/threads.cpp", "next.fetch_add(piece)) < n;", "next.fetch_add(piece)) < n - 1;", THREADS),
-    Mutant("csrc/module.cpp", "n < 0 || n > max_order", "n < 0 || n > max_order + 1", UFUNCS),
+    Mutant("csrc/ufuncs.cpp", "n < 0 || n > max_order", "n < 0 || n > max_order + 1", UFUNCS),
     # Exact values, theory, files
     Mutant(
         "src/softsign/reference.py", "max_exponent\n    rounded", "max_exponent - 1\n    rounded", REFERENCE

@@ -12,6 +12,9 @@ The functions are::
     log_jacobian(x)              log(f'(x))
     gradient(x, dy)              dy f'(x), for back-propagation
     gradient_from_output(y, dy)  the same from y = f(x)
+    segment_mean(a, b)           mean of f from a to b, for antialiasing
+    segment_ramp(a, b)           the same, weighted towards b
+    segment_moments(a, b)        means of f times Legendre's polynomials of degree 0, 1, 2
 
 They take float16, bfloat16 (of ml_dtypes), float32, float64 and longdouble; bool and integers promote as in
 `numpy.exp`. Up to float64 the error is bounded, and the first three are correctly rounded: each docstring
@@ -53,6 +56,9 @@ try:
         nth_derivative,
         second_antiderivative,
         second_derivative,
+        segment_mean,
+        segment_moments,
+        segment_ramp,
         set_num_threads,
         softsign,
     )
@@ -78,6 +84,9 @@ __all__ = [
     "nth_derivative",
     "second_antiderivative",
     "second_derivative",
+    "segment_mean",
+    "segment_moments",
+    "segment_ramp",
     "set_num_threads",
     "softsign",
 ]

@@ -1,6 +1,7 @@
 from typing import Final, SupportsIndex, TypedDict, type_check_only
 
 import numpy as np
+from numpy.typing import NDArray
 
 @type_check_only
 class _CpuFeatures(TypedDict):
@@ -23,6 +24,9 @@ log_jacobian: Final[np.ufunc]
 nth_derivative: Final[np.ufunc]
 second_antiderivative: Final[np.ufunc]
 second_derivative: Final[np.ufunc]
+segment_mean: Final[np.ufunc]
+segment_moments: Final[np.ufunc]
+segment_ramp: Final[np.ufunc]
 
 def set_num_threads(n: SupportsIndex, /) -> None: ...
 
@@ -33,5 +37,8 @@ _max_order: Final[int]
 _types: Final[tuple[str, ...]]
 
 def _compute(function: int, type: int, n: int, threads: int, /, *addresses: int) -> None: ...
+def _fir[T: (np.float32, np.float64)](
+    x: NDArray[T], taps: NDArray[T], out: NDArray[T], /
+) -> None: ...
 def _layer(type: int, rows: int, columns: int, threads: int, alpha: float, /, *addresses: int) -> None: ...
 def _use_kernels(name: str, /) -> None: ...
