@@ -322,8 +322,8 @@ def section_of(page: Path, name: str) -> tuple[str, str]:
     return before + begin, end + after
 
 
-def section_to_write(arguments: argparse.Namespace, name: str) -> str | None:
-    """Return the section of `PAGE` to write into, and make sure that it is there before anything is measured.
+def section_to_write(arguments: argparse.Namespace, name: str, page: Path | None = None) -> str | None:
+    """Return the section of a page to write into, and make sure that it is there before anything is measured.
 
     Parameters
     ----------
@@ -331,6 +331,8 @@ def section_to_write(arguments: argparse.Namespace, name: str) -> str | None:
         What the user wrote, as a parser of `make_parser` reads it.
     name : str
         Name of the section.
+    page : Path, optional
+        The page; `PAGE` if not given.
 
     Returns
     -------
@@ -344,7 +346,7 @@ def section_to_write(arguments: argparse.Namespace, name: str) -> str | None:
     """
     if not arguments.write:
         return None
-    section_of(PAGE, name)
+    section_of(page or PAGE, name)
     return name
 
 
@@ -445,8 +447,14 @@ def make_parser(description: str, rounds: int, threads: bool = False) -> argpars
     return parser
 
 
-def conclude(tables: Sequence[Table], targets: Sequence[Target], section: str | None, origin: str) -> int:
-    """Print the tables and the verdicts, and write them into `PAGE`.
+def conclude(
+    tables: Sequence[Table],
+    targets: Sequence[Target],
+    section: str | None,
+    origin: str,
+    page: Path | None = None,
+) -> int:
+    """Print the tables and the verdicts, and write them into a page.
 
     Parameters
     ----------
@@ -458,6 +466,8 @@ def conclude(tables: Sequence[Table], targets: Sequence[Target], section: str | 
         Section of the page to write into; None writes nothing.
     origin : str
         The machine and the versions, as from `machine`.
+    page : Path, optional
+        The page; `PAGE` if not given.
 
     Returns
     -------
@@ -470,5 +480,5 @@ def conclude(tables: Sequence[Table], targets: Sequence[Target], section: str | 
     if section:
         command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
         note = f"Printed by `{command}`: {origin}."
-        write_section(PAGE, section, "\n\n".join([*(table.markdown() for table in tables), note]))
+        write_section(page or PAGE, section, "\n\n".join([*(table.markdown() for table in tables), note]))
     return int(any(target.verdict == "missed" for target in targets))

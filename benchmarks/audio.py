@@ -1,0 +1,318 @@
+"""Measure `softsign.applications.audio`: noise of sines and of speech, flatness, accuracy, speed: `make bench-audio`.
+
+Sines have a whole number of periods in 32,768 samples at 44.1 kHz, so all that is not a harmonic below
+Nyquist's frequency is alias or noise: the signal-to-noise ratio is the energy of the harmonics over that of
+all else. Speech is compared with 32-fold oversampling by FFT. The exact second-order mean comes from mpmath.
+Speeds are multiples of real time, on one core; contestants take turns (`harness`). pedalboard takes part if
+it is installed (`make peers`), and the recording if Debian's alsa-utils is. The exit code is 1 if a target is
+missed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+from harness import Table, Target, conclude, limit_threads, machine, make_parser, section_to_write
+from harness import take_turns, timed
+
+from softsign import second_antiderivative, softsign
+from softsign.applications.audio import Waveshaper
+
+Array = npt.NDArray[Any]
+
+PAGE = Path(__file__).parents[1] / "docs" / "applications" / "audio.md"
+RATE, LENGTH, AUDIBLE = 44_100, 1 << 15, 16_000
+CELLS = ((1245, 1), (1245, 10), (1245, 100), (5000, 1), (5000, 10), (5000, 100))  # Hz, gain
+#: What is aimed at in the cells, in dB: all bands and below 16 kHz at the host's rate, all bands at twice it.
+ALL_BANDS, BELOW, TWICE = (78, 53, 43, 52, 40.5, 37.5), (114, 86.5, 71, 64, 49.5, 46), (145, 113, 90, 92.5, 70, 63)
+RUNG = 100  # below 16 kHz in the cell (1245, 10)
+RECORDING = Path("/usr/share/sounds/alsa/Front_Center.wav")
+GAINS = tuple(10.0**power for power in range(-6, 3))
+
+
+def decibels(signal: float, noise: float) -> float:
+    """Return a ratio of energies in dB."""
+    return float(10 * np.log10(signal / noise))
+
+
+def sine(frequency: float) -> tuple[int, Array]:
+    """Return the number of periods, odd, and a sine with so many in `LENGTH` samples, nearest to a frequency."""
+    periods = int(frequency * LENGTH / RATE) // 2 * 2 + 1
+    return periods, np.sin(2 * np.pi * periods * np.arange(LENGTH) / LENGTH + 0.3)
+
+
+def steady(process: Callable[[Array], Array], x: Array) -> Array:
+    """Return one period of the response to a periodic signal, without the beginning."""
+    return process(np.concatenate([x[-2048:], x, x[:2048]]))[3072 : 3072 + len(x)]
+
+
+def noise_ratios(periods: int, y: Array) -> tuple[float, float]:
+    """Return the signal-to-noise ratio of a shaped sine, all bands and below `AUDIBLE`."""
+    energy = np.abs(np.fft.rfft(y.astype(np.float64))) ** 2
+    harmonic = np.zeros(len(energy), np.bool_)
+    harmonic[periods::periods] = True
+    audible = np.arange(len(energy)) < AUDIBLE / RATE * LENGTH
+    return (
+        decibels(energy[harmonic].sum(), energy[~harmonic].sum()),
+        decibels(energy[harmonic & audible].sum(), energy[~harmonic & audible].sum()),
+    )
+
+
+def in_all_cells(make: Callable[[float], Callable[[Array], Array]]) -> list[tuple[float, float]]:
+    """Return the ratios of what ``make(gain)`` returns, in each cell."""
+    results = []
+    for frequency, gain in CELLS:
+        periods, x = sine(frequency)
+        results.append(noise_ratios(periods, steady(make(gain), x)))
+    return results
+
+
+def shaper(antialias: str, oversample: int) -> Callable[[float], Callable[[Array], Array]]:
+    """Return what makes the shaper of a gain."""
+    return lambda gain: Waveshaper(
+        20 * np.log10(gain), antialias=antialias, oversample=oversample
+    ).process
+
+
+def ideal_lines(gain: float, steps: int = 64) -> Callable[[Array], Array]:
+    """Return softsign of one straight line per sample, without anything above Nyquist's frequency."""
+
+    def process(x: Array) -> Array:
+        fine = np.interp(np.arange(len(x) * steps) / steps, np.arange(len(x) + 1), np.append(x, x[0]))
+        spectrum = np.fft.rfft(softsign(gain * fine))[: len(x) // 2 + 1]
+        return np.fft.irfft(spectrum, len(x)) / steps
+
+    return process
+
+
+def pedalboard() -> Any:
+    """Return the module, or None and a line that tells how to get it."""
+    try:
+        return importlib.import_module("pedalboard")
+    except ImportError:
+        print("pedalboard is not installed, so it is left out: make peers", file=sys.stderr)
+        return None
+
+
+def sines(board: Any) -> tuple[Table, list[Target]]:
+    """Measure all methods on sines."""
+    contestants = {
+        "softsign at the samples": shaper("none", 1),
+        "adaa1": shaper("adaa1", 1),
+        "adaa2": shaper("adaa2", 1),
+        "adaa2-triangle": shaper("adaa2-triangle", 1),
+        "one line per sample, ideal filter": ideal_lines,
+        "moments": shaper("moments", 1),
+        "4x, softsign at the samples": shaper("none", 4),
+        "8x, softsign at the samples": shaper("none", 8),
+        "2x, adaa2": shaper("adaa2", 2),
+        "2x, moments": shaper("moments", 2),
+    }
+    if board:
+        contestants["pedalboard.Distortion (tanh)"] = lambda gain: (
+            lambda x: board.Distortion(20 * np.log10(gain))(x.astype(np.float32), RATE)
+        )
+    ratios = {}
+    for name, make in contestants.items():
+        print(f"measuring {name}", file=sys.stderr)
+        ratios[name] = in_all_cells(make)
+    lines = [(name, *(f"{a:.1f} / {b:.1f}" for a, b in cells)) for name, cells in ratios.items()]
+    header = ("", *(f"{frequency} Hz, gain {gain}" for frequency, gain in CELLS))
+    targets = [
+        Target(f"{name}, {cell} Hz, dB{'' if band == 0 else ' below 16 kHz'}", ratios[name][i][band], aims[i], at_least=True)
+        for name, band, aims in (("moments", 0, ALL_BANDS), ("moments", 1, BELOW), ("2x, moments", 0, TWICE))
+        for i, cell in enumerate(CELLS)
+    ]
+    targets.append(Target("moments, (1245, 10), the next rung, dB below 16 kHz", ratios["moments"][1][1], RUNG, at_least=True))
+    return Table("Signal-to-noise ratio of shaped sines in dB, all bands / below 16 kHz", header, lines), targets
+
+
+def small_signals() -> list[Target]:
+    """Measure the gain of quiet sounds at all frequencies, and the latency."""
+    frequencies = np.fft.rfftfreq(4096, 1 / RATE)
+    worst = np.zeros(len(frequencies))
+    for level in (1e-4, 1e-6, 1e-9, 1e-12):
+        click = np.zeros(4096)
+        click[0] = level
+        gains = np.abs(np.fft.rfft(Waveshaper().process(click))) / level
+        worst = np.maximum(worst, np.abs(20 * np.log10(gains)))
+    return [
+        Target("moments, gain of sounds from 1e-12 to 1e-4 up to 10 kHz, dB from 0", worst[frequencies <= 10_000].max(), 0.01),
+        Target("the same up to 16 kHz", worst[frequencies <= 16_000].max(), 0.05),
+        Target("moments, latency in samples", Waveshaper().latency_samples, 15),
+    ]
+
+
+def exact_triangle(x: Array) -> Array:
+    """Return the mean of softsign over each three samples, by divided differences with 60 digits."""
+    with mpmath.workdps(60):
+        values = [mpmath.mpf(float(value)) for value in x]
+        second = []  # antiderivative of |x| - log(1 + |x|)
+        for v in values:
+            a = abs(v)
+            second.append(mpmath.sign(v) * (a * a / 2 + a - (1 + a) * mpmath.log1p(a)))
+        slopes = [(b - a) / (w - v) for a, b, v, w in zip(second, second[1:], values, values[1:], strict=False)]
+        return np.array(
+            [float(2 * (b - a) / (w - v)) for a, b, v, w in zip(slopes, slopes[1:], values, values[2:], strict=False)]
+        )
+
+
+def textbook(x: Array, epsilon: float) -> Array:
+    """Return the same by divided differences in the type of x, and softsign between samples that are close."""
+    with np.errstate(all="ignore"):
+        slope = np.diff(second_antiderivative(x)) / np.diff(x)
+        middle = (x[1:] + x[:-1]) / 2
+        slope = np.where(np.abs(np.diff(x)) < epsilon, np.abs(middle) - np.log1p(np.abs(middle)), slope)
+        far = 2 * np.diff(slope) / (x[2:] - x[:-2])
+    mean = (x[2:] + 2 * x[1:-1] + x[:-2]) / 4
+    return np.where(np.abs(x[2:] - x[:-2]) < epsilon, softsign(mean), far)
+
+
+def second_order() -> tuple[Table, list[Target]]:
+    """Measure the rounding noise of the second-order mean at all levels, beside the textbook's."""
+    rng = np.random.default_rng(0)
+    lines, worst = [], {np.float64: np.inf, np.float32: np.inf}
+    wave = np.sin(2 * np.pi * 1245 / RATE * np.arange(1024)) + 1e-3 * rng.standard_normal(1024)
+    for gain in GAINS:
+        cells = [f"{gain:g}"]
+        for dtype, epsilons in ((np.float64, (1e-3, 1e-5)), (np.float32, (1e-3, 1e-2))):
+            x = (gain * wave).astype(dtype)
+            exact = exact_triangle(x)
+            ours = Waveshaper(antialias="adaa2", dtype=dtype).process(x)[2:]
+            ratios = [
+                decibels((exact**2).sum(), ((y.astype(np.float64) - exact) ** 2).sum())
+                for y in (ours, *(textbook(x, epsilon) for epsilon in epsilons))
+            ]
+            worst[dtype] = min(worst[dtype], ratios[0])
+            cells += [f"{ratio:.1f}" for ratio in ratios]
+        lines.append(tuple(cells))
+    header = ("gain", "float64", "ε = 1e-3", "ε = 1e-5", "float32", "ε = 1e-3", "ε = 1e-2")
+    targets = [
+        Target(f"adaa2 against the exact mean, {np.dtype(dtype).name}, dB", worst[dtype], aim, at_least=True)
+        for dtype, aim in ((np.float64, 315), (np.float32, 143))
+    ]
+    return Table("adaa2 against the exact mean, in dB, and the textbook's formula with two ε each", header, lines), targets
+
+
+def against_oversampling(x: Array, rate: float, gain: float, contestants: dict[str, Waveshaper]) -> list[float]:
+    """Return the waveform's signal-to-noise ratio below 16 kHz against 32-fold oversampling."""
+    from scipy.signal import resample
+
+    spectrum = np.fft.rfft(resample(softsign(gain * resample(x, 32 * len(x))), len(x)))
+    frequencies = np.fft.rfftfreq(len(x))
+    kept = frequencies * rate < AUDIBLE
+    ratios = []
+    for contestant in contestants.values():
+        late = contestant.latency_samples
+        y = np.fft.rfft(np.concatenate([contestant.process(x), contestant.flush()])[: len(x)])
+        error = (y - spectrum * np.exp(-2j * np.pi * late * frequencies))[kept]
+        ratios.append(decibels((np.abs(spectrum[kept]) ** 2).sum(), (np.abs(error) ** 2).sum()))
+    return ratios
+
+
+def speech() -> tuple[list[Table], list[Target]]:
+    """Measure the methods on a recording."""
+    name = "speech, drive 24 dB, below 16 kHz, dB"
+    if not RECORDING.exists():
+        print(f"{RECORDING} is not here, so speech is left out: apt-get install alsa-utils", file=sys.stderr)
+        return [], [Target(name, np.nan, 50.5, at_least=True)]
+    import soundfile
+
+    x, rate = soundfile.read(RECORDING)
+    x = np.pad(x / np.abs(x).max(), 2048)
+    lines, measured = [], 0.0
+    settings = [(a, 1) for a in ("none", "adaa1", "adaa2-triangle", "moments")] + [("none", 4), ("moments", 2)]
+    for drive in (12, 24, 36):
+        contestants = {f"{f}x {a}": Waveshaper(drive, antialias=a, oversample=f) for a, f in settings}
+        ratios = against_oversampling(x, rate, 10 ** (drive / 20), contestants)
+        measured = ratios[3] if drive == 24 else measured
+        lines.append((f"{drive} dB", *(f"{ratio:.1f}" for ratio in ratios)))
+    table = Table("Speech: signal-to-noise ratio in dB below 16 kHz against 32-fold oversampling", ("drive", *contestants), lines)
+    return [table], [Target(name, measured, 50.5, at_least=True)]
+
+
+def speed(board: Any, rounds: int) -> tuple[Table, list[Target]]:
+    """Measure multiples of real time, stereo at 48 kHz, in blocks of 4,096 frames."""
+    block = np.random.default_rng(0).uniform(-1, 1, (4096, 2))
+    samplers, names = [], []
+    for dtype in ("float64", "float32"):
+        for antialias, factor in (("moments", 1), ("none", 1), ("adaa1", 1), ("adaa2", 1), ("none", 4), ("moments", 2)):
+            x = block.astype(dtype)
+            process = Waveshaper(12, antialias=antialias, oversample=factor, channels=2, dtype=dtype).process
+            names.append(f"{factor}x {antialias}, {dtype}")
+            samplers.append(timed("process(x, out)", {"process": process, "x": x, "out": np.empty_like(x)}))
+    if board:
+        names.append("pedalboard.Distortion, float32")
+        effect, x = board.Distortion(12), np.ascontiguousarray(block.T.astype(np.float32))
+        samplers.append(timed(lambda: effect(x, 48_000, reset=False)))
+    seconds = np.median(take_turns(samplers, rounds), axis=0)
+    multiples = (len(block) / 48_000 / seconds).tolist()
+    lines = [(name, f"{multiple:,.0f}") for name, multiple in zip(names, multiples, strict=True)]
+    targets = [
+        Target(f"{dtype}, multiple of real time", multiples[names.index(f"1x moments, {dtype}")], aim, at_least=True)
+        for dtype, aim in (("float64", 300), ("float32", 500))
+    ]
+    return Table("Multiples of real time, stereo at 48 kHz, one core", ("", "times"), lines), targets
+
+
+STREAM = """
+import resource
+import numpy as np
+from softsign.applications.audio import Waveshaper
+shaper = Waveshaper(12, channels=2)
+block = np.random.default_rng(0).uniform(-1, 1, (48_000, 2))
+out = np.empty_like(block)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for second in range({seconds}):
+    shaper.process(block, out)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def memory(minutes: int) -> Target:
+    """Measure by how much the memory of a process grows while it streams."""
+    done = subprocess.run(
+        [sys.executable, "-c", STREAM.format(seconds=60 * minutes)], check=True, capture_output=True, text=True
+    )
+    return Target(f"growth of memory in {minutes} minutes of stereo, MB", float(done.stdout), 150)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and return 1 if a target is missed."""
+    parser = make_parser("Measure the waveshaper.", rounds=30)
+    parser.add_argument("--minutes", type=int, default=60, help="of sound to stream (default 60)")
+    parts = ("sines", "small", "second", "speech", "speed", "memory")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="default: all")
+    arguments = parser.parse_args(argv)
+    section = section_to_write(arguments, "measured", PAGE)
+    limit_threads(1)
+    board = pedalboard() if {"sines", "speed"} & set(arguments.parts) else None
+    tables: list[Table] = []
+    targets: list[Target] = []
+    for part, measure in (
+        ("sines", lambda: sines(board)),
+        ("small", lambda: ([], small_signals())),
+        ("second", second_order),
+        ("speech", speech),
+        ("speed", lambda: speed(board, arguments.rounds)),
+        ("memory", lambda: ([], [memory(arguments.minutes)])),
+    ):
+        if part in arguments.parts:
+            found, aims = measure()
+            tables += [found] if isinstance(found, Table) else found
+            targets += aims
+    versions = {"pedalboard": board.__version__} if board else {}
+    return conclude(tables, targets, section, machine(1, **versions), PAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
