@@ -80,7 +80,6 @@ def audio(
         return
     assert target is not None
     settings |= {"mix": mix, "output_db": output_db, "antialias": antialias, "oversample": oversample}
-    start = perf_counter()
     try:
         with refusals(), _bar() as update:
             from softsign.applications.audio.files import process_file
@@ -90,7 +89,7 @@ def audio(
             )
     except FileExistsError as error:
         raise typer.TyperException(f"{target} exists; --force replaces it") from error
-    _tell(report, target, perf_counter() - start)
+    _tell(report, target)
 
 
 @contextlib.contextmanager
@@ -110,12 +109,12 @@ def _bar() -> Iterator[Callable[[int, int, int], None]]:
         yield update
 
 
-def _tell(report: FileReport, target: Path, seconds: float) -> None:
+def _tell(report: FileReport, target: Path) -> None:
     """Print what was written, what had to change, and what was clipped."""
     length = report.frames / report.sample_rate
     channels = f"{report.channels} channel" + ("s" if report.channels > 1 else "")
     what = f"{length:,.1f} s, {channels}, {report.sample_rate} Hz, {report.format} {report.subtype}"
-    tell(target, f"{what}; {length / seconds:,.0f} x real time, peak {report.peak:.3g}")
+    tell(target, f"{what}; {length / report.seconds:,.0f} x real time, peak {report.peak:.3g}")
     if report.subtype != report.source_subtype:
         _note(f"{report.subtype} takes the place of {report.source_subtype}")
     if report.format == "RF64":

@@ -10,7 +10,6 @@ import html
 import io
 import os
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -55,8 +54,6 @@ class Result:
         Energy of the ideal output over that of the error, below the limit, in dB.
     latency : float
         Delay in samples.
-    speed : float
-        Multiple of real time on one core, in this comparison.
     """
 
     antialias: str
@@ -64,7 +61,6 @@ class Result:
     output: Array
     error_db: float
     latency: float
-    speed: float
 
     @property
     def name(self) -> str:
@@ -186,12 +182,9 @@ def compare(source: str | os.PathLike[str], drive_db: float = 0.0, bias: float =
         shaper = Waveshaper(
             drive_db, bias=bias, antialias=antialias, oversample=oversample, channels=x.shape[1]
         )
-        began = perf_counter()
-        y = shaper(x.T).T
-        speed = len(x) / rate / (perf_counter() - began)
-        y = _earlier(y, shaper.latency_samples % 1)
+        y = _earlier(shaper(x.T).T, shaper.latency_samples % 1)
         error = _energy(target, limit / rate) / max(_energy(y - target, limit / rate), 1e-300)
-        results.append(Result(antialias, oversample, y, 10 * np.log10(error), shaper.latency_samples, speed))
+        results.append(Result(antialias, oversample, y, 10 * np.log10(error), shaper.latency_samples))
     name = os.path.basename(os.fspath(source))
     return Compared(name, rate, start, drive_db, bias, limit, x, target, results)
 
@@ -228,7 +221,7 @@ def _energy(x: Array, limit: float) -> float:
 
 
 def draw(compared: Compared) -> Figure:
-    """Draw the spectra of the errors beside that of the ideal, and two milliseconds of the waveforms.
+    """Draw the spectra of the errors beside that of the ideal, and two milliseconds of the errors.
 
     Parameters
     ----------
@@ -262,11 +255,11 @@ def draw(compared: Compared) -> Figure:
     center, channel = np.unravel_index(np.argmax(np.abs(compared.sound)), compared.sound.shape)
     around = slice(max(int(center) - rate // 1000, 0), int(center) + rate // 1000)
     time = (np.arange(len(compared.sound))[around] - center) / rate * 1000
-    waves.plot(time, compared.ideal[around, channel], "o-", color="0.6", markersize=3, label="ideal output")
     for color, result in zip(COLORS, shown, strict=False):
-        waves.plot(time, result.output[around, channel], color=color, linewidth=1, label=result.name)
+        error = (result.output - compared.ideal)[around, channel]
+        waves.plot(time, error, color=color, linewidth=1, label=result.name)
     waves.legend(fontsize=7)
-    decorate(waves, "Around the loudest sample", "time (ms)", "output")
+    decorate(waves, "Errors around the loudest sample", "time (ms)", "output less ideal output")
     return figure
 
 
@@ -316,7 +309,7 @@ def _row(compared: Compared, result: Result, gain: float, louder: float) -> str:
     error = result.output - compared.ideal
     return (
         f"<tr><th scope=row>{result.name}</th><td>{result.error_db:.1f}</td><td>{result.latency:g}</td>"
-        f"<td>{result.speed:,.0f}</td><td>{_player(compared, result.output, gain, result.name)}</td>"
+        f"<td>{_player(compared, result.output, gain, result.name)}</td>"
         f"<td>{_player(compared, error, louder, 'error of ' + result.name)}</td></tr>"
     )
 
@@ -337,8 +330,9 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{name}: softsign against aliasing</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em;
-color: #222; background: #fff; }} table {{ border-collapse: collapse; font-size: 14px; }} td, th {{ padding: .25em .7em;
-border-bottom: 1px solid #ddd; text-align: right; }} th[scope=row] {{ text-align: left; }}
+color: #222; background: #fff; }} table {{ border-collapse: collapse; font-size: 14px; }}
+td, th {{ padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right; }}
+th[scope=row] {{ text-align: left; }}
 .wide {{ overflow-x: auto; }} svg {{ width: 100%; height: auto; }}
 audio {{ height: 32px; vertical-align: middle; }}
 </style></head><body><main>
@@ -351,7 +345,7 @@ a method is its output less the ideal; the number is the energy of the ideal ove
 {first}
 <div class="wide" tabindex="0" role="region" aria-label="Methods"><table>
 <tr><th scope=col>method</th><th scope=col>ideal over error (dB)</th><th scope=col>latency (samples)</th>
-<th scope=col>speed (x real time)</th><th scope=col>output</th>
+<th scope=col>output</th>
 <th scope=col>error alone, {boost} dB louder</th></tr>
 {rows}
 </table></div>

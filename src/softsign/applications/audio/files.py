@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import perf_counter
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
@@ -34,6 +35,12 @@ _UNLIMITED = ("FLOAT", "DOUBLE", "VORBIS", "OPUS")
 _BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 #: Encodings that are kept: those of one sample after the other, and Ogg's. Others would change the length.
 _KEPT = (*_BYTES, "ULAW", "ALAW", "VORBIS", "OPUS")
+#: Tags that libsndfile 1.2 takes for a format and does not write.
+_WITHOUT = {
+    "AIFF": ("date", "album", "license", "tracknumber", "genre"),
+    "WAV": ("license",),
+    "RF64": ("license",),
+}
 _BLOCK = 1 << 15  # frames
 _WAV_LIMIT = (1 << 32) - (1 << 20)  # bytes, less some for headers: WAV counts them in 32 bits
 
@@ -80,6 +87,8 @@ class FileReport(NamedTuple):
         Samples beyond full scale that the encoding limited to it.
     lost_tags : tuple of str
         Tags of the source that the format written does not have.
+    seconds : float
+        Time that reading, shaping and writing took.
     """
 
     frames: int
@@ -91,6 +100,7 @@ class FileReport(NamedTuple):
     peak: float
     clipped: int
     lost_tags: tuple[str, ...]
+    seconds: float
 
 
 def process_file(
@@ -174,6 +184,7 @@ def process_file(
                 raise ValueError(f"{target}: {form} does not hold {what}") from error
             with written:
                 lost = _copy_tags(sound, written)
+                start = perf_counter()
                 peak, beyond = _shape(sound, written, shaper, source, progress)
         return FileReport(
             frames=sound.frames,
@@ -185,6 +196,7 @@ def process_file(
             peak=peak,
             clipped=0 if encoding in _UNLIMITED else beyond,
             lost_tags=lost,
+            seconds=perf_counter() - start,
         )
 
 
@@ -282,8 +294,7 @@ def _copy_tags(sound: Any, written: Any) -> tuple[str, ...]:
     tags = sound.copy_metadata()
     for name, value in tags.items():
         setattr(written, name, value)
-    kept = written.copy_metadata()
-    return tuple(name for name in tags if name not in kept)
+    return tuple(name for name in tags if name in _WITHOUT.get(written.format, ()))
 
 
 def _shape(
@@ -304,7 +315,7 @@ def _shape(
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
         kept = y[max(-made, 0) : max(sound.frames - made, 0)]
-        written.write(kept)
+        written.write(_quantized(kept, written.subtype))
         size = np.abs(kept)
         peak = max(peak, float(np.max(size, initial=0)))
         beyond += int(np.count_nonzero(size > 1))
@@ -314,6 +325,16 @@ def _shape(
         if progress is not None:
             progress(min(max(made, 0), sound.frames), sound.frames, sound.samplerate)
     return peak, beyond
+
+
+def _quantized(y: Array, subtype: str) -> Array:
+    """Return samples rounded to the nearest of an integer encoding; libsndfile would cut what is below them."""
+    if not subtype.startswith("PCM"):
+        return y
+    bits = 8 * _BYTES[subtype]
+    scale = 2.0 ** (bits - 1)
+    levels = np.clip(np.rint(y.astype(np.float64) * scale), -scale, scale - 1)
+    return (levels * 2.0 ** (32 - bits)).astype(np.int32)  # of which libsndfile writes the upper bits
 
 
 def _read(sound: Sound, buffer: Array, source: str | os.PathLike[str]) -> Array:

@@ -173,6 +173,8 @@ def _around_lines(taps: int, segments: int, clean: float) -> tuple[Array, Array]
     images = np.add.outer(math.pi * np.arange(1, 2 * _IMAGES + 1), np.linspace(-edge, edge, _POINTS)).ravel()
     beyond = np.linspace(half, math.pi - edge, _POINTS // 2)  # folds above the clean part: a little is enough
     gain = _cosines(taps, kept) @ before * np.sinc(kept / 2 / math.pi) ** 2
-    after = _fit((pairs(kept), 1 / gain, 2.0), (pairs(images), 0.0, 10 * half / images), (pairs(beyond), 0.0, 0.03))
+    after = _fit(
+        (pairs(kept), 1 / gain, 2.0), (pairs(images), 0.0, 10 * half / images), (pairs(beyond), 0.0, 0.03)
+    )
     kernel = [_mirrored(c, segments, sign) for c, sign in zip(after.reshape(3, -1), (1, -1, 1), strict=True)]
     return _mirrored(before, taps), np.array(kernel)
