@@ -238,6 +238,14 @@ MUTANTS = (
         "tests/test_variants.py",
     ),
     Mutant("src/softsign/variants/balls.py", "-(len(p) + 1)", "-(len(p) - 1)", "tests/test_variants.py"),
+    Mutant("src/softsign/learn/sound.py", "np.exp(2j *", "np.exp(-2j *", "tests/test_cli_audio.py"),
+    Mutant(
+        "src/softsign/applications/audio/files.py",
+        "y[max(-made, 0) :",
+        "y[max(-made - 1, 0) :",
+        "tests/test_cli_audio.py",
+    ),
+    Mutant("src/softsign/cli/audio.py", "math.ceil(200", "math.floor(200", "tests/test_cli_audio.py"),
     Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",

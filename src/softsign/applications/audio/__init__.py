@@ -1,6 +1,7 @@
 """Sound: a softsign saturator whose harmonics do not fold back, in blocks of any length.
 
-`Waveshaper` is all of it; docs/applications/audio.md says what it is for, why it works and how well.
+`Waveshaper` shapes blocks, `process_file` files; docs/applications/audio.md says what they are for, why they
+work and how well.
 
 Examples
 --------
@@ -11,6 +12,7 @@ Examples
 [ 0.          0.49941016 -0.66614043]
 """
 
+from softsign.applications.audio.files import FileReport, process_file
 from softsign.applications.audio.shaper import Waveshaper
 
-__all__ = ["Waveshaper"]
+__all__ = ["FileReport", "Waveshaper", "process_file"]
