@@ -1,4 +1,4 @@
-"""Measure `softsign.applications.audio`: noise of sines and of speech, flatness, accuracy, speed: `make bench-audio`.
+"""Measure the waveshaper: noise of sines and of speech, flatness, rounding, speed: `make bench-audio`.
 
 Sines have a whole number of periods in 32,768 samples at 44.1 kHz, so all that is not a harmonic below
 Nyquist's frequency is alias or noise: the signal-to-noise ratio is the energy of the harmonics over that of
@@ -11,7 +11,6 @@ missed.
 from __future__ import annotations
 
 import importlib
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,8 +20,17 @@ from typing import Any
 import mpmath
 import numpy as np
 import numpy.typing as npt
-from harness import Table, Target, conclude, limit_threads, machine, make_parser, section_to_write
-from harness import take_turns, timed
+from harness import (
+    Table,
+    Target,
+    conclude,
+    limit_threads,
+    machine,
+    make_parser,
+    section_to_write,
+    take_turns,
+    timed,
+)
 
 from softsign import second_antiderivative, softsign
 from softsign.applications.audio import Waveshaper
@@ -33,7 +41,11 @@ PAGE = Path(__file__).parents[1] / "docs" / "applications" / "audio.md"
 RATE, LENGTH, AUDIBLE = 44_100, 1 << 15, 16_000
 CELLS = ((1245, 1), (1245, 10), (1245, 100), (5000, 1), (5000, 10), (5000, 100))  # Hz, gain
 #: What is aimed at in the cells, in dB: all bands and below 16 kHz at the host's rate, all bands at twice it.
-ALL_BANDS, BELOW, TWICE = (78, 53, 43, 52, 40.5, 37.5), (114, 86.5, 71, 64, 49.5, 46), (145, 113, 90, 92.5, 70, 63)
+ALL_BANDS, BELOW, TWICE = (
+    (78, 53, 43, 52, 40.5, 37.5),
+    (114, 86.5, 71, 64, 49.5, 46),
+    (145, 113, 90, 92.5, 70, 63),
+)
 RUNG = 100  # below 16 kHz in the cell (1245, 10)
 RECORDING = Path("/usr/share/sounds/alsa/Front_Center.wav")
 GAINS = tuple(10.0**power for power in range(-6, 3))
@@ -45,7 +57,7 @@ def decibels(signal: float, noise: float) -> float:
 
 
 def sine(frequency: float) -> tuple[int, Array]:
-    """Return the number of periods, odd, and a sine with so many in `LENGTH` samples, nearest to a frequency."""
+    """Return an odd number of periods, and a sine with so many in `LENGTH` samples, near a frequency."""
     periods = int(frequency * LENGTH / RATE) // 2 * 2 + 1
     return periods, np.sin(2 * np.pi * periods * np.arange(LENGTH) / LENGTH + 0.3)
 
@@ -78,9 +90,7 @@ def in_all_cells(make: Callable[[float], Callable[[Array], Array]]) -> list[tupl
 
 def shaper(antialias: str, oversample: int) -> Callable[[float], Callable[[Array], Array]]:
     """Return what makes the shaper of a gain."""
-    return lambda gain: Waveshaper(
-        20 * np.log10(gain), antialias=antialias, oversample=oversample
-    ).process
+    return lambda gain: Waveshaper(20 * np.log10(gain), antialias=antialias, oversample=oversample).process
 
 
 def ideal_lines(gain: float, steps: int = 64) -> Callable[[Array], Array]:
@@ -128,12 +138,26 @@ def sines(board: Any) -> tuple[Table, list[Target]]:
     lines = [(name, *(f"{a:.1f} / {b:.1f}" for a, b in cells)) for name, cells in ratios.items()]
     header = ("", *(f"{frequency} Hz, gain {gain}" for frequency, gain in CELLS))
     targets = [
-        Target(f"{name}, {cell} Hz, dB{'' if band == 0 else ' below 16 kHz'}", ratios[name][i][band], aims[i], at_least=True)
+        Target(
+            f"{name}, {cell} Hz, dB{'' if band == 0 else ' below 16 kHz'}",
+            ratios[name][i][band],
+            aims[i],
+            at_least=True,
+        )
         for name, band, aims in (("moments", 0, ALL_BANDS), ("moments", 1, BELOW), ("2x, moments", 0, TWICE))
         for i, cell in enumerate(CELLS)
     ]
-    targets.append(Target("moments, (1245, 10), the next rung, dB below 16 kHz", ratios["moments"][1][1], RUNG, at_least=True))
-    return Table("Signal-to-noise ratio of shaped sines in dB, all bands / below 16 kHz", header, lines), targets
+    targets.append(
+        Target(
+            "moments, (1245, 10), the next rung, dB below 16 kHz",
+            ratios["moments"][1][1],
+            RUNG,
+            at_least=True,
+        )
+    )
+    return Table(
+        "Signal-to-noise ratio of shaped sines in dB, all bands / below 16 kHz", header, lines
+    ), targets
 
 
 def small_signals() -> list[Target]:
@@ -146,7 +170,11 @@ def small_signals() -> list[Target]:
         gains = np.abs(np.fft.rfft(Waveshaper().process(click))) / level
         worst = np.maximum(worst, np.abs(20 * np.log10(gains)))
     return [
-        Target("moments, gain of sounds from 1e-12 to 1e-4 up to 10 kHz, dB from 0", worst[frequencies <= 10_000].max(), 0.01),
+        Target(
+            "moments, gain of sounds from 1e-12 to 1e-4 up to 10 kHz, dB from 0",
+            worst[frequencies <= 10_000].max(),
+            0.01,
+        ),
         Target("the same up to 16 kHz", worst[frequencies <= 16_000].max(), 0.05),
         Target("moments, latency in samples", Waveshaper().latency_samples, 15),
     ]
@@ -160,21 +188,27 @@ def exact_triangle(x: Array) -> Array:
         for v in values:
             a = abs(v)
             second.append(mpmath.sign(v) * (a * a / 2 + a - (1 + a) * mpmath.log1p(a)))
-        slopes = [(b - a) / (w - v) for a, b, v, w in zip(second, second[1:], values, values[1:], strict=False)]
+        slopes = [
+            (b - a) / (w - v) for a, b, v, w in zip(second, second[1:], values, values[1:], strict=False)
+        ]
         return np.array(
-            [float(2 * (b - a) / (w - v)) for a, b, v, w in zip(slopes, slopes[1:], values, values[2:], strict=False)]
+            [
+                float(2 * (b - a) / (w - v))
+                for a, b, v, w in zip(slopes, slopes[1:], values, values[2:], strict=False)
+            ]
         )
 
 
 def textbook(x: Array, epsilon: float) -> Array:
-    """Return the same by divided differences in the type of x, and softsign between samples that are close."""
+    """Return the same by divided differences in the type of x; softsign where samples are close."""
     with np.errstate(all="ignore"):
         slope = np.diff(second_antiderivative(x)) / np.diff(x)
         middle = (x[1:] + x[:-1]) / 2
         slope = np.where(np.abs(np.diff(x)) < epsilon, np.abs(middle) - np.log1p(np.abs(middle)), slope)
         far = 2 * np.diff(slope) / (x[2:] - x[:-2])
     mean = (x[2:] + 2 * x[1:-1] + x[:-2]) / 4
-    return np.where(np.abs(x[2:] - x[:-2]) < epsilon, softsign(mean), far)
+    result: Array = np.where(np.abs(x[2:] - x[:-2]) < epsilon, softsign(mean), far)
+    return result
 
 
 def second_order() -> tuple[Table, list[Target]]:
@@ -200,10 +234,14 @@ def second_order() -> tuple[Table, list[Target]]:
         Target(f"adaa2 against the exact mean, {np.dtype(dtype).name}, dB", worst[dtype], aim, at_least=True)
         for dtype, aim in ((np.float64, 315), (np.float32, 143))
     ]
-    return Table("adaa2 against the exact mean, in dB, and the textbook's formula with two ε each", header, lines), targets
+    return Table(
+        "adaa2 against the exact mean, in dB, and the textbook's formula with two ε each", header, lines
+    ), targets
 
 
-def against_oversampling(x: Array, rate: float, gain: float, contestants: dict[str, Waveshaper]) -> list[float]:
+def against_oversampling(
+    x: Array, rate: float, gain: float, contestants: dict[str, Waveshaper]
+) -> list[float]:
     """Return the waveform's signal-to-noise ratio below 16 kHz against 32-fold oversampling."""
     from scipy.signal import resample
 
@@ -230,13 +268,20 @@ def speech() -> tuple[list[Table], list[Target]]:
     x, rate = soundfile.read(RECORDING)
     x = np.pad(x / np.abs(x).max(), 2048)
     lines, measured = [], 0.0
-    settings = [(a, 1) for a in ("none", "adaa1", "adaa2-triangle", "moments")] + [("none", 4), ("moments", 2)]
+    settings = [(a, 1) for a in ("none", "adaa1", "adaa2-triangle", "moments")] + [
+        ("none", 4),
+        ("moments", 2),
+    ]
     for drive in (12, 24, 36):
         contestants = {f"{f}x {a}": Waveshaper(drive, antialias=a, oversample=f) for a, f in settings}
         ratios = against_oversampling(x, rate, 10 ** (drive / 20), contestants)
         measured = ratios[3] if drive == 24 else measured
         lines.append((f"{drive} dB", *(f"{ratio:.1f}" for ratio in ratios)))
-    table = Table("Speech: signal-to-noise ratio in dB below 16 kHz against 32-fold oversampling", ("drive", *contestants), lines)
+    table = Table(
+        "Speech: signal-to-noise ratio in dB below 16 kHz against 32-fold oversampling",
+        ("drive", *contestants),
+        lines,
+    )
     return [table], [Target(name, measured, 50.5, at_least=True)]
 
 
@@ -245,7 +290,14 @@ def speed(board: Any, rounds: int) -> tuple[Table, list[Target]]:
     block = np.random.default_rng(0).uniform(-1, 1, (4096, 2))
     samplers, names = [], []
     for dtype in ("float64", "float32"):
-        for antialias, factor in (("moments", 1), ("none", 1), ("adaa1", 1), ("adaa2", 1), ("none", 4), ("moments", 2)):
+        for antialias, factor in (
+            ("moments", 1),
+            ("none", 1),
+            ("adaa1", 1),
+            ("adaa2", 1),
+            ("none", 4),
+            ("moments", 2),
+        ):
             x = block.astype(dtype)
             process = Waveshaper(12, antialias=antialias, oversample=factor, channels=2, dtype=dtype).process
             names.append(f"{factor}x {antialias}, {dtype}")
@@ -258,7 +310,12 @@ def speed(board: Any, rounds: int) -> tuple[Table, list[Target]]:
     multiples = (len(block) / 48_000 / seconds).tolist()
     lines = [(name, f"{multiple:,.0f}") for name, multiple in zip(names, multiples, strict=True)]
     targets = [
-        Target(f"{dtype}, multiple of real time", multiples[names.index(f"1x moments, {dtype}")], aim, at_least=True)
+        Target(
+            f"{dtype}, multiple of real time",
+            multiples[names.index(f"1x moments, {dtype}")],
+            aim,
+            at_least=True,
+        )
         for dtype, aim in (("float64", 300), ("float32", 500))
     ]
     return Table("Multiples of real time, stereo at 48 kHz, one core", ("", "times"), lines), targets
@@ -281,7 +338,10 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 def memory(minutes: int) -> Target:
     """Measure by how much the memory of a process grows while it streams."""
     done = subprocess.run(
-        [sys.executable, "-c", STREAM.format(seconds=60 * minutes)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", STREAM.format(seconds=60 * minutes)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return Target(f"growth of memory in {minutes} minutes of stereo, MB", float(done.stdout), 150)
 

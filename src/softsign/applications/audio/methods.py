@@ -19,8 +19,8 @@ class Method(NamedTuple):
     Attributes
     ----------
     apply : callable
-        ``apply(v, streams, work)``: v of shape (past + lines, n) has consecutive samples in its rows, the oldest
-        first; streams of shape (len(linear), lines, n) is written; work of shape (5, n) is memory to use.
+        ``apply(v, streams, work)``: v of shape (past + lines, n) has consecutive samples in its rows, the
+        oldest first; streams of shape (len(linear), lines, n) is written; work of shape (5, n) is memory.
     linear : tuple of tuple of float
         For each stream the weights of x[n], x[n-1], ... that it would be with the identity for softsign.
     lines : int
@@ -85,8 +85,10 @@ def _parker(v: Array, streams: Array, work: Array) -> None:
     np.add(new, old, out=streams[0, 0])
 
 
+_LINE = ((1 / 2, 1 / 2), (1 / 6, -1 / 6), (0.0, 0.0))
 METHODS = {
-    "moments": Method(_moments, ((1 / 2, 1 / 2), (1 / 6, -1 / 6), (0.0, 0.0)), lines=2),
+    "moments": Method(_moments, _LINE),
+    "moments2": Method(_moments, _LINE, lines=2),
     "none": Method(_point, ((1.0,),)),
     "adaa1": Method(_mean, ((1 / 2, 1 / 2),)),
     "adaa2": Method(_bilbao, ((1 / 3, 1 / 3, 1 / 3),)),
