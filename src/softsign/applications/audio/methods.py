@@ -55,10 +55,10 @@ def _moments(v: Array, streams: Array, work: Array) -> None:
 def _bilbao(v: Array, streams: Array, work: Array) -> None:
     """Take the mean over the triangle of three samples, which depends on their order in size alone.
 
-    With p <= q <= r it is 2 [alpha G(p, q) + (1 - alpha) G(r, q)], alpha = (q - p) / (r - p), where G is the
-    mean weighted towards its second argument.
+    With p <= q <= r it is 2 [(q - p) G(p, q) + (r - q) G(r, q)] / (r - p), where G is the mean weighted
+    towards its second argument.
     """
-    p, q, r, alpha, weighted = work
+    p, q, r, low, high = work
     a, b, c = v
     np.minimum(a, b, out=p)
     np.maximum(a, b, out=r)
@@ -66,15 +66,15 @@ def _bilbao(v: Array, streams: Array, work: Array) -> None:
     np.maximum(p, q, out=q)
     np.maximum(r, c, out=r)
     np.minimum(p, c, out=p)
-    np.subtract(r, p, out=alpha)
-    np.maximum(alpha, np.finfo(v.dtype).tiny, out=alpha)  # where all three are equal any alpha will do
-    np.divide(np.subtract(q, p, out=weighted), alpha, out=alpha)
+    least = np.finfo(v.dtype).tiny  # so that both weights are 1/2 where all three are equal
+    np.maximum(np.subtract(q, p, out=low), least, out=low)
+    np.maximum(np.subtract(r, q, out=high), least, out=high)
     segment_ramp(p, q, out=p)
     segment_ramp(r, q, out=r)
-    np.multiply(alpha, p, out=p)
-    np.multiply(np.subtract(1, alpha, out=alpha), r, out=r)
-    np.add(p, r, out=weighted)
-    np.multiply(weighted, 2, out=streams[0, 0])
+    np.add(low, high, out=q)
+    np.multiply(np.divide(low, q, out=low), p, out=p)
+    np.multiply(np.divide(high, q, out=high), r, out=r)
+    np.multiply(np.add(p, r, out=p), 2, out=streams[0, 0])
 
 
 def _parker(v: Array, streams: Array, work: Array) -> None:
