@@ -1,4 +1,4 @@
-"""The waveshaper: what aliases, what depends on blocks (nothing), what becomes of quiet sounds, what is refused."""
+"""The waveshaper: alias, blocks, which change nothing, quiet sounds, which stay as they are, bad input."""
 
 import math
 import sys
@@ -260,14 +260,21 @@ def test_adaa2_is_as_exact_at_every_level(dtype: str, at_least: float, gain: flo
     assert 10 * np.log10((exact**2).sum() / ((y - exact) ** 2).sum()) >= at_least
 
 
-SAMPLES = st.floats(-1e6, 1e6) | st.floats(-1, 1) | st.sampled_from([0.0, -0.0, 1e-12, 5e-324])
+SAMPLES = (
+    st.floats(-1e6, 1e6, allow_subnormal=False)
+    | st.floats(-1, 1, allow_subnormal=False)
+    | st.sampled_from([0.0, -0.0, 1e-12, 1e-300])
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.tuples(SAMPLES, SAMPLES, SAMPLES), st.permutations(range(3)))
 def test_adaa2_depends_on_the_values_and_not_on_their_order(x: tuple[float, ...], order: list[int]) -> None:
+    shaper = Waveshaper(antialias="adaa2")
+
     def mean(values: Any) -> float:
-        return float(Waveshaper(antialias="adaa2").process(np.array(values))[2])
+        shaper.reset()
+        return float(shaper.process(np.array(values))[2])
 
     y = mean(x)
     assert mean([x[i] for i in order]) == y
