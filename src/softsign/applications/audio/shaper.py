@@ -16,8 +16,8 @@ __all__ = ["Waveshaper"]
 
 Array = npt.NDArray[Any]
 
-#: Frames that are worked on at a time, so that all buffers stay in the second-level cache.
-PIECE = 1024
+#: Samples that are worked on at a time, so that all buffers stay in the second-level cache.
+PIECE = 4096
 LOUDEST = 300.0  # dB
 
 
@@ -90,15 +90,17 @@ class Waveshaper:
         wet = within("mix", mix, 0.0, 1.0)
         gain = 10 ** (within("output_db", output_db, -LOUDEST, LOUDEST) / 20)
         method = METHODS[one_of("antialias", antialias, tuple(METHODS))]
-        filters = design(antialias, int(one_of("oversample", oversample, (1, 2, 4, 8))))
+        oversample = int(one_of("oversample", oversample, (1, 2, 4, 8)))
         self._channels = count("channels", channels)
         self._dtype: np.dtype[Any] = np.dtype(one_of("dtype", name_of(dtype), ("float64", "float32")))
         self._nan = one_of("nan", nan, ("raise", "zero", "pass"))
+        filters = design(antialias, oversample)
         self._latency = filters.latency
-        self._chain = Chain(filters, method, self._channels, self._dtype, PIECE)
+        self._longest = PIECE // oversample
+        self._chain = Chain(filters, method, self._channels, self._dtype, self._longest)
         self._chain.set_gains(drive, offset, wet * gain, (1 - wet) * gain)
-        self._piece = np.empty(PIECE, self._dtype)
-        self._finite = np.empty(PIECE, np.bool_)
+        self._piece = np.empty(self._longest, self._dtype)
+        self._wrong = np.empty(self._longest, np.bool_)
         self.reset()
 
     @property
@@ -154,11 +156,7 @@ class Waveshaper:
             if self._nan == "raise":
                 self._refuse(x)
             for piece, place, channel in self._pieces(x, y):
-                samples = self._taken(piece)
-                if self._nan == "zero":
-                    finite = self._finite[: len(samples)]
-                    np.copyto(samples, 0, where=np.logical_not(finite, out=finite))
-                self._chain.run(channel, samples, place)
+                self._chain.run(channel, self._zeroed(piece) if self._nan == "zero" else piece, place)
         self._frames += len(x)
         self._flat = x.ndim == 1
         return y
@@ -235,25 +233,25 @@ class Waveshaper:
     def _pieces(self, *arrays: Array) -> Iterator[tuple[Any, ...]]:
         """Cut arrays of one shape into the same pieces of one channel each, and number the channel."""
         columns = [x[:, None] if x.ndim == 1 else x for x in arrays]
-        for start in range(0, len(columns[0]), PIECE):
+        for start in range(0, len(columns[0]), self._longest):
             for channel in range(self._channels):
-                yield *(x[start : start + PIECE, channel] for x in columns), channel
+                yield *(x[start : start + self._longest, channel] for x in columns), channel
 
-    def _taken(self, piece: Array) -> Array:
-        """Copy a piece to where this object works, and note which samples are finite."""
-        samples = self._piece[: len(piece)]
+    def _zeroed(self, piece: Array) -> Array:
+        """Return a copy of a piece with zeros for what is not finite."""
+        samples, wrong = self._piece[: len(piece)], self._wrong[: len(piece)]
         np.copyto(samples, piece, casting="same_kind")
-        np.isfinite(samples, out=self._finite[: len(piece)])
+        np.logical_not(np.isfinite(samples, out=wrong), out=wrong)
+        np.copyto(samples, 0, where=wrong)
         return samples
 
     def _refuse(self, x: Array) -> None:
-        """Raise an error if a sample is nan or infinite, or too large for the dtype."""
-        for i, (piece, channel) in enumerate(self._pieces(x)):
-            self._taken(piece)
-            at = int(self._finite[: len(piece)].argmin())
-            if not self._finite[at]:
-                frame = self._frames + i // self._channels * PIECE + at
-                raise ValueError(
-                    f"block has {piece[at]} at frame {frame}, channel {channel}; samples have to be finite "
-                    '(nan="zero" makes them silence, nan="pass" lets them through)'
-                )
+        """Raise an error if a sample is nan, infinite, or too large for the dtype."""
+        largest = np.finfo(self._dtype).max
+        if x.size and not (-largest <= x.min() and x.max() <= largest):
+            frames = x.reshape(len(x), -1)
+            frame, channel = np.argwhere(~(np.abs(frames) <= largest))[0]
+            raise ValueError(
+                f"block has {frames[frame, channel]} at frame {self._frames + frame}, channel {channel}; samples "
+                'have to be finite (nan="zero" makes them silence, nan="pass" lets them through)'
+            )
