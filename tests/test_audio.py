@@ -164,7 +164,7 @@ def test_the_dry_path_is_the_wet_one_of_quiet_sounds(method: str, oversample: in
 @pytest.mark.parametrize(
     ("settings", "latency"),
     [({"antialias": m}, n) for m, n in (("none", 0), ("adaa1", 0.5), ("adaa2", 1), ("adaa2-triangle", 1))]
-    + [({}, 15), ({"antialias": "moments2"}, 15)],
+    + [({}, 14), ({"antialias": "moments2"}, 15)],
 )
 def test_latency(settings: dict[str, Any], latency: float) -> None:
     assert Waveshaper(**settings).latency_samples == latency
@@ -212,10 +212,10 @@ def test_flush_returns_the_rest_and_resets(method: str, oversample: int) -> None
 
 def test_flush_has_the_shape_of_the_last_block() -> None:
     shaper = Waveshaper()
-    assert shaper.flush().shape == (15,)
+    assert shaper.flush().shape == (14,)
     shaper.process(np.zeros((3, 1)))
-    assert shaper.flush().shape == (15, 1)
-    assert Waveshaper(channels=2).flush().shape == (15, 2)
+    assert shaper.flush().shape == (14, 1)
+    assert Waveshaper(channels=2).flush().shape == (14, 2)
     assert Waveshaper(antialias="none").flush().shape == (0,)
 
 
@@ -231,7 +231,7 @@ def test_a_call_has_the_layout_of_pedalboard_and_no_delay() -> None:
     parts = np.concatenate(
         [shaper(part, RATE, reset=False) for part in np.split(x, [7, 700], axis=1)], axis=1
     )
-    np.testing.assert_array_equal(parts[:, 15:], y[:, :-15])
+    np.testing.assert_array_equal(parts[:, 14:], y[:, :-14])
     assert Waveshaper()(x[0]).shape == (3000,)
     assert Waveshaper()(np.zeros((1, 0))).shape == (1, 0)
 
@@ -360,7 +360,7 @@ def test_samples_that_are_not_finite(bad: float) -> None:
     )
     passed = Waveshaper(12, channels=2, nan="pass").process(spoiled)
     np.testing.assert_array_equal(passed[:2900], want[:2900])
-    assert np.isnan(passed[2900:, 1]).any()
+    assert np.isnan(passed[2900:, 1]).any() == math.isnan(bad)
     np.testing.assert_array_equal(passed[:, 0], want[:, 0])
 
 

@@ -24,7 +24,7 @@ _DOUBLING = ((201, 0.465), (33, 0.535), (21, 0.535))
 #: Of the moments, at the input's rate and at higher ones: taps before the lines, segments of the kernel after
 #: them, and what both keep flat and clean, as a part of Nyquist's frequency.
 _SHAPES = {
-    "moments": ((13, 18, 0.8), (11, 16, 0.5)),
+    "moments": ((13, 16, 0.78), (11, 16, 0.5)),
     "moments2": ((27, 36, 0.78), (19, 24, 0.5)),
 }
 #: Frequencies at which they are fitted, per band, and how many multiples of the rate there is a band around.
@@ -39,7 +39,7 @@ class Filters(NamedTuple):
     up : tuple of ndarray
         From one row to the two phases of twice the rate.
     before : ndarray
-        From one row to the samples that the method reads.
+        From one row to the ends of the lines.
     after : ndarray
         From the method's streams to one row.
     down : tuple of ndarray
@@ -94,11 +94,11 @@ def design(antialias: str, oversample: int) -> Filters:
         fall = _lowpass(taps + longer, edge, None)
         latency = (taps + longer / 2 - 2 + latency) / 2
         chain = 2 * np.convolve(np.convolve(rise, chain), fall)[1::2]
-        up.insert(0, _from_one(rise, 2, 0))
+        up.insert(0, _from_one(rise, 2))
         down.append(_to_one(fall[None], 2))
     return Filters(
         tuple(up),
-        _from_one(before, lines, method.past),
+        _from_one(before, lines),
         _to_one(after, lines),
         tuple(down),
         np.ascontiguousarray(chain[None, None, ::-1]),
@@ -106,12 +106,11 @@ def design(antialias: str, oversample: int) -> Filters:
     )
 
 
-def _from_one(taps: Array, rows: int, past: int) -> Array:
-    """Return the bank that makes `rows` samples of one, and the last `past` samples before these."""
-    length = -(-(len(taps) + past) // rows)
-    padded = np.zeros(past + rows * (length + 1))
-    padded[past : past + len(taps)] = rows * taps
-    return np.array([[padded[row : row + rows * length : rows][::-1]] for row in range(past + rows)])
+def _from_one(taps: Array, rows: int) -> Array:
+    """Return the bank that makes `rows` samples of one."""
+    padded = np.zeros(-(-len(taps) // rows) * rows)
+    padded[: len(taps)] = rows * taps
+    return np.ascontiguousarray(padded.reshape(-1, rows)[::-1].T[:, None])
 
 
 def _to_one(taps: Array, rows: int) -> Array:

@@ -17,7 +17,7 @@ __all__ = ["Waveshaper"]
 Array = npt.NDArray[Any]
 
 #: Samples that are worked on at a time, so that all buffers stay in the second-level cache.
-PIECE = 4096
+PIECE = 8192
 LOUDEST = 300.0  # dB
 
 
@@ -214,7 +214,7 @@ class Waveshaper:
 
     def _checked(self, x: Array, name: str) -> Array:
         """Return a block if it has a right dtype and shape."""
-        if x.dtype not in (np.float32, np.float64):
+        if x.dtype.char not in "fd":
             raise TypeError(
                 f"{name} is of {x.dtype}; samples are float32 or float64, full scale from -1 to 1"
             )
@@ -252,6 +252,6 @@ class Waveshaper:
             frames = x.reshape(len(x), -1)
             frame, channel = np.argwhere(~(np.abs(frames) <= largest))[0]
             raise ValueError(
-                f"block has {frames[frame, channel]} at frame {self._frames + frame}, channel {channel}; samples "
-                'have to be finite (nan="zero" makes them silence, nan="pass" lets them through)'
+                f"block has {frames[frame, channel]} at frame {self._frames + frame}, channel {channel}; "
+                'samples have to be finite (nan="zero" makes them silence, nan="pass" lets them through)'
             )
