@@ -31,8 +31,13 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in ("slow", "thread_unsafe"):  # those of NumPy's test_umath, which test_ufuncs.py imports
-        config.addinivalue_line("markers", f"{marker}: set by NumPy's own tests")
+    for marker in (
+        "slow",
+        "thread_unsafe",
+        "fail_slow",
+        "xslow",
+    ):  # test_ufuncs.py and test_stats.py import some
+        config.addinivalue_line("markers", f"{marker}: set by NumPy's and SciPy's own tests")
 
 
 def skip_is_failure(report: Report) -> Report:

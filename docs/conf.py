@@ -6,6 +6,7 @@ The pages also have to read well on a code host, so Sphinx's own syntax is kept 
 - ```` ```math ```` is a formula.
 - A picture below the comment ``<!-- figure: NAME -->`` gives its place to a live figure: it is put into
   ``<div data-figure="NAME">``, whose content the script ``_static/explorer.js``, if there is one, replaces.
+- explorer.md gives its place to the explorer, whose links to pages then work.
 - Only the pages in reference/ have directives; what they say is made of docstrings and of the command's help.
 """
 
@@ -182,6 +183,14 @@ def copy_katex(app: Sphinx, exception: Exception | None) -> None:
         shutil.copy(KATEX / "katex.min.css", target)
 
 
+def put_explorer(app: Sphinx, exception: Exception | None) -> None:
+    """Put the explorer where explorer.md is, which says in a source tree how to open it."""
+    if exception is None:
+        page = Path(softsign.__file__).with_name("learn") / "explorer.html"
+        placed = page.read_text().replace('<html lang="en"', '<html lang="en" data-site="."', 1)
+        Path(app.outdir, "explorer.html").write_text(placed)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register what is above."""
     app.add_transform(Navigation)
@@ -191,4 +200,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("command-help", Help)
     app.connect("autodoc-process-docstring", without_headings)
     app.connect("build-finished", copy_katex)
+    app.connect("build-finished", put_explorer)
     return {"parallel_read_safe": True}

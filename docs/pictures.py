@@ -1,5 +1,7 @@
 """Make the pictures of README and of the pages: `python docs/pictures.py`. Needs playwright and chromium."""
 
+import contextlib
+import doctest
 import io
 import re
 import shutil
@@ -7,11 +9,19 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from scipy import stats
 
+import softsign
+from softsign import learn
+from softsign._palette import COLORS
 from softsign.learn import plots
+from softsign.learn._canvas import GUIDE, decorate, panels
 from softsign.study import report
 from softsign.study.folder import Study
 
@@ -19,6 +29,8 @@ DOCS = Path(__file__).parent
 #: The figures of a report, in their order.
 FIGURES = ("errors", "activations", "histograms", "gradients")
 WANTED = {"quick": FIGURES, "deep": ("errors", "gradients")}
+#: The figures of the explorer that no command draws, as they are at first.
+LIVE = ("gradient", "start", "sound", "elsewhere", "today")
 
 
 def save(picture: bytes, path: Path) -> None:
@@ -36,6 +48,139 @@ def draw() -> None:
     save(samples.getvalue(), DOCS / "study" / "shapeset.png")
 
 
+def names_of(page: str) -> dict[str, Any]:
+    """Run the examples of a page, and return what they have named."""
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for example in doctest.DocTestParser().get_examples((DOCS / page).read_text()):
+            if example.exc_msg is None:
+                exec(example.source, names)  # noqa: S102, pages of this project, which pytest runs as well
+    return names
+
+
+def draw_stats() -> Figure:
+    """Draw the density, and the tail that the formula loses."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    distribution = names_of("applications/stats.md")["softsign_dist"]
+    x = np.linspace(-6, 6, 601)
+    normal = stats.norm(scale=1 / stats.norm.ppf(0.75))
+    for other, name, color in (
+        (distribution, "softsign", 0),
+        (stats.cauchy, "Cauchy", 1),
+        (normal, "normal", 2),
+    ):
+        left.plot(x, other.pdf(x), color=COLORS[color], linewidth=2 if color == 0 else 1.5, label=name)
+    decorate(left, "density, quartiles at ±1", "$x$", "$p(x)$")
+    left.legend(frameon=False)
+    far = np.geomspace(1, 1e20, 601)
+    right.plot(far, distribution.sf(far), color=COLORS[0], linewidth=2, label="softsign_dist.sf(x)")
+    formula = (1 - softsign.softsign(far)) / 2
+    right.plot(far[formula > 0], formula[formula > 0], color=COLORS[1], label="(1 − softsign(x)) / 2")
+    right.axvline(2.0**54, **GUIDE)
+    right.text(2.0**54 / 2, 1e-3, "from $2^{54}$ on\nthe formula is 0", fontsize=9, ha="right")
+    right.set(xscale="log", yscale="log")
+    decorate(right, "probability of more than $x$", "$x$", "$P(X > x)$")
+    right.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def draw_control() -> Figure:
+    """Draw describing functions, and a loop on its way to the limit cycle that they predict."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    names = names_of("applications/control.md")
+    amplitudes = np.geomspace(0.05, 100, 401)
+    inside = np.arcsin(np.minimum(1, 1 / amplitudes))
+    saturation = 2 / np.pi * (inside + np.sin(inside) * np.cos(inside))
+    left.plot(
+        amplitudes, names["describing_function"](amplitudes), color=COLORS[0], linewidth=2, label="softsign"
+    )
+    left.plot(amplitudes, saturation, color=COLORS[1], label="saturation")
+    left.plot(amplitudes, 4 / np.pi / amplitudes, color=COLORS[2], label="switch")
+    left.set(xscale="log", yscale="log", ylim=(0.01, 3))
+    decorate(left, "gain for a sine", "amplitude $A$", "$N(A)$")
+    left.legend(frameon=False, loc="lower left")
+    run, amplitude, frequency = (names[name] for name in ("run", "amplitude", "frequency"))
+    x, speed, _ = run.sol(np.linspace(0, 100, 5001))
+    right.plot(x, speed, color=COLORS[0], linewidth=0.8, label="simulated")
+    turn = np.linspace(0, 2 * np.pi, 201)
+    right.plot(
+        amplitude * np.cos(turn),
+        -amplitude * frequency * np.sin(turn),
+        color=COLORS[1],
+        linestyle=(0, (5, 3)),
+        linewidth=1.8,
+        label="predicted",
+    )
+    decorate(right, "the loop runs into its limit cycle", "$x$", "$dx/dt$")
+    right.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return figure
+
+
+#: Name, axes, y at large x, and x where half of that is reached.
+SCIENCES = (
+    ("enzymes: Michaelis–Menten", "substrate [S]", "speed $v$", "$V_{max}$", "$K_m$", 2.0),
+    ("gas on a surface: Langmuir", "pressure $p$", "taken up $q$", "$q_{max}$", "$1/K$", 1.3),
+    ("hunters: Holling II", "prey $N$", "eaten in a time", "$1/h$", "$1/(αh)$", 3.0),
+    ("eyes: Naka–Rushton", "light $I$", "response $R$", "$R_{max}$", "$σ$", 2.5),
+    ("networks: Elliott", "input $x$", "output", "$1$", "$1$", 2.0),
+)
+
+
+def draw_sciences() -> Figure:
+    """Draw the curve in the words of each science."""
+    figure, every = panels(len(SCIENCES), (3.0, 2.4))
+    for axes, (name, xlabel, ylabel, top, half, k), color in zip(every, SCIENCES, COLORS, strict=False):
+        x = np.linspace(-10 if name.endswith("Elliott") else 0, 10, 401)
+        axes.plot(x, softsign.softsign(x / k), color=color, linewidth=2)
+        axes.plot([k, k, min(0, x[0])], [min(0, x[0] / 10), 0.5, 0.5], **GUIDE)
+        decorate(axes, name, xlabel, ylabel)
+        axes.set(xlim=(x[0], 10), ylim=(min(0, x[0] / 10), 1), xticks=[0, k], xticklabels=["0", half])
+        axes.set(yticks=[0, 0.5, 1], yticklabels=["0", "half", top])
+    return figure
+
+
+def draw_science() -> Figure:
+    """Draw the two fits, and both sets of data on softsign."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    names = names_of("applications/science.md")
+    x = np.linspace(0, 1.2, 301)
+    u = np.geomspace(0.1, 40, 301)
+    right.plot(u, softsign.softsign(u), color="0.4", label="softsign")
+    for label, fit, speeds, color in (
+        ("treated", names["with_it"], names["treated"], COLORS[0]),
+        ("untreated", names["without"], names["untreated"], COLORS[1]),
+    ):
+        concentration = names["concentration"][: len(speeds)]
+        left.plot(x, fit.predict(x), color=color)
+        left.plot(
+            concentration, speeds, "o", color=color, markersize=5, label=f"{label}: $V_{{max}}$ {fit.a:.0f}"
+        )
+        left.plot(
+            [fit.k, fit.k, 0], [0, fit.a / 2, fit.a / 2], color=color, linewidth=0.9, linestyle=(0, (3, 3))
+        )
+        right.plot(concentration / fit.k, speeds / fit.a, "o", color=color, markersize=5, label=label)
+    left.set(xlim=(0, 1.2), ylim=(0, 220))
+    decorate(left, "speed of an enzyme; half of it at $K_m$", "concentration, ppm", "counts/min²")
+    left.legend(frameon=False, loc="lower right")
+    right.set(xscale="log", ylim=(0, 1.05))
+    decorate(right, "both are softsign", "concentration / $K_m$", "speed / $V_{max}$")
+    right.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def draw_applications() -> None:
+    """Write the pictures of the pages in applications/, of what their examples compute."""
+    for name, drawing in (
+        ("stats", draw_stats),
+        ("control", draw_control),
+        ("science", draw_science),
+        ("sciences", draw_sciences),
+    ):
+        picture = io.BytesIO()
+        drawing().savefig(picture)
+        save(picture.getvalue(), DOCS / "pictures" / f"{name}.png")
+
+
 def run_the_gallery() -> None:
     """Run the commands in gallery.md."""
     for command in re.findall("^softsign plot .*", (DOCS / "gallery.md").read_text(), re.MULTILINE):
@@ -48,7 +193,7 @@ def run_the_gallery() -> None:
 
 
 def photograph() -> None:
-    """Write the figures of the two studies' reports, from the results in docs/study."""
+    """Write figures of the two studies' reports, from the results in docs/study, and of the explorer."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1200, "height": 900})
@@ -60,10 +205,19 @@ def photograph() -> None:
             for figure, content in zip(figures, FIGURES, strict=True):
                 if content in wanted:
                     save(figure.screenshot(), DOCS / "study" / f"{name}-{content}.png")
+        page = chromium.new_page(viewport={"width": 1000, "height": 900}, device_scale_factor=1.5)
+        page.goto(Path(learn.__file__).with_name("explorer.html").as_uri())
+        page.add_style_tag(content=".pictures .control { display: none !important; }")
+        for name in LIVE:
+            page.locator(f"[data-figure={name}]").scroll_into_view_if_needed()
+            page.wait_for_selector(f"[data-figure={name}] .readout:not(:empty)")
+            pictures = page.locator(f"[data-figure={name}] .pictures")
+            save(pictures.screenshot(), DOCS / "pictures" / f"{name}.png")
         chromium.close()
 
 
 if __name__ == "__main__":
     draw()
+    draw_applications()
     run_the_gallery()
     photograph()

@@ -161,7 +161,7 @@ def started(
     A suite that nohup, a background job or some CI runs ignores SIGINT, and its children would inherit that.
     """
 
-    limits = ("env", "--default-signal=INT,TERM", "prlimit", f"--fsize={largest_file}")
+    limits = ("env", "--default-signal=INT,TERM,HUP", "prlimit", f"--fsize={largest_file}")
     with subprocess.Popen([*limits, *command], text=True, start_new_session=True, **options) as process:
         try:
             yield process

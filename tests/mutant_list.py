@@ -238,6 +238,33 @@ MUTANTS = (
         "tests/test_variants.py",
     ),
     Mutant("src/softsign/variants/balls.py", "-(len(p) + 1)", "-(len(p) - 1)", "tests/test_variants.py"),
+    # Applications
+    Mutant(
+        "src/softsign/applications/_distribution.py",
+        "np.log1p(-elliott(-a))",
+        "np.log1p(-elliott(-x))",
+        "tests/test_stats.py",
+    ),
+    Mutant("src/softsign/applications/_distribution.py", "2.0**-54))", "2.0**-1074))", "tests/test_stats.py"),
+    Mutant(
+        "src/softsign/applications/control/describing.py",
+        "step = 1 / 6",
+        "step = 1 / 3",
+        "tests/test_control.py",
+    ),
+    Mutant(
+        "src/softsign/applications/control/laws.py",
+        "disturbance >= self.gain",
+        "disturbance > self.gain",
+        "tests/test_control.py",
+    ),
+    Mutant(
+        "src/softsign/applications/science.py",
+        "deviation.min() / deviation",
+        "deviation / deviation.min()",
+        "tests/test_science.py",
+    ),
+    Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
     Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",

@@ -56,8 +56,8 @@ class Copy:
         )
         return done.returncode == 0
 
-    def failed(self, tests: str) -> bool:
-        """Run tests; return whether one failed, or none came to an end."""
+    def failed(self, tests: str, tell: bool = False) -> bool:
+        """Run tests; return whether one failed, or none came to an end, and `tell` which."""
         command = [str(self.python), "-m", "pytest", *OPTIONS, *tests.split()]
         with subprocess.Popen(
             command,
@@ -79,6 +79,8 @@ class Copy:
         if process.returncode > 2:  # 2 is what -x gives on several cores; beyond, nothing was tested
             print(output[-3000:], file=sys.stderr)
             raise SystemExit(f"{tests}: pytest ended with exit code {process.returncode}")
+        if tell and process.returncode:
+            print(output[-3000:], file=sys.stderr)
         return process.returncode > 0
 
     def catches(self, mutant: Mutant) -> bool:
@@ -127,7 +129,7 @@ def main() -> None:
         parser.error(f"--files: no mistake is in a file whose name contains {given.files!r}")
     copy, survivors = installed_copy(PLACE), list[Mutant]()
     for tests in dict.fromkeys(mutant.tests for mutant in chosen):
-        if copy.failed(tests):
+        if copy.failed(tests, tell=True):
             raise SystemExit(f"{tests} fail without a mistake")
     # Those that are compiled in come last: the next build takes them out.
     for mutant in sorted(chosen, key=lambda mutant: mutant.native):

@@ -1,4 +1,4 @@
-"""The examples on networks run and print what their pages say; that of operators: test_operator_family.py."""
+"""The examples run and print what their pages say; that of operators: test_operator_family.py."""
 
 import runpy
 import sys
@@ -34,6 +34,21 @@ def test_readout(lines: Run) -> None:
     assert float(large[1]) == 53  # 20 * 2.643
     assert float(small[2]) < float(large[2])
     assert float(small[3]) < float(large[3])
+
+
+def test_servo(lines: Run) -> None:
+    """Smooth laws of equal bound: which chatters least under noise depends on the disturbance."""
+    _, *rows = lines("servo.py", "--seconds", "4")
+    found = {(law, disturbance): [float(cell) for cell in cells] for law, _, disturbance, *cells in rows}
+    assert len(found) == 12
+    for (law, _), (largest, _, chatter, noisy) in found.items():
+        assert (chatter > 10) == (law == "switch")
+        assert noisy > chatter
+        if law != "switch":
+            assert largest <= 0.05 * 1.05  # the actuator's lag is not in the bound
+    for disturbance, more in (("none", (1.5, 3)), ("sine", (1.05, 1.5)), ("square", (1 / 3, 0.5))):
+        ratio = found["softsign", disturbance][3] / found["saturation", disturbance][3]
+        assert more[0] < ratio < more[1]
 
 
 def test_sharpness(lines: Run) -> None:

@@ -6,6 +6,7 @@ import gzip
 import html
 import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -23,9 +24,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from scipy.optimize import minimize_scalar
+from scipy.special import erf, erfinv, expit
 
 import softsign
-from softsign import init
+from softsign import init, variants
 from tests.helpers import (
     FLOATS,
     NAMES,
@@ -260,6 +263,98 @@ def test_nonsense_is_said_beside_the_field_and_the_picture_stays(browser: Any) -
         assert float(wrong[1]) < 20
 
 
+#: A state of every figure but those that have tests of their own, as a link has it.
+STATE = (
+    "#function.k=2&function.order=3&tails.share=0.99&others.match=best&gradient.depth=30&gradient.x=2"
+    "&start.depth=100&start.q=0.5&start.sigma=2&relatives.k=3&sound.drive=30&sound.pitch=440"
+    "&elsewhere.enzyme=3&today.slope=10&others.functions="
+    "tanh,arctan,isru,erf,gudermann,hard,elliot2,logistic,relu,softplus,gelu,silu"
+)
+
+
+#: Those of the twelve that are odd and stretched, in the page's order.
+ODD: dict[str, Any] = {
+    "tanh": np.tanh,
+    "arctan": lambda x: 2 / np.pi * np.arctan(x),
+    "ISRU": lambda x: x / np.hypot(1, x),
+    "erf": erf,
+    "Gudermannian": lambda x: 4 / np.pi * np.arctan(np.tanh(x / 2)),
+    "hard tanh": lambda x: np.clip(x, -1, 1),
+}
+
+
+def distance(f: Any, scale: float) -> float:
+    x = np.geomspace(1e-2, 1e2, 20_000)
+    return float(np.max(np.abs(f(scale * x) - softsign.softsign(x))))
+
+
+def wanted_in_readouts() -> dict[str, tuple[float, list[Any]]]:
+    """What the figures show in STATE, computed in Python: for each the tolerance and the numbers."""
+    best = [minimize_scalar(lambda a, f=f: distance(f, a), (0.3, 1)).fun for f in ODD.values()]
+    chains: dict[str, tuple[Any, Any]] = {
+        "softsign": (softsign.softsign, softsign.derivative),
+        "tanh": (np.tanh, lambda x: np.cosh(x) ** -2),
+        "logistic": (expit, lambda x: expit(x) * expit(-x)),
+    }
+    gradients = []
+    for f, slope in chains.values():
+        x, gradient = 2.0, 1.0
+        for _ in range(30):
+            gradient, x = gradient * slope(x), f(x)
+        gradients.append(gradient)
+    sigma_w, sigma_b = (float(sigma) for sigma in init.critical(0.5))
+    rules = [(sigma_w, sigma_b), (1, 0), (3**-0.5, 384**-0.5), (2, 0)]
+    profiles = [init.depth_profile(100, *rule, 0.5).gradient_variance[0] for rule in rules]
+    periods = 81  # the odd number next to 440 Hz in 8192 samples of 44,100 a second
+    samples = 10**1.5 * np.sin(2 * np.pi * periods * np.arange(8192) / 8192)
+    lines = np.abs(np.fft.rfft(softsign.softsign(samples)))[1:4096] / 4096
+    lines /= lines[periods - 1]
+    lines[lines < 1e-6] = 0
+    harmonics = np.sum(lines[periods - 1 :: periods] ** 2)
+    aliases = 10 * np.log10((np.sum(lines**2) - harmonics) / harmonics)
+    u = np.geomspace(0.01, 1000, 4000)
+    with np.errstate(over="ignore"):
+        plain = 1 / (1 + np.float16(10) * u.astype("e")) ** 2
+    lost = u[np.argmin(plain > 0)]
+    turned = [math.degrees(math.atan2(y, x)) for x, y in ((4, 1), softsign.softsign([4.0, 1.0]))]
+    reached = [
+        softsign.inverse(0.99),
+        np.tan(0.99 * np.pi / 2) * 2 / np.pi,
+        0.99 / np.sqrt(1 - 0.99**2),
+        np.arctanh(0.99),
+        erfinv(0.99) * 2 / np.sqrt(np.pi),
+    ]
+    return {
+        "function": (1e-3, list(8 * softsign.nth_derivative(3, [-5e-324, 0, 5e-324]))),
+        "tails": (5e-3, reached),
+        "others": (2e-3, best),
+        "gradient": (5e-2, gradients),
+        "start": (5e-2, [*profiles, sigma_w, sigma_b]),
+        "relatives": (5e-3, [float(variants.generalized_inverse(0.99, 3)), 99, *np.round(turned)]),
+        "sound": (5e-3, [periods * 44100 / 8192, 20 * np.log10(lines[3 * periods - 1]), aliases]),
+        "elsewhere": (5e-3, [1 / 3, 27, 81]),
+        "today": (5e-2, [lost, float(softsign.derivative(10 * lost))]),
+    }
+
+
+def test_what_the_readouts_say(browser: Any) -> None:
+    """Every number is that of Python, and every line has a color."""
+    with opened(browser, STATE) as page:
+        for figure, (tolerance, wanted) in wanted_in_readouts().items():
+            texts = page.locator(f"[data-figure={figure}] .readout b").all_inner_texts()
+            found = [float(text.replace("−", "-").split(" ")[0].rstrip("°")) for text in texts]
+            if figure == "others":  # and elliot2sig, which is not stretched
+                found = found[: len(wanted)]
+            np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=0, err_msg=figure)
+        relatives = page.inner_text("[data-figure=relatives] .readout")
+        assert "order 4 jumps" in relatives
+        colors = page.evaluate(
+            "Array.from(document.querySelectorAll('svg path[stroke], svg g[stroke]'), path =>"
+            " [path.getAttribute('stroke'), getComputedStyle(path).stroke])"
+        )
+        assert [attribute for attribute, color in colors if color == "none" != attribute] == []
+
+
 def test_falls_are_counted_in_the_browser(browser: Any) -> None:
     with opened(browser) as page:
         readout = page.locator("[data-figure=float] .readout")
@@ -286,15 +381,22 @@ def test_without_vectors_of_webassembly_the_page_says_so(browser: Any) -> None:
 
 
 def test_the_script_of_the_site_draws_where_a_page_says(browser: Any, tmp_path: Path) -> None:
-    body = '<body data-theme="dark"><div data-figure="gradient"></div>'
+    body = '<body data-theme="dark"><div data-figure="gradient"></div><div data-figure="training"></div>'
     (tmp_path / "page.html").write_text(f'<meta charset="utf-8">{body}<script src="{SCRIPT}"></script>')
-    page = browser.new_page(color_scheme="light")
+    page = browser.new_page(color_scheme="light", reduced_motion="reduce")
     page.goto((tmp_path / "page.html").as_uri())
     page.wait_for_selector(".readout:has-text('3.8e−4')")
     ink, paper = page.evaluate(
         "['--ink', '--paper'].map(name => getComputedStyle(document.body).getPropertyValue(name))"
     )
     assert (ink, paper) == ("#e9e7e1", "#15171b")  # those of a dark page, as the body says
+    page.wait_for_selector("[data-figure=training] image", state="attached")
+    page.evaluate(SETTLED)
+    image = "document.querySelector('[data-figure=training] image').href.baseVal"
+    dark = page.evaluate(image)
+    page.evaluate("document.body.dataset.theme = 'light'")
+    page.evaluate(SETTLED)
+    assert page.evaluate(image) != dark  # its paper is that of the theme
     page.close()
 
 

@@ -1,5 +1,7 @@
 """The documentation site that `make docs` builds: without a network, on narrow screens, read by machines."""
 
+import io
+import itertools
 import os
 import re
 import shutil
@@ -8,12 +10,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 from softsign.functions import FUNCTIONS
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
 SITE = REPOSITORY / "build" / "site"
+EXPLORER = REPOSITORY / "src" / "softsign" / "learn" / "explorer.html"
 #: Words, and a page that the search has to find for each.
 WORDS = {
     "monotone": "numerics",
@@ -46,7 +50,10 @@ def give_up(reason: str) -> None:
 def pages() -> list[str]:
     """Return the addresses of all pages of the site, relative to it."""
     complete = SITE / ".complete"
-    sources = [path for path in DOCS.rglob("*") if path.suffix in (".md", ".py", ".js", ".css", ".png")]
+    sources = [
+        EXPLORER,
+        *(path for path in DOCS.rglob("*") if path.suffix in (".md", ".py", ".js", ".css", ".png")),
+    ]
     if not complete.exists() or complete.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         give_up("build/site is missing or older than docs: `make docs` builds it")
     return sorted(path.relative_to(SITE).with_suffix("").as_posix() for path in SITE.rglob("*.html"))
@@ -81,6 +88,8 @@ def test_what_sphinx_is_told_in_conf_py(pages: list[str]) -> None:
         assert f'id="softsign.{name}"' in ufuncs
     assert "out=None" in re.sub("<.*?>", "", ufuncs)
     assert "softsign onnx gradients" in text["reference/command"]
+    questions = re.findall("<h2>(.*?)</h2>", text["explorer"])
+    assert re.findall(r"^\d+\. (.*)$", (DOCS / "explorer.md").read_text(), re.MULTILINE) == questions
 
 
 def address(page: str) -> str:
@@ -108,6 +117,23 @@ def test_the_site_in_a_browser(pages: list[str], browser: Any) -> None:
             wrong.append(f"{page} has a formula that is cut off")
         if tab.evaluate("[...document.images].some(image => !image.naturalWidth)"):
             wrong.append(f"{page} lacks an image")
+    tab.goto(address("explorer"), wait_until="load")
+    for link in tab.evaluate("Array.from(document.querySelectorAll('a[data-page]'), link => link.href)"):
+        page, _, part = link.partition("#")
+        target = Path(page.removeprefix("file://"))
+        if not target.exists() or (part and f'id="{part}"' not in target.read_text()):
+            wrong.append(f"explorer links to {link}, which is not there")
+    tab.click("text=The documentation")
+    assert tab.url == address("index")
+    for scheme, theme in itertools.product(("light", "dark"), ("auto", "light", "dark")):
+        tab.emulate_media(color_scheme=scheme)
+        tab.goto(address("speed"), wait_until="load")
+        tab.evaluate("theme => { document.body.dataset.theme = theme; }", theme)
+        picture = Image.open(io.BytesIO(tab.query_selector("article img").screenshot())).convert("L")
+        shade: Any = picture.getpixel((2, 2))
+        dark = theme == "dark" or (theme == "auto" and scheme == "dark")
+        if (shade < 64) != dark:
+            wrong.append(f"a picture is not that of theme {theme} where the system has {scheme}")
     for word, page in WORDS.items():
         tab.goto(f"{address('search')}?q={word}", wait_until="load")
         tab.wait_for_function("document.querySelector('#search-results h2')?.innerText == 'Search Results'")

@@ -97,9 +97,8 @@ def numbers() -> dict[str, str]:
 
 
 def palette() -> str:
-    """Return the palette as CSS variables; black, which a dark page swallows, as the color of text."""
-    colors = ["var(--ink)" if color == "#000000" else color for color in COLORS]
-    return ":root { " + " ".join(f"--p{i}: {color};" for i, color in enumerate(colors)) + " }\n"
+    """Return the palette as CSS variables."""
+    return ":root { " + " ".join(f"--p{i}: {color};" for i, color in enumerate(COLORS)) + " }\n"
 
 
 def bundle(entry: str, *options: str) -> str:

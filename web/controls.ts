@@ -67,6 +67,7 @@ export class Figure {
     private readonly readers: (() => void)[] = [];
     private charts = new Map<HTMLElement, () => Chart>();
     private waiting = false;
+    private width = 0; // for which it was drawn
 
     constructor(
         private readonly root: HTMLElement,
@@ -75,8 +76,10 @@ export class Figure {
         root.classList.add("softsign-figure");
         this.readout.setAttribute("role", "status");
         root.replaceChildren(this.controls, this.pictures, this.readout);
-        new ResizeObserver(() => this.update()).observe(root);
-        matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.update());
+        this.update();
+        new ResizeObserver(() => {
+            if (root.clientWidth !== this.width) this.update();
+        }).observe(root);
         state.onChange(() => {
             for (const read of this.readers) read();
             this.update();
@@ -89,6 +92,7 @@ export class Figure {
         this.waiting = true;
         requestAnimationFrame(() => {
             this.waiting = false;
+            this.width = this.root.clientWidth;
             this.prepare();
             for (const [frame, chart] of this.charts) this.paint(frame, chart());
             this.onUpdate();

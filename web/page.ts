@@ -5,10 +5,18 @@ import type { Name } from "./kernels";
 import type { Dtype } from "./formats";
 import { critical, depthProfile } from "./theory";
 
-// In the documentation's site, which says where it lies, the names of its pages are links.
-const site = document.documentElement.dataset["site"];
-if (site !== undefined)
-    for (const link of document.querySelectorAll<HTMLAnchorElement>("a[data-page]")) link.href = `${site}/${link.dataset["page"]}.html`;
+// In the documentation's site, which says where it lies, the names of its pages are links; elsewhere they are names.
+const { site } = document.documentElement.dataset;
+for (const link of document.querySelectorAll<HTMLAnchorElement>("a[data-page]")) {
+    const [page, part] = link.dataset["page"]!.split("#");
+    if (site === undefined) link.after(` (docs/${page}.md)`);
+    else link.href = `${site}/${page}.html${part ? `#${part}` : ""}`;
+}
+if (site !== undefined) {
+    document.querySelector<HTMLElement>(".back")!.hidden = false;
+    document.querySelector<HTMLElement>(".outside")!.hidden = true;
+    document.body.dataset["theme"] = localStorage.getItem("theme") ?? "auto"; // as chosen on the site's other pages
+}
 
 void mountAll().then((kernels) => {
     // For a console, and for the tests, which hold every bit against the package's.

@@ -32,7 +32,10 @@ _PR_SET_PDEATHSIG = 1
 def main() -> NoReturn:
     """Run the command in a process of its own, and exit with its exit code."""
     if "_SOFTSIGN_COMPLETE" in os.environ:
-        _complete()
+        _leave_numpy_out()
+        from softsign.cli import main as complete
+
+        complete()
     _fill_descriptors()
     answers, answer = os.pipe()
     watcher = os.getpid()
@@ -88,6 +91,8 @@ def _work(watcher: int, answer: int, ends: list[int]) -> NoReturn:
     for number in ends:  # nothing is to be cleaned up before all is imported
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [*ends, signal.SIGCHLD])
+    if sys.argv[1:2] == ["explore"]:
+        _leave_numpy_out()
     try:
         from softsign.cli import main as command
     except (ImportError, ValueError) as error:  # a value that an environment variable cannot have
@@ -125,8 +130,11 @@ def _fill_descriptors() -> None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
-def _complete() -> NoReturn:
-    """Complete a command line for the shell, which waits: without NumPy, which the package would import."""
+def _leave_numpy_out() -> None:
+    """Let the package be bare, as it imports NumPy, for what computes nothing while somebody waits.
+
+    That is the shell that completes a line, and the explorer, whose page computes by itself.
+    """
     from importlib.machinery import ModuleSpec
     from importlib.util import find_spec, module_from_spec
 
@@ -135,6 +143,3 @@ def _complete() -> NoReturn:
     bare = ModuleSpec("softsign", None, is_package=True)
     bare.submodule_search_locations = found.submodule_search_locations
     sys.modules["softsign"] = module_from_spec(bare)
-    from softsign.cli import main as command
-
-    command()

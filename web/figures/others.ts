@@ -74,7 +74,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         const values = ours();
         const limit = 0.45;
         return {
-            title: "Minus softsign: difference from it",
+            title: "Difference from softsign",
             x: { label: "x", domain: [-range(), range()] },
             y: { domain: [-limit, limit] },
             rules: { x: [0] },
@@ -97,7 +97,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         const odd = chosen().filter((name) => PEERS[name].f(-1) === -PEERS[name].f(1));
         const far = odd.map((name) => {
             const { size, at } = distance(softsign, PEERS[name], scale(name));
-            const stretched = scale(name) === 1 ? "" : `, stretched ${short(1 / scale(name))}-fold,`;
+            const stretched = scale(name) === 1 ? "" : `, stretched ${short(1 / scale(name), 3)}-fold,`;
             return `${PEERS[name].name}${stretched} by *${short(size)}* at x = ${short(at, 3)}`;
         });
         figure.say(far.length ? `Largest difference from softsign: ${far.join("; ")}.` : "Tick a function that rises from −1 to 1 to see how far it is from softsign.");

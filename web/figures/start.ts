@@ -53,12 +53,12 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const figure = new Figure(root, state);
     const depth = figure.slider({ key: "depth", label: "Layers", value: 50, min: 5, max: 200, step: 1 });
     const q = figure.slider({ key: "q", label: "Variance q in the first layer", value: 1, min: 0.01, max: 10, log: true });
-    const sigma = figure.slider({ key: "sigma", label: "A rule of your own: sigma_w", value: Number(gain.toPrecision(3)), min: 0.3, max: 5, log: true });
+    const sigma = figure.slider({ key: "sigma", label: "A rule of your own: sigma_w", value: gain, min: 0.3, max: 5, log: true });
 
     const rules = () => [
         { name: "critical", color: OURS, ...critical(q()) },
         { name: "Xavier", color: COLORS[1], sigmaW: 1, sigmaB: 0 },
-        { name: "PyTorch’s default", color: COLORS[2], sigmaW: Math.sqrt(1 / 3), sigmaB: 0 },
+        { name: "PyTorch’s default", color: COLORS[2], sigmaW: Math.sqrt(1 / 3), sigmaB: Math.sqrt(1 / 3 / WIDTH) },
         { name: "your own", color: COLORS[3], sigmaW: sigma(), sigmaB: 0 },
     ];
     let measured: { key: string; of: ReturnType<typeof measure>[] } = { key: "", of: [] };

@@ -58,12 +58,13 @@ class Network {
         inputSecondMoment: number,
     ) {
         const normal = randomNormal(3);
-        const sigmas = rule === "critical" ? critical(Q) : { sigmaW: rule === "xavier" ? 1 : Math.sqrt(1 / 3), sigmaB: 0 };
         sizes.slice(1).forEach((to, layer) => {
             const from = sizes[layer]!;
-            const sigma = rule === "critical" && layer === 0 ? firstLayer(Q, inputSecondMoment) : sigmas.sigmaW;
+            const rules = { critical: critical(Q), xavier: { sigmaW: 1, sigmaB: 0 }, torch: { sigmaW: Math.sqrt(1 / 3), sigmaB: Math.sqrt(1 / 3 / from) } };
+            const { sigmaW, sigmaB } = rules[rule];
+            const sigma = rule === "critical" && layer === 0 ? firstLayer(Q, inputSecondMoment) : sigmaW;
             const w = Float64Array.from({ length: from * to }, () => (sigma / Math.sqrt(from)) * normal());
-            const b = Float64Array.from({ length: to }, () => sigmas.sigmaB * normal());
+            const b = Float64Array.from({ length: to }, () => sigmaB * normal());
             this.layers.push({ w, b, dw: new Float64Array(from * to), db: new Float64Array(to), from, to });
         });
     }
@@ -290,6 +291,9 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
         restart();
         figure.update();
     });
+    // Its images have the colors of the theme in them, unlike all else that is drawn.
+    new MutationObserver(figure.update).observe(document.body, { attributes: true, attributeFilter: ["data-theme"] });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", figure.update);
     figure.prepare = () => {
         const packed = data() === "digits" && !written.length;
         if (packed)

@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 _PAGE = Path(__file__).parents[1] / "learn" / "explorer.html"
 
 
+def _port(port: int) -> int:
+    if not 1 <= port <= 65535:
+        raise typer.BadParameter(f"{port} is not one of the ports, which are 1 to 65535.")
+    return port
+
+
 def explore(
     port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port to serve it on, or the next one that is free.")
+        int,
+        typer.Option(
+            callback=_port, help="Port from 1 to 65535 to serve it on, or the next one that is free."
+        ),
     ] = 8765,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address, and open no browser.")
