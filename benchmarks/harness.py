@@ -34,7 +34,10 @@ Sampler = Callable[[], float]
 
 
 def timed(
-    call: str | Callable[[], object], names: dict[str, Any] | None = None, seconds: float = SAMPLE_SECONDS
+    call: str | Callable[[], object],
+    names: dict[str, Any] | None = None,
+    seconds: float = SAMPLE_SECONDS,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Sampler:
     """Return a function that takes one sample of a call, after finding out how many calls fill a sample.
 
@@ -46,13 +49,15 @@ def timed(
         The names in the statement.
     seconds : float, optional
         The least duration of a sample.
+    clock : callable, optional
+        What tells the time; `time.process_time` leaves out what other processes take.
 
     Returns
     -------
     callable
         Returns the seconds per call of one sample.
     """
-    timer = timeit.Timer(call, globals=names)
+    timer = timeit.Timer(call, timer=clock, globals=names)
     timer.timeit(1)  # compiles and warms up
     calls = 1
     while timer.timeit(calls) < seconds:

@@ -17,6 +17,22 @@ class LayerLoop {
     static constexpr std::size_t lanes = Lanes<V>::count;
     static constexpr std::size_t few = 4;  // rows that one register sums
 
+    // The first `count` elements of a vector, all of them unless it is the last of a row.
+    template <bool whole, class U>
+    static Vector<U> take(const U *p, std::size_t count) {
+        if constexpr (whole) return read(p);
+        U padded[lanes] = {};
+        std::memcpy(padded, p, count * sizeof(U));
+        return read(padded);
+    }
+    template <bool whole, class U>
+    static void put(U *p, Vector<U> v, std::size_t count) {
+        if constexpr (whole) return write(p, v);
+        U padded[lanes];
+        write(padded, v);
+        std::memcpy(p, padded, count * sizeof(U));
+    }
+
     // Whether results of whole vectors may be written past the cache: that takes aligned ones.
     static bool streams(const Layer &l) {
         return l.streamed && reinterpret_cast<std::uintptr_t>(l.out) % vector_bytes == 0 &&

@@ -42,22 +42,6 @@ inline void write(T *p, Vector<T> v) {
     std::memcpy(p, &raw, sizeof raw);
 }
 
-// The first `count` elements of a vector: all of them, unless it is the last.
-template <bool whole, class T>
-inline Vector<T> take(const T *p, std::size_t count) {
-    if constexpr (whole) return read(p);
-    T padded[Lanes<Vector<T>>::count] = {};
-    std::memcpy(padded, p, count * sizeof(T));
-    return read(padded);
-}
-template <bool whole, class T>
-inline void put(T *p, Vector<T> v, std::size_t count) {
-    if constexpr (whole) return write(p, v);
-    T padded[Lanes<Vector<T>>::count];
-    write(padded, v);
-    std::memcpy(p, padded, count * sizeof(T));
-}
-
 // One group of U vectors of arguments: x, or x and z.
 template <class V, int U, int Inputs>
 struct Group {
@@ -240,33 +224,48 @@ struct NthLoop {
     }
 };
 
-// Any number of results of a and b, computed in float64.
+// Any number of results of a and b, computed in float64, two vectors at a time.
 template <class Op, class T>
 class SegmentLoop {
-    static constexpr std::size_t lanes = Lanes<Vector<T>>::count;
+    static constexpr std::size_t lanes = 2 * double_lanes;
 
-    static auto evaluate(vd a, vd b) { return Op::of(a, b); }
-    static auto evaluate(vf a, vf b) {
-        vd2 x = widen(a), y = widen(b);
-        auto lo = Op::of(x.lo, y.lo), hi = Op::of(x.hi, y.hi);
-        Outputs<vf, sizeof lo / sizeof(vd)> results;
-        for (std::size_t k = 0; k < sizeof lo / sizeof(vd); ++k) results.v[k] = narrow({lo.v[k], hi.v[k]});
-        return results;
+    static vd2 load(const double *p) { return {read(p), read(p + double_lanes)}; }
+    static void store(double *p, vd2 v) { write(p, v.lo), write(p + double_lanes, v.hi); }
+    template <class U>
+    static vd2 load(const U *p) {
+        return widen(read(p));
+    }
+    template <class U>
+    static void store(U *p, vd2 v) {
+        write(p, narrow(v));
     }
 
-    template <bool whole>
-    static void step(char *const *operands, std::size_t i, std::size_t count) {
-        auto at = [=](int k) { return reinterpret_cast<T *>(operands[k]) + i; };
+    // `a` and `b` are read before anything is written.
+    static void step(const T *a, const T *b, char *const *operands, std::size_t i, std::size_t count) {
+        auto results = Op::of(load(a), load(b));
         int k = 2;
-        for (Vector<T> y : evaluate(take<whole>(at(0), count), take<whole>(at(1), count)).v)
-            put<whole>(at(k++), y, count);
+        for (vd2 y : results.v) {
+            T *out = reinterpret_cast<T *>(operands[k++]) + i;
+            if (count == lanes) {
+                store(out, y);
+            } else {
+                T part[lanes];
+                store(part, y);
+                std::memcpy(out, part, count * sizeof(T));
+            }
+        }
     }
 
   public:
     static void run(char *const *operands, std::size_t n, Access) {
+        const T *a = reinterpret_cast<T *>(operands[0]), *b = reinterpret_cast<T *>(operands[1]);
         std::size_t i = 0;
-        for (; i + lanes <= n; i += lanes) step<true>(operands, i, lanes);
-        if (i < n) step<false>(operands, i, n - i);
+        for (; i + lanes <= n; i += lanes) step(a + i, b + i, operands, i, lanes);
+        if (i == n) return;
+        T last[2][lanes] = {};
+        std::memcpy(last[0], a + i, (n - i) * sizeof(T));
+        std::memcpy(last[1], b + i, (n - i) * sizeof(T));
+        step(last[0], last[1], operands, i, n - i);
     }
 };
 

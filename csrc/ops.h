@@ -93,11 +93,11 @@ inline vd product_low(vd a, vd b, vd p) {
 }
 
 // c[0] + c[1] z + ... + c[N-1] z^(N-1), even and odd terms apart: half the latency of one chain.
-template <int N>
-inline vd polynomial(const double (&c)[N], vd z) {
-    vd w = z * z, even{}, odd{};
-    for (int k = N; k-- > 0;) (k % 2 ? odd : even) = (k % 2 ? odd : even) * w + c[k];
-    return even + z * odd;
+template <class V, int N>
+inline V polynomial(const double (&c)[N], V z) {
+    V w = z * z, high = splat<V>(c[N - 1]), low = splat<V>(c[N - 2]);  // of which one is even, one odd
+    for (int k = N - 2; k-- > 0;) (k % 2 == N % 2 ? low : high) = (k % 2 == N % 2 ? low : high) * w + c[k];
+    return N % 2 ? high + z * low : low + z * high;
 }
 
 template <class Function>

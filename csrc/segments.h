@@ -30,8 +30,63 @@ struct Outputs {
     V v[N];
 };
 
+// Two vectors side by side, whose sums and products need not wait for each other, in the words that the formulas
+// below have for single numbers (`real`), too.
+struct vl2 {
+    vl lo, hi;
+};
+template <>
+struct Lanes<vd2> {
+    using Scalar = double;
+    using Bits = vl2;
+};
+#define PAIRWISE(op, Result, Pair) \
+    inline Result operator op(Pair a, Pair b) { return {a.lo op b.lo, a.hi op b.hi}; }
+PAIRWISE(+, vd2, vd2)
+PAIRWISE(-, vd2, vd2)
+PAIRWISE(*, vd2, vd2)
+PAIRWISE(/, vd2, vd2)
+PAIRWISE(>, vl2, vd2)
+PAIRWISE(|, vl2, vl2)
+PAIRWISE(&, vl2, vl2)
+#undef PAIRWISE
+template <>
+inline vd2 splat<vd2>(double c) {
+    return {splat<vd>(c), splat<vd>(c)};
+}
+inline vd2 operator+(vd2 a, double c) { return a + splat<vd2>(c); }
+inline vd2 operator+(double c, vd2 a) { return splat<vd2>(c) + a; }
+inline vd2 operator-(vd2 a, double c) { return a - splat<vd2>(c); }
+inline vd2 operator-(double c, vd2 a) { return splat<vd2>(c) - a; }
+inline vd2 operator*(double c, vd2 a) { return splat<vd2>(c) * a; }
+inline vd2 operator/(double c, vd2 a) { return splat<vd2>(c) / a; }
+inline vl2 operator>(vd2 a, double c) { return a > splat<vd2>(c); }
+inline vd2 operator-(vd2 a) { return {-a.lo, -a.hi}; }
+inline vd2 abs(vd2 a) { return {abs(a.lo), abs(a.hi)}; }
+inline vl2 is_inf(vd2 a) { return {is_inf(a.lo), is_inf(a.hi)}; }
+inline bool any(vl2 m) { return any(m.lo | m.hi); }
+
+inline vd2 choose(vl2 m, vd2 yes, vd2 no) { return {m.lo ? yes.lo : no.lo, m.hi ? yes.hi : no.hi}; }
+inline real choose(bool m, real yes, real no) { return m ? yes : no; }
+inline vl2 without(vl2 m, vl2 n) { return {m.lo & ~n.lo, m.hi & ~n.hi}; }
+inline bool without(bool m, bool n) { return m && !n; }
+inline vd flipped(vd y, vd by) { return (vd)((vl)y ^ ((vl)by & Lanes<vd>::sign)); }
+inline vd2 flipped(vd2 y, vd2 by) { return {flipped(y.lo, by.lo), flipped(y.hi, by.hi)}; }
+inline real flipped(real y, real by) { return __builtin_signbit(by) ? -y : y; }
+inline vl2 of_two_signs(vd2 a, vd2 b) { return {((vl)a.lo ^ (vl)b.lo) < 0, ((vl)a.hi ^ (vl)b.hi) < 0}; }
+inline bool of_two_signs(real a, real b) { return __builtin_signbit(a) != __builtin_signbit(b); }
+inline vl2 not_finite(vd2 a) {
+    return {magnitude_bits(a.lo) >= Lanes<vd>::inf, magnitude_bits(a.hi) >= Lanes<vd>::inf};
+}
+inline bool not_finite(real a) { return !__builtin_isfinite(a); }
+inline vl2 is_nan(vd2 a) { return {a.lo != a.lo, a.hi != a.hi}; }
+inline bool is_nan(real a) { return __builtin_isnan(a); }
+inline vl2 is_zero(vd2 a) { return {a.lo == 0, a.hi == 0}; }
+inline bool is_zero(real a) { return a == 0; }
+
 // H(z) for 0 <= z <= 0.4.
-inline vd odd_series(vd z) {
+template <class V>
+inline V odd_series(V z) {
     // The polynomial through 17 Chebyshev nodes; relative error 2^-52.
     constexpr double c[] = {0x1.2492492492493p-3,  0x1.c71c71c71bdb3p-4,  0x1.745d17465e2a0p-4,
                             0x1.3b13b1072dd66p-4,  0x1.11111b1c7caaep-4,  0x1.e1df87ffbb668p-5,
@@ -41,7 +96,8 @@ inline vd odd_series(vd z) {
                             -0x1.6bcf56be86cafp+1, 0x1.34cc0c32ec74ap+0};
     return polynomial(c, z);
 }
-inline real odd_series(real z) {
+template <>
+inline real odd_series<real>(real z) {
     real sum = 0;
     for (int k = 60; k >= 0; --k) sum = sum * z + real(1) / (2 * k + 7);
     return sum;
@@ -53,6 +109,9 @@ inline vd reduced(vd top, vd bottom, vd &k) {
     k = (vd)(exponents + 0x4330000000000000) - 0x1p52;
     vd scaled = (vd)((vl)top - (exponents << 52));
     return (scaled - bottom) / (scaled + bottom);
+}
+inline vd2 reduced(vd2 top, vd2 bottom, vd2 &k) {
+    return {reduced(top.lo, bottom.lo, k.lo), reduced(top.hi, bottom.hi, k.hi)};
 }
 inline real reduced(real top, real bottom, real &k) {
     int exponents = __builtin_ilogbl(top) - __builtin_ilogbl(bottom);
@@ -67,28 +126,30 @@ struct Rise {
     using S = Scalar<V>;
     V mean, slope, curve, fall;  // m0, m1, -m2, and m0 - m1, which is twice the mean weighted towards lo
 
-    Rise() : mean{}, slope{}, curve{}, fall{} {}
-    Rise(V lo, V hi) {
+    [[gnu::always_inline]] Rise(V lo, V hi) {
         V half = S(0.5) * (hi - lo), h = lo + half, w = 1 + h, c = 1 / w;
-        V r = half * c, z = r * r;
-        auto far = z > S(0.4);
-        V s{}, k{};
-        if (any(far)) {
-            s = reduced(far ? 1 + hi : splat<V>(1), far ? 1 + lo : splat<V>(1), k);
-            z = far ? s * s : z;
+        V r = half * c, z = r * r, s{}, k{};
+        const Bits<V> far = z > S(0.4);
+        const bool some_far = any(far);
+        if (some_far) {
+            const V one = splat<V>(1);
+            s = reduced(choose(far, 1 + hi, one), choose(far, 1 + lo, one), k);
+            z = choose(far, s * s, z);
         }
         V H = odd_series(z), B = S(1) / 3 + z * (S(1) / 5 + z * H);
-        V C = S(2) / 15 + z * (S(0.5) * (H * (3 - z)) - S(1) / 10);
+        V C = S(2) / 15 + z * (H * (S(1.5) - S(0.5) * z) - S(1) / 10);
         V g = r * B, rest = z * C;
         mean = (h - r * g) * c;
         fall = (h - g * (1 + r)) * c;
-        if (any(far)) {
-            V artanh = k * (S(0.5) * ln2<S>)+(s + s * (z * B));
-            V inverse = w / (far ? half : splat<V>(1)), over = artanh * inverse - 1;
-            g = far ? over * inverse : g;
-            rest = far ? S(0.5) * (3 * (g * inverse) - 1 - over) : rest;
-            mean = far ? 1 - artanh / (far ? half : splat<V>(1)) : mean;
-            fall = far ? mean - g * c : fall;
+        if (some_far) {
+            const V one = splat<V>(1), inverse = 1 / choose(far, half, one),
+                    over_r = choose(far, w, one) * inverse;
+            const V artanh = (S(0.5) * ln2<S>)*k + (s + s * (z * B));
+            const V over = artanh * over_r - 1, far_g = over * over_r;
+            g = choose(far, far_g, g);
+            rest = choose(far, S(1.5) * (far_g * over_r) - S(0.5) * (1 + over), rest);
+            mean = choose(far, 1 - artanh * inverse, mean);
+            fall = choose(far, mean - g * c, fall);
         }
         slope = g * c;
         curve = rest * c;
@@ -97,61 +158,57 @@ struct Rise {
     static constexpr U ln2 = U(0.693147180559945309417232121458176568L);
 };
 
-inline vd flipped(vd y, vd by) { return (vd)((vl)y ^ ((vl)by & Lanes<vd>::sign)); }
-inline real flipped(real y, real by) { return __builtin_signbit(by) ? -y : y; }
-
+// The results for the segment from a to b.
 template <class V>
 struct Segment {
     using S = Scalar<V>;
-    using Mask = Bits<V>;
-    V from, to, sign;  // `sign` carries that of f where it is greatest, at `to` if the signs differ
-    Mask special, crosses, falls;  // an end is infinite or nan; the signs differ; |f| falls, of one sign
-    V p{}, q = splat<V>(1);        // the weights of the second and the first part
-    Rise<V> first, second{};
+    V mean, slope, curve, ramp;
 
-    Segment(V a, V b) : from(a), to(b), special((is_inf(a) | is_inf(b)) | ((a != a) | (b != b))) {
-        if (any(special)) {  // an infinite end is 1 meanwhile, and the other 0 if it is none
-            a = special ? with_sign_of(is_inf(a) ? splat<V>(1) : V{}, a) : a;
-            b = special ? with_sign_of(is_inf(b) ? splat<V>(1) : V{}, b) : b;
+    [[gnu::always_inline]] Segment(V a, V b) {
+        const V zero{}, one = splat<V>(1);
+        const Bits<V> special = not_finite(a) | not_finite(b);
+        const bool some_special = any(special);
+        const V nan = some_special ? choose(is_nan(a), a, b) : zero;  // where an end is one
+        if (some_special) {  // an infinite end is 1 meanwhile, and the other 0 unless it is infinite, too
+            a = choose(special, flipped(choose(is_inf(a), one, zero), a), a);
+            b = choose(special, flipped(choose(is_inf(b), one, zero), b), b);
         }
-        V x = abs(a), y = abs(b);
-        crosses = (flipped(x, a) != flipped(x, b)) & (y != V{});
-        falls = crosses ? Mask{} : x > y;
-        sign = falls ? a : b;
-        first = Rise<V>(crosses ? V{} : falls ? y : x, falls ? x : y);
-        if (any(crosses)) {
-            V scale = (x > y ? x : y) > S(0x1p1000) ? splat<V>(S(0x1p-60)) : splat<V>(1);
-            x = crosses ? x * scale : splat<V>(1), y = crosses ? y * scale : V{};
-            p = crosses ? x / (x + y) : p;
-            q = crosses ? y / (x + y) : q;
-            second = Rise<V>(V{}, crosses ? abs(a) : V{});
-        }
-    }
+        const V x = abs(a), y = abs(b);
+        const Bits<V> greater_a = x > y;
+        const V less = choose(greater_a, y, x), greater = choose(greater_a, x, y);
+        const Bits<V> crosses = without(of_two_signs(a, b), is_zero(less));
+        const bool some_cross = any(crosses);
+        const Bits<V> falls = without(greater_a, crosses);  // |f| falls from a to b, without a change of sign
+        const V sign = choose(falls, a, b);                 // has the sign of f, or at b where it changes
 
-    // The result from what it is for positive `sign`; at infinity the limit, of two opposite ones that of
-    // segments from -x to x.
-    V finish(V y, S at_infinity, S between_infinities) const {
-        if (any(special)) {
-            y = special ? (crosses ? splat<V>(between_infinities) : splat<V>(at_infinity)) : y;
-            return keep_nan(keep_nan(flipped(y, sign), from), to);
+        const Rise<V> first(choose(crosses, zero, less), choose(crosses, y, greater));
+        mean = first.mean, slope = first.slope, curve = zero - first.curve;
+        V rising = first.mean + first.slope;
+        if (some_cross) {
+            V small = choose(crosses, less, zero), large = choose(crosses, greater, one);
+            if (any(large > S(0x1p1000))) small = S(0x1p-60) * small, large = S(0x1p-60) * large;
+            const V light = small / (small + large), heavy = 1 - light;
+            const Bits<V> ahead = crosses & greater_a;
+            const V p = choose(ahead, heavy, light), q = choose(ahead, light, heavy);  // 0 and 1 elsewhere
+            const Rise<V> second(zero, choose(crosses, x, zero));
+            const V sum = first.mean + second.mean;
+            mean = q * first.mean - p * second.mean;
+            slope = q * (q * first.slope) + p * (p * second.slope) + p * (q * sum);
+            curve = p * (p * (p * second.curve)) - q * (q * (q * first.curve)) +
+                    (p * q) * (3 * (q * first.slope - p * second.slope) + (p - q) * sum);
+            rising = q * ((1 + p) * first.mean + q * first.slope) - p * (p * second.fall);
         }
-        return flipped(y, sign);
-    }
-    V mean() const { return finish(q * first.mean - p * second.mean, 1, 0); }
-    V ramp() const {
-        V rising = q * ((1 + p) * first.mean + q * first.slope) - p * (p * second.fall);
-        return finish(S(0.5) * (falls ? first.fall : rising), S(0.5), S(0.25));
-    }
-    V slope() const {
-        V y = q * (q * first.slope) + p * (p * second.slope) + p * (q * (first.mean + second.mean));
-        return finish(falls ? -y : y, 0, S(0.5));
-    }
-    V curve() const {
-        V pq = p * q;
-        V cubes = p * (p * (p * second.curve)) - q * (q * (q * first.curve));
-        return finish(
-            cubes + pq * (3 * (q * first.slope - p * second.slope) + (p - q) * (first.mean + second.mean)), 0,
-            0);
+        // The limit at infinity, and between opposite ones that of segments from -x to x.
+        auto finish = [&](V y, S at_infinity, S between) {
+            if (some_special)
+                y = choose(special, choose(crosses, splat<V>(between), splat<V>(at_infinity)), y);
+            y = flipped(y, sign);
+            return some_special ? choose(is_nan(nan), nan, y) : y;
+        };
+        mean = finish(mean, 1, 0);
+        slope = finish(choose(falls, -slope, slope), 0, S(0.5));
+        curve = finish(curve, 0, 0);
+        ramp = finish(S(0.5) * choose(falls, first.fall, rising), S(0.5), S(0.25));
     }
 };
 
@@ -159,7 +216,7 @@ struct Segment {
 struct SegmentMean {
     template <class V>
     static Outputs<V, 1> of(V a, V b) {
-        return {{Segment<V>(a, b).mean()}};
+        return {{Segment<V>(a, b).mean}};
     }
 };
 
@@ -167,7 +224,7 @@ struct SegmentMean {
 struct SegmentRamp {
     template <class V>
     static Outputs<V, 1> of(V a, V b) {
-        return {{Segment<V>(a, b).ramp()}};
+        return {{Segment<V>(a, b).ramp}};
     }
 };
 
@@ -176,7 +233,7 @@ struct SegmentMoments {
     template <class V>
     static Outputs<V, 3> of(V a, V b) {
         Segment<V> s(a, b);
-        return {{s.mean(), s.slope(), s.curve()}};
+        return {{s.mean, s.slope, s.curve}};
     }
 };
 

@@ -9,7 +9,7 @@ Examples
 >>> from softsign.applications.audio import Waveshaper
 >>> shaper = Waveshaper(drive_db=6.0, antialias="none")
 >>> print(shaper.process(np.array([0.0, 0.5, -1.0])))
-[ 0.          0.49941016 -0.66614043]
+[ 0.          0.49940709 -0.66613942]
 """
 
 from softsign.applications.audio.files import FileReport, process_file

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from softsign import _core, softsign
+from softsign import _core
 from softsign.applications.audio.filters import Filters
 from softsign.applications.audio.methods import Method
 
@@ -16,96 +16,118 @@ Array = npt.NDArray[Any]
 
 
 class Bank:
-    """A bank of filters with the samples that it needs of the past, and memory for its input and output."""
+    """A bank of filters with the samples that it needs of the past, and memory for its input and output.
 
-    def __init__(self, taps: Array, channels: int, dtype: np.dtype[Any], longest: int) -> None:
-        self._taps = taps.astype(dtype)
+    In front of each row of output stand the last `kept` samples of that before. Views of the memory are made
+    when the length changes: each takes as much time as the filtering of a hundred samples.
+    """
+
+    def __init__(self, taps: Array, channels: int, dtype: np.dtype[Any], longest: int, kept: int = 0) -> None:
         outs, ins, length = taps.shape
-        self._past = np.zeros((channels, ins, length - 1), dtype)
-        self._input = np.empty(ins * (length - 1 + longest), dtype)
-        self._output = np.empty(outs * longest, dtype)
+        self.taps = taps.astype(dtype)
+        self._kept = kept
+        self._past = [np.zeros((ins, length - 1), dtype) for _ in range(channels)]
+        self._last = [np.zeros((outs, kept), dtype) for _ in range(channels)]
+        self._memory = np.empty(ins * (length - 1 + longest), dtype), np.empty(outs * (kept + longest), dtype)
+        self.resize(1)
+
+    def resize(self, n: int) -> None:
+        """Prepare for n samples."""
+        (outs, ins, length), (x, y) = self.taps.shape, self._memory
+        self._x = x[: ins * (length - 1 + n)].reshape(ins, -1)
+        self._begin, self.input, self._end = (
+            self._x[:, : length - 1],
+            self._x[:, length - 1 :],
+            self._x[:, n:],
+        )
+        self.output = y[: outs * (self._kept + n)].reshape(outs, -1)
+        self._before, self._new = self.output[:, : self._kept], self.output[:, n:]
+        self._steps = list(zip(self.taps, self.output[:, self._kept :], strict=True))
 
     def reset(self) -> None:
         """Forget the past."""
-        self._past[...] = 0
+        for past in (*self._past, *self._last):
+            past[...] = 0
 
-    def feed(self, channel: int, n: int) -> Array:
-        """Return the place for n samples of input in each row."""
-        x, old = self._whole(n), self._past.shape[2]
-        x[:, :old] = self._past[channel]
-        return x[:, old:]
-
-    def run(self, channel: int, n: int) -> Array:
-        """Return n samples of output in each row, in memory that the next call writes to."""
-        x = self._whole(n)
-        y = self._output[: len(self._taps) * n].reshape(-1, n)
-        for taps, row in zip(self._taps, y, strict=True):
-            _core._fir(x, taps, row)
-        self._past[channel] = x[:, n:]
-        return y
-
-    def _whole(self, n: int) -> Array:
-        """Return past and input, one after the other in each row."""
-        ins, old = self._past.shape[1:]
-        return self._input[: ins * (old + n)].reshape(ins, old + n)
+    def run(self, channel: int) -> Array:
+        """Return the output for `input`, a row for each filter, in memory that the next call writes to."""
+        self._begin[...] = self._past[channel]
+        for taps, y in self._steps:
+            _core._fir(self._x, taps, y)
+        self._past[channel][...] = self._end
+        if self._kept:
+            self._before[...] = self._last[channel]
+            self._last[channel][...] = self._new
+        return self.output
 
 
 class Chain:
-    """Rate up, softsign, rate down, beside a dry path; the gains are in the taps of the filters."""
+    """Rate up, softsign, rate down, beside a dry path.
+
+    Bias and rest are added and taken away right at softsign, so that all filters see signals around zero.
+    """
 
     def __init__(
-        self,
-        filters: Filters,
-        method: Method,
-        channels: int,
-        dtype: np.dtype[Any],
-        longest: int,
-        *,
-        drive: float,
-        bias: float,
-        wet: float,
-        dry: float,
+        self, filters: Filters, method: Method, channels: int, dtype: np.dtype[Any], longest: int
     ) -> None:
-        rising = [*filters.up, filters.before]
-        falling = [filters.after, *filters.down]
-        rising[0] = drive * rising[0]
-        falling[-1] = wet * falling[-1]
-        top = longest << len(filters.up)
-        self._rising = [Bank(b, channels, dtype, longest << level) for level, b in enumerate(rising)]
-        self._falling = [Bank(b, channels, dtype, top >> level) for level, b in enumerate(falling)]
-        self._dry = Bank(dry * filters.dry, channels, dtype, longest) if dry else None
-        self._method, self._bias, self._rest = method, bias, softsign(dtype.type(bias))
-        self._work = np.empty(5 * top, dtype)
+        top, lines = longest << len(filters.up), method.lines
+        self._kept = -(-method.past // lines)
+        self._rising = [Bank(taps, channels, dtype, longest << i) for i, taps in enumerate(filters.up)]
+        self._rising.append(Bank(filters.before, channels, dtype, top, self._kept))
+        falling = (filters.after, *filters.down)
+        self._falling = [Bank(taps, channels, dtype, top >> i) for i, taps in enumerate(falling)]
+        self._dry = Bank(filters.dry, channels, dtype, longest)
+        self._method = method
+        self._memory = np.empty(5 * top, dtype)
+
+    def set_gains(self, drive: float, bias: float, wet: float, dry: float) -> None:
+        """Set, once, the gain and the offset before softsign, and what of it and of the dry path is added."""
+        self._rising[0].taps *= drive
+        self._falling[-1].taps *= wet
+        self._dry.taps *= dry
+        self._bias, self._mixed = bias, dry > 0
+        self.resize(1)
+        self._rising[-1].output[...] = bias
+        self._method.apply(self._samples, self._streams, self._work)
+        self._rest = self._streams[0, 0, 0]
 
     def reset(self) -> None:
         """Forget the past."""
         for bank in (*self._rising, *self._falling, self._dry):
-            if bank is not None:
-                bank.reset()
+            bank.reset()
 
-    def run(self, channel: int, block: Array, out: Array) -> None:
-        """Shape n samples of a channel."""
-        n = len(block)
-        x = self._rising[0].feed(channel, n)[0]
-        x[...] = block
-        if self._dry is not None:
-            self._dry.feed(channel, n)[0] = x
+    def resize(self, n: int) -> None:
+        """Prepare for pieces of n samples."""
+        self._n, top = n, n << (len(self._rising) - 1)
+        for level, (rising, falling) in enumerate(zip(self._rising, reversed(self._falling), strict=True)):
+            rising.resize(n << level)
+            falling.resize(n << level)
+        self._dry.resize(n)
+        lines, y = self._method.lines, self._rising[-1].output
+        starts = ((i % lines, self._kept + i // lines) for i in range(-self._method.past, lines))
+        self._samples = [y[phase, start : start + top] for phase, start in starts]
+        self._streams = self._falling[0].input.reshape(-1, lines, top)
+        self._work = self._memory[: 5 * top].reshape(5, top)
+
+    def run(self, channel: int, samples: Array, out: Array) -> None:
+        """Shape samples of a channel."""
+        if len(samples) != self._n:
+            self.resize(len(samples))
+        self._rising[0].input[0] = samples
         for bank, following in pairwise(self._rising):
-            pair, n = bank.run(channel, n), 2 * n
-            x = following.feed(channel, n)[0]
-            x[::2], x[1::2] = pair
-        v = self._rising[-1].run(channel, n)
+            x = following.input[0]
+            x[::2], x[1::2] = bank.run(channel)
+        y, streams = self._rising[-1].run(channel), self._streams
         if self._bias:
-            v += self._bias
-        streams = self._falling[0].feed(channel, n).reshape(len(self._method.linear), -1, n)
-        self._method.apply(v, streams, self._work[: 5 * n].reshape(5, n))
+            y += self._bias
+        self._method.apply(self._samples, streams, self._work)
         if self._bias:
             streams[0] -= self._rest
         for bank, following in pairwise(self._falling):
-            y, n = bank.run(channel, n)[0], n // 2
-            pair = following.feed(channel, n)
-            pair[0], pair[1] = y[::2], y[1::2]
-        y = self._falling[-1].run(channel, n)[0]
-        if self._dry is not None:
-            y += self._dry.run(channel, n)[0]
+            y = bank.run(channel)[0]
+            following.input[0], following.input[1] = y[::2], y[1::2]
+        y = self._falling[-1].run(channel)[0]
+        if self._mixed:
+            self._dry.input[0] = samples
+            y += self._dry.run(channel)[0]
         out[...] = y

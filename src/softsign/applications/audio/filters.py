@@ -7,6 +7,7 @@ is the same at all frequencies.
 
 import math
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +21,12 @@ Array = npt.NDArray[Any]
 
 #: Taps of the filters that double the rate, the input's first, and what they keep, as a part of that rate.
 _DOUBLING = ((201, 0.465), (33, 0.535), (21, 0.535))
-#: Of "moments", at the input's rate and at higher ones: taps before the lines, segments of the kernel after
-#: them, and what both keep flat and clean, as a part of Nyquist's frequency. All above may be used otherwise.
-_LINES = (27, 36, 0.78), (19, 24, 0.5)
+#: Of the moments, at the input's rate and at higher ones: taps before the lines, segments of the kernel after
+#: them, and what both keep flat and clean, as a part of Nyquist's frequency.
+_SHAPES = {
+    "moments": ((13, 16, 0.78), (11, 16, 0.5)),
+    "moments2": ((27, 36, 0.78), (19, 24, 0.5)),
+}
 #: Frequencies at which they are fitted, per band, and how many multiples of the rate there is a band around.
 _POINTS, _IMAGES = 100, 12
 
@@ -35,7 +39,7 @@ class Filters(NamedTuple):
     up : tuple of ndarray
         From one row to the two phases of twice the rate.
     before : ndarray
-        From one row to the samples that the method reads.
+        From one row to the ends of the lines.
     after : ndarray
         From the method's streams to one row.
     down : tuple of ndarray
@@ -72,7 +76,10 @@ def design(antialias: str, oversample: int) -> Filters:
     """
     method, doublings = METHODS[antialias], oversample.bit_length() - 1
     lines = method.lines
-    before, after = _around_lines(*_LINES[doublings > 0]) if lines > 1 else (np.ones(1), np.ones((1, 1)))
+    if antialias in _SHAPES:
+        before, after = _around_lines(lines, *_SHAPES[antialias][doublings > 0])
+    else:
+        before, after = np.ones(1), np.ones((1, 1))
     linear = [np.convolve(a, b) for a, b in zip(np.array(method.linear), after, strict=True)]
     chain = np.convolve(before, np.sum(linear, axis=0))
     latency = ((len(chain) - 1) / 2 - (lines - 1)) / lines
@@ -82,16 +89,16 @@ def design(antialias: str, oversample: int) -> Filters:
     for level in reversed(range(doublings)):
         taps, kept = _DOUBLING[level]
         edge = math.pi * kept / 2**level
-        rise = _lowpass(taps, edge, method if level == doublings - 1 and lines == 1 else None)
+        rise = _lowpass(taps, edge, method if level == doublings - 1 and len(after) == 1 else None)
         longer = round(2 * ((2 - taps - latency) % 2))  # so that the latency is a whole number of samples
         fall = _lowpass(taps + longer, edge, None)
         latency = (taps + longer / 2 - 2 + latency) / 2
         chain = 2 * np.convolve(np.convolve(rise, chain), fall)[1::2]
-        up.insert(0, _from_one(rise, 2, 0))
+        up.insert(0, _from_one(rise, 2))
         down.append(_to_one(fall[None], 2))
     return Filters(
         tuple(up),
-        _from_one(before, lines, method.past),
+        _from_one(before, lines),
         _to_one(after, lines),
         tuple(down),
         np.ascontiguousarray(chain[None, None, ::-1]),
@@ -99,12 +106,11 @@ def design(antialias: str, oversample: int) -> Filters:
     )
 
 
-def _from_one(taps: Array, rows: int, past: int) -> Array:
-    """Return the bank that makes `rows` samples of one, and the last `past` samples before these."""
-    length = -(-(len(taps) + past) // rows)
-    padded = np.zeros(past + rows * (length + 1))
-    padded[past : past + len(taps)] = rows * taps
-    return np.array([[padded[row : row + rows * length : rows][::-1]] for row in range(past + rows)])
+def _from_one(taps: Array, rows: int) -> Array:
+    """Return the bank that makes `rows` samples of one."""
+    padded = np.zeros(-(-len(taps) // rows) * rows)
+    padded[: len(taps)] = rows * taps
+    return np.ascontiguousarray(padded.reshape(-1, rows)[::-1].T[:, None])
 
 
 def _to_one(taps: Array, rows: int) -> Array:
@@ -123,25 +129,27 @@ def _halves(taps: int) -> Array:
 
 
 def _fit(*bands: tuple[Array, Array | float, Array | float]) -> Array:
-    """Solve for the taps that have in each band (rows, value, weight) the values, weighted, by least squares."""
-    from scipy.linalg import lstsq
-
+    """Solve for the taps that come in each band (rows, value, weight) nearest to the values."""
+    lstsq = _scipy("linalg").lstsq
     rows = np.concatenate([rows * np.reshape(weight, (-1, 1)) for rows, _, weight in bands])
     values = np.concatenate([np.full(len(rows), value) * weight for rows, value, weight in bands])
-    return lstsq(rows, values, lapack_driver="gelsy")[0]
+    taps: Array = lstsq(rows, values, lapack_driver="gelsy")[0]
+    return taps
 
 
 def _cosines(taps: int, w: Array) -> Array:
     """Return the gains at the frequencies w of a pair of taps, each pair a column."""
     halves = _halves(taps)
-    return np.where(halves > 0, 2, 1) * np.cos(np.outer(w, halves))
+    gains: Array = np.where(halves > 0, 2, 1) * np.cos(np.outer(w, halves))
+    return gains
 
 
 def _mirrored(half: Array, taps: int, sign: int = 1) -> Array:
-    """Return a filter, symmetric or (sign -1) antisymmetric, of which the half from the middle on is given."""
+    """Return a symmetric or (sign -1) antisymmetric filter from its half from the middle on."""
     return np.concatenate([sign * half[taps % 2 :][::-1], half])
 
 
+@lru_cache
 def _lowpass(taps: int, edge: float, method: Method | None) -> Array:
     """Design the filter of a doubling, which evens out the response of a method if given."""
     passed, stopped = np.linspace(0, edge, 2 * taps), np.linspace(math.pi - edge, math.pi, 2 * taps)
@@ -151,14 +159,16 @@ def _lowpass(taps: int, edge: float, method: Method | None) -> Array:
     return _mirrored(_fit((pair[0], 1 / gain, 1.0), (pair[1], 0.0, 1.0)), taps)
 
 
-def _around_lines(taps: int, segments: int, clean: float) -> tuple[Array, Array]:
-    """Design the filter before two lines per sample, and the kernel of their moments after."""
-    from scipy.special import spherical_jn
-
-    edge, half = clean * math.pi / 2, math.pi / 2  # in radians per end of a line, of which a sample has two
+def _around_lines(lines: int, taps: int, segments: int, clean: float) -> tuple[Array, Array]:
+    """Design the filter before the lines, and the kernel of their moments after them."""
+    spherical_jn = _scipy("special").spherical_jn
+    nyquist = math.pi / lines  # of the input, in radians per line
+    edge = clean * nyquist
     passed, stopped = np.linspace(0, edge, 4 * _POINTS), np.linspace(math.pi - edge, math.pi, 4 * _POINTS)
-    lines = np.sinc(passed / 2 / math.pi) ** 2  # the response of straight lines
-    before = _fit((_cosines(taps, passed), 1 / lines, 1.0), (_cosines(taps, stopped), 0.0, 3.0))
+    before = _fit(
+        (_cosines(taps, passed), 1 / _of_lines(passed), 1.0),
+        (_cosines(taps, stopped), 0.0, 3.0 if lines > 1 else 0.0),
+    )
 
     def pairs(w: Array) -> Array:
         """Return the gains of pairs of segments, for the three polynomials."""
@@ -170,11 +180,32 @@ def _around_lines(taps: int, segments: int, clean: float) -> tuple[Array, Array]
         return np.concatenate(list(columns), axis=1)
 
     kept = np.linspace(0, edge, _POINTS // 2)
-    images = np.add.outer(math.pi * np.arange(1, 2 * _IMAGES + 1), np.linspace(-edge, edge, _POINTS)).ravel()
-    beyond = np.linspace(half, math.pi - edge, _POINTS // 2)  # folds above the clean part: a little is enough
-    gain = _cosines(taps, kept) @ before * np.sinc(kept / 2 / math.pi) ** 2
+    images = np.add.outer(
+        2 * nyquist * np.arange(1, _IMAGES * lines + 1), np.linspace(-edge, edge, _POINTS)
+    ).ravel()
+    beyond = np.linspace(
+        nyquist, 2 * nyquist - edge, _POINTS // 2
+    )  # folds above the clean part: a little will do
     after = _fit(
-        (pairs(kept), 1 / gain, 2.0), (pairs(images), 0.0, 10 * half / images), (pairs(beyond), 0.0, 0.03)
+        (pairs(kept), 1 / (_cosines(taps, kept) @ before * _of_lines(kept)), 2.0),
+        (pairs(images), 0.0, 10 * nyquist / images),
+        (pairs(beyond), 0.0, 0.03),
     )
     kernel = [_mirrored(c, segments, sign) for c, sign in zip(after.reshape(3, -1), (1, -1, 1), strict=True)]
     return _mirrored(before, taps), np.array(kernel)
+
+
+def _of_lines(w: Array) -> Array:
+    """Return the gain of straight lines from sample to sample."""
+    return np.sinc(w / 2 / math.pi) ** 2
+
+
+def _scipy(module: str) -> Any:
+    """Return a module of SciPy."""
+    try:
+        return import_module(f"scipy.{module}")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "softsign.applications.audio designs its filters by SciPy: pip install 'softsign[audio]'",
+            name="scipy",
+        ) from error

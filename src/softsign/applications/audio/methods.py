@@ -1,6 +1,7 @@
 """The methods of antialiasing: what is taken of the signal between two samples, in place of its samples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +20,15 @@ class Method(NamedTuple):
     Attributes
     ----------
     apply : callable
-        ``apply(v, streams, work)``: v of shape (past + lines, n) has consecutive samples in its rows, the oldest
-        first; streams of shape (len(linear), lines, n) is written; work of shape (5, n) is memory to use.
+        ``apply(v, streams, work)``: v is past + lines arrays of n samples, each array one line later than the
+        one before; streams of shape (len(linear), lines, n) is written; work of shape (5, n) is memory.
     linear : tuple of tuple of float
         For each stream the weights of x[n], x[n-1], ... that it would be with the identity for softsign.
     lines : int
         Number of straight lines that are drawn from one sample to the next.
     """
 
-    apply: Callable[[Array, Array, Array], None]
+    apply: Callable[[Sequence[Array], Array, Array], None]
     linear: tuple[tuple[float, ...], ...]
     lines: int = 1
 
@@ -37,28 +38,29 @@ class Method(NamedTuple):
         return len(self.linear[0]) - 1
 
 
-def _point(v: Array, streams: Array, work: Array) -> None:
+def _point(v: Sequence[Array], streams: Array, work: Array) -> None:
     """Take softsign of each sample."""
-    softsign(v, out=streams[0])
+    softsign(v[0], out=streams[0, 0])
 
 
-def _mean(v: Array, streams: Array, work: Array) -> None:
+def _mean(v: Sequence[Array], streams: Array, work: Array) -> None:
     """Take the mean over each line."""
-    segment_mean(v[:-1], v[1:], out=streams[0])
+    segment_mean(v[0], v[1], out=streams[0, 0])
 
 
-def _moments(v: Array, streams: Array, work: Array) -> None:
+def _moments(v: Sequence[Array], streams: Array, work: Array) -> None:
     """Take the mean, and the moments that say how the values lean and bend along each line."""
-    segment_moments(v[:-1], v[1:], out=tuple(streams))
+    for line, (a, b) in enumerate(pairwise(v)):
+        segment_moments(a, b, out=tuple(streams[:, line]))
 
 
-def _bilbao(v: Array, streams: Array, work: Array) -> None:
+def _bilbao(v: Sequence[Array], streams: Array, work: Array) -> None:
     """Take the mean over the triangle of three samples, which depends on their order in size alone.
 
-    With p <= q <= r it is 2 [alpha G(p, q) + (1 - alpha) G(r, q)], alpha = (q - p) / (r - p), where G is the
-    mean weighted towards its second argument.
+    With p <= q <= r it is 2 [(q - p) G(p, q) + (r - q) G(r, q)] / (r - p), where G is the mean weighted
+    towards its second argument.
     """
-    p, q, r, alpha, weighted = work
+    p, q, r, low, high = work
     a, b, c = v
     np.minimum(a, b, out=p)
     np.maximum(a, b, out=r)
@@ -66,18 +68,18 @@ def _bilbao(v: Array, streams: Array, work: Array) -> None:
     np.maximum(p, q, out=q)
     np.maximum(r, c, out=r)
     np.minimum(p, c, out=p)
-    np.subtract(r, p, out=alpha)
-    np.maximum(alpha, np.finfo(v.dtype).tiny, out=alpha)  # where all three are equal any alpha will do
-    np.divide(np.subtract(q, p, out=weighted), alpha, out=alpha)
+    least = np.finfo(p.dtype).tiny  # so that both weights are 1/2 where all three are equal
+    np.maximum(np.subtract(q, p, out=low), least, out=low)
+    np.maximum(np.subtract(r, q, out=high), least, out=high)
     segment_ramp(p, q, out=p)
     segment_ramp(r, q, out=r)
-    np.multiply(alpha, p, out=p)
-    np.multiply(np.subtract(1, alpha, out=alpha), r, out=r)
-    np.add(p, r, out=weighted)
-    np.multiply(weighted, 2, out=streams[0, 0])
+    np.add(low, high, out=q)
+    np.multiply(np.divide(low, q, out=low), p, out=p)
+    np.multiply(np.divide(high, q, out=high), r, out=r)
+    np.multiply(np.add(p, r, out=p), 2, out=streams[0, 0])
 
 
-def _parker(v: Array, streams: Array, work: Array) -> None:
+def _parker(v: Sequence[Array], streams: Array, work: Array) -> None:
     """Take the mean over the last two lines, weighted towards the sample between them."""
     new, old = work[:2]
     segment_ramp(v[2], v[1], out=new)
@@ -85,8 +87,10 @@ def _parker(v: Array, streams: Array, work: Array) -> None:
     np.add(new, old, out=streams[0, 0])
 
 
+_LINE = ((1 / 2, 1 / 2), (1 / 6, -1 / 6), (0.0, 0.0))
 METHODS = {
-    "moments": Method(_moments, ((1 / 2, 1 / 2), (1 / 6, -1 / 6), (0.0, 0.0)), lines=2),
+    "moments": Method(_moments, _LINE),
+    "moments2": Method(_moments, _LINE, lines=2),
     "none": Method(_point, ((1.0,),)),
     "adaa1": Method(_mean, ((1 / 2, 1 / 2),)),
     "adaa2": Method(_bilbao, ((1 / 3, 1 / 3, 1 / 3),)),

@@ -1,6 +1,7 @@
 """The saturator: settings, state, blocks."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ import numpy.typing as npt
 from softsign.applications.audio.chain import Chain
 from softsign.applications.audio.filters import design
 from softsign.applications.audio.methods import METHODS
+from softsign.applications.audio.settings import count, name_of, one_of, within
+
+__all__ = ["Waveshaper"]
 
 Array = npt.NDArray[Any]
 
-#: Frames that are worked on at a time, so that all buffers stay in the second-level cache.
-PIECE = 2048
-OVERSAMPLE = (1, 2, 4, 8)
-POLICIES = ("raise", "zero", "pass")
+#: Samples that are worked on at a time, so that all buffers stay in the second-level cache.
+PIECE = 8192
 LOUDEST = 300.0  # dB
 
 
@@ -36,10 +38,12 @@ class Waveshaper:
         frequency response of the saturated sound, so that the two add up without a comb filter.
     output_db : float
         Gain after all, in dB, from -300 to 300.
-    antialias : {"moments", "none", "adaa1", "adaa2", "adaa2-triangle"}
-        Method of antialiasing.
+    antialias : {"moments", "moments2", "adaa1", "adaa2", "adaa2-triangle", "none"}
+        Method of antialiasing: moments of softsign along straight lines from sample to sample, or along two
+        lines per sample; its mean along them (antiderivative antialiasing); its mean over three samples, in
+        Bilbao's and in Parker's form, which dampen high frequencies; softsign of the samples.
     oversample : {1, 2, 4, 8}
-        Factor of the rate at which softsign works.
+        Factor of the rate at which softsign works. From 2 on the latency is about 110 samples.
     channels : int
         Number of channels, each shaped by itself.
     dtype : {"float64", "float32"}
@@ -51,8 +55,12 @@ class Waveshaper:
     ------
     ValueError
         If a parameter is none of these.
-    TypeError
-        If a number is not one.
+    ModuleNotFoundError
+        If filters have to be designed and SciPy is missing.
+
+    Notes
+    -----
+    The methods, with proofs and measurements, are in docs/applications/audio.md.
 
     Examples
     --------
@@ -77,36 +85,27 @@ class Waveshaper:
         dtype: npt.DTypeLike = "float64",
         nan: str = "raise",
     ) -> None:
-        drive = 10 ** (_within("drive_db", drive_db, -LOUDEST, LOUDEST) / 20)
-        gain = 10 ** (_within("output_db", output_db, -LOUDEST, LOUDEST) / 20)
-        wet = _within("mix", mix, 0.0, 1.0)
-        offset = _within("bias", bias, -1e6, 1e6)
-        _one_of("antialias", antialias, tuple(METHODS))
-        _one_of("oversample", oversample, OVERSAMPLE)
-        self._nan = _one_of("nan", nan, POLICIES)
-        if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)) or channels < 1:
-            raise ValueError(f"channels is {channels!r}; it has to be a whole number of at least 1")
-        self._channels = int(channels)
-        self._dtype = np.dtype(_one_of("dtype", np.dtype(dtype).name, ("float64", "float32")))
+        drive = 10 ** (within("drive_db", drive_db, -LOUDEST, LOUDEST) / 20)
+        offset = within("bias", bias, -1e6, 1e6)
+        wet = within("mix", mix, 0.0, 1.0)
+        gain = 10 ** (within("output_db", output_db, -LOUDEST, LOUDEST) / 20)
+        method = METHODS[one_of("antialias", antialias, tuple(METHODS))]
+        oversample = int(one_of("oversample", oversample, (1, 2, 4, 8)))
+        self._channels = count("channels", channels)
+        self._dtype: np.dtype[Any] = np.dtype(one_of("dtype", name_of(dtype), ("float64", "float32")))
+        self._nan = one_of("nan", nan, ("raise", "zero", "pass"))
         filters = design(antialias, oversample)
         self._latency = filters.latency
-        self._chain = Chain(
-            filters,
-            METHODS[antialias],
-            self._channels,
-            self._dtype,
-            PIECE,
-            drive=drive,
-            bias=offset,
-            wet=wet * gain,
-            dry=(1 - wet) * gain,
-        )
-        self._finite = np.empty(PIECE, np.bool_)
+        self._longest = PIECE // oversample
+        self._chain = Chain(filters, method, self._channels, self._dtype, self._longest)
+        self._chain.set_gains(drive, offset, wet * gain, (1 - wet) * gain)
+        self._piece = np.empty(self._longest, self._dtype)
+        self._wrong = np.empty(self._longest, np.bool_)
         self.reset()
 
     @property
     def latency_samples(self) -> float:
-        """Delay of the output, in samples: half a sample more than a whole number for adaa1 at oversample=1."""
+        """Delay of the output in samples, with a half at the end for adaa1 at the host's rate."""
         return self._latency
 
     @property
@@ -150,23 +149,17 @@ class Waveshaper:
             If the dtype of `block` or of `out` is none of these.
         """
         x = self._checked(np.asarray(block), "block")
-        if out is None:
-            out = np.empty(x.shape, self._dtype)
-        elif not isinstance(out, np.ndarray) or out.dtype != self._dtype or out.shape != x.shape:
-            given = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else repr(out)
-            raise ValueError(f"out is {given}; it has to be an array of {self._dtype}, shape {x.shape}")
-        elif out is not x and np.may_share_memory(out, x):
-            x = x.copy()  # of another place in the same memory, which would be overwritten too early
-        frames, y = x.reshape(len(x), self._channels), out.reshape(len(x), self._channels)
-        if self._nan == "raise":
-            self._refuse(frames)
-        for start in range(0, len(frames), PIECE):
-            for channel in range(self._channels):
-                piece = slice(start, start + PIECE), channel
-                self._chain.run(channel, frames[piece], y[piece])
-        self._frames += len(frames)
+        y = np.empty(x.shape, self._dtype) if out is None else self._writable(out, x.shape)
+        if y is not x and np.may_share_memory(y, x):
+            x = x.copy()  # it lies elsewhere in the memory of `out`, and would be overwritten too early
+        with np.errstate(all="ignore"):
+            if self._nan == "raise":
+                self._refuse(x)
+            for piece, place, channel in self._pieces(x, y):
+                self._chain.run(channel, self._zeroed(piece) if self._nan == "zero" else piece, place)
+        self._frames += len(x)
         self._flat = x.ndim == 1
-        return out
+        return y
 
     def flush(self) -> Array:
         """Return the frames that are still due at the end of the sound, and reset.
@@ -221,7 +214,7 @@ class Waveshaper:
 
     def _checked(self, x: Array, name: str) -> Array:
         """Return a block if it has a right dtype and shape."""
-        if x.dtype not in (np.float32, np.float64):
+        if x.dtype.char not in "fd":
             raise TypeError(
                 f"{name} is of {x.dtype}; samples are float32 or float64, full scale from -1 to 1"
             )
@@ -230,29 +223,35 @@ class Waveshaper:
             raise ValueError(f"{name} has shape {x.shape}; it has to be {allowed}")
         return x
 
-    def _refuse(self, frames: Array) -> None:
-        """Raise an error if a sample is nan or infinite."""
-        for start in range(0, len(frames), PIECE):
+    def _writable(self, out: Any, shape: tuple[int, ...]) -> Array:
+        """Return `out` if the output fits into it."""
+        if not isinstance(out, np.ndarray) or out.dtype != self._dtype or out.shape != shape:
+            given = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else repr(out)
+            raise ValueError(f"out is {given}; it has to be an array of {self._dtype}, shape {shape}")
+        return out
+
+    def _pieces(self, *arrays: Array) -> Iterator[tuple[Any, ...]]:
+        """Cut arrays of one shape into the same pieces of one channel each, and number the channel."""
+        columns = [x[:, None] if x.ndim == 1 else x for x in arrays]
+        for start in range(0, len(columns[0]), self._longest):
             for channel in range(self._channels):
-                x = frames[start : start + PIECE, channel]
-                finite = np.isfinite(x, out=self._finite[: len(x)])
-                if not finite.all():
-                    at = int(finite.argmin())
-                    raise ValueError(
-                        f"block has {x[at]} at frame {self._frames + start + at}, channel {channel}; samples have to "
-                        'be finite (nan="zero" makes them silence, nan="pass" lets them through)'
-                    )
+                yield *(x[start : start + self._longest, channel] for x in columns), channel
 
+    def _zeroed(self, piece: Array) -> Array:
+        """Return a copy of a piece with zeros for what is not finite."""
+        samples, wrong = self._piece[: len(piece)], self._wrong[: len(piece)]
+        np.copyto(samples, piece, casting="same_kind")
+        np.logical_not(np.isfinite(samples, out=wrong), out=wrong)
+        np.copyto(samples, 0, where=wrong)
+        return samples
 
-def _within(name: str, value: float, low: float, high: float) -> float:
-    """Return a number that lies in a range."""
-    if isinstance(value, (str, bytes)) or not low <= float(value) <= high:
-        raise ValueError(f"{name} is {value!r}; it has to be a number from {low:g} to {high:g}")
-    return float(value)
-
-
-def _one_of(name: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    """Return a value that is among the allowed ones."""
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; it has to be one of {', '.join(map(repr, allowed))}")
-    return value
+    def _refuse(self, x: Array) -> None:
+        """Raise an error if a sample is nan, infinite, or too large for the dtype."""
+        largest = np.finfo(self._dtype).max
+        if x.size and not (-largest <= x.min() and x.max() <= largest):
+            frames = x.reshape(len(x), -1)
+            frame, channel = np.argwhere(~(np.abs(frames) <= largest))[0]
+            raise ValueError(
+                f"block has {frames[frame, channel]} at frame {self._frames + frame}, channel {channel}; "
+                'samples have to be finite (nan="zero" makes them silence, nan="pass" lets them through)'
+            )
