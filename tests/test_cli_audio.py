@@ -152,7 +152,7 @@ def test_an_empty_sound_stays_empty(folder: Path) -> None:
         (("tone.wav", "out.mp4"), "out.mp4 does not end in .wav, .flac, .ogg"),
         (("tone.wav", "out"), "out does not end in"),
         (("none.wav", "out.wav"), "none.wav: No such file"),
-        (("text.wav", "out.wav"), "text.wav is not a sound file that libsndfile reads"),
+        (("text.wav", "out.wav"), "text.wav is no sound file that libsndfile reads"),
         (("tone.wav", "no/out.wav"), "no: no such directory"),
         (("tone.wav", "out.wav", "--subtype", "PCM_17"), "subtype is 'PCM_17'; WAV has PCM_16"),
         (("tone.wav", "out.wav", "--drive", "nan"), "--drive"),
@@ -164,7 +164,7 @@ def test_an_empty_sound_stays_empty(folder: Path) -> None:
         (("tone.wav", "--compare", "out.png"), "out.png does not end in .html"),
         (("silence.wav", "--compare", "out.html"), "silence.wav is silent"),
         (("nan.wav", "--compare", "out.html"), "nan at frame 4321, channel 1"),
-        (("text.wav", "--compare", "out.html"), "text.wav is not a sound file"),
+        (("text.wav", "--compare", "out.html"), "text.wav is no sound file"),
         (("empty.wav", "--compare", "out.html"), "silent"),
     ],
 )

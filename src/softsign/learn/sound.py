@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from softsign import softsign
 from softsign._palette import COLORS
+from softsign.applications import _sound
 from softsign.applications.audio import Waveshaper
-from softsign.applications.audio.files import opened
 from softsign.learn._canvas import decorate, panels
 
 __all__ = ["METHODS", "Compared", "Result", "compare", "draw", "ideal", "page"]
@@ -172,7 +172,7 @@ def compare(source: str | os.PathLike[str], drive_db: float = 0.0, bias: float =
         If it is no sound, has no or too few samples, or one that is nan or infinite, or a setting is not
         possible.
     """
-    with opened(source) as file:
+    with _sound.opened(source) as file:
         x, start = _loudest(file, source)
         rate = file.samplerate
     limit = min(16_000.0, 0.36 * rate)
@@ -192,10 +192,12 @@ def compare(source: str | os.PathLike[str], drive_db: float = 0.0, bias: float =
 def _loudest(file: Any, source: str | os.PathLike[str]) -> tuple[Array, float]:
     """Return the loudest seconds of a sound, and where they begin, in blocks of a quarter of them."""
     hop = max(int(_SECONDS * file.samplerate / 4), 1)
-    energies = [float(np.sum(np.square(block))) for block in file.blocks(hop, always_2d=True)]
+    energies = []
+    while len(block := _sound.read(file, source, hop)):
+        energies.append(float(np.sum(np.square(block))))
     first = int(np.argmax(np.convolve(energies, np.ones(4), "valid"))) if len(energies) > 4 else 0
     file.seek(first * hop)
-    x = file.read(4 * hop, dtype="float64", always_2d=True)
+    x = _sound.read(file, source, 4 * hop)
     if not np.isfinite(x).all():
         frame, channel = np.argwhere(~np.isfinite(x))[0]
         where = f"frame {first * hop + frame}, channel {channel}"
