@@ -168,6 +168,28 @@ def draw_science() -> Figure:
     return figure
 
 
+def draw_audio() -> Figure:
+    """Draw the spectra of a sine after softsign, by three methods."""
+    figure, every = panels(3, (3.4, 3.2))
+    names = names_of("applications/audio.md")
+    x, rate, shaper = names["x"], names["rate"], names["Waveshaper"]
+    for axes, (antialias, title) in zip(
+        every, (("none", "softsign of the samples"), ("moments", "moments"), ("moments2", "moments2")), strict=True
+    ):
+        y = shaper(drive_db=20, antialias=antialias)(x, rate)[rate:-rate]
+        level = 20 * np.log10(np.abs(np.fft.rfft(y)) / rate * 2 + 1e-12)
+        axes.axvspan(16, 22.05, color="0.95")
+        for picked, color, label in (
+            (np.setdiff1d(np.flatnonzero(level > -140), [5000, 15_000]), COLORS[1], "alias"),
+            (np.array([5000, 15_000]), COLORS[0], "sine and harmonic"),
+        ):
+            axes.vlines(picked / 1000, -140, level[picked], color=color, linewidth=2, label=label)
+        axes.set(xlim=(0, 22.05), ylim=(-140, 5))
+        decorate(axes, title, "kHz", "dB")
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=2)
+    return figure
+
+
 def draw_applications() -> None:
     """Write the pictures of the pages in applications/, of what their examples compute."""
     for name, drawing in (
@@ -175,6 +197,7 @@ def draw_applications() -> None:
         ("control", draw_control),
         ("science", draw_science),
         ("sciences", draw_sciences),
+        ("audio", draw_audio),
     ):
         picture = io.BytesIO()
         drawing().savefig(picture)

@@ -264,6 +264,31 @@ MUTANTS = (
         "deviation / deviation.min()",
         "tests/test_science.py",
     ),
+    Mutant(
+        "src/softsign/applications/audio/chain.py",
+        "streams[0] -= self._rest",
+        "streams[0] += self._rest",
+        "tests/test_audio.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/chain.py",
+        "self._last[channel][...] = self._new",
+        "self._last[channel][...] = self._before",
+        "tests/test_audio.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/filters.py",
+        "longer = round(2 * ((2 - taps - latency) % 2))",
+        "longer = 0",
+        "tests/test_audio.py",
+    ),
+    Mutant("src/softsign/applications/audio/filters.py", "(1, 1, -1)", "(1, 1, 1)", "tests/test_audio.py"),
+    Mutant(
+        "src/softsign/applications/audio/methods.py",
+        "np.subtract(r, q, out=high), least",
+        "np.subtract(r, p, out=high), least",
+        "tests/test_audio.py",
+    ),
     Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
     Mutant(
         "src/softsign/cli/apply.py",
