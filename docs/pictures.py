@@ -173,9 +173,8 @@ def draw_audio() -> Figure:
     figure, every = panels(3, (3.4, 3.2))
     names = names_of("applications/audio.md")
     x, rate, shaper = names["x"], names["rate"], names["Waveshaper"]
-    for axes, (antialias, title) in zip(
-        every, (("none", "softsign of the samples"), ("moments", "moments"), ("moments2", "moments2")), strict=True
-    ):
+    titles = {"none": "softsign of the samples", "moments": "moments", "moments2": "moments2"}
+    for axes, (antialias, title) in zip(every, titles.items(), strict=True):
         y = shaper(drive_db=20, antialias=antialias)(x, rate)[rate:-rate]
         level = 20 * np.log10(np.abs(np.fft.rfft(y)) / rate * 2 + 1e-12)
         axes.axvspan(16, 22.05, color="0.95")

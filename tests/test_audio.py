@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softsign import softsign
-from softsign.applications.audio import Waveshaper, filters
-from softsign.applications.audio.methods import METHODS
+from softsign.applications.audio import Waveshaper, _filters
+from softsign.applications.audio._methods import METHODS
 from tests.helpers import run_python
 
 Array = npt.NDArray[Any]
@@ -371,8 +371,8 @@ def test_samples_beyond_float32() -> None:
 
 def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.linalg", None)
-    filters.design.cache_clear()
-    filters._lowpass.cache_clear()
+    _filters.design.cache_clear()
+    _filters._lowpass.cache_clear()
     with pytest.raises(ModuleNotFoundError, match=r"SciPy: pip install 'softsign\[audio\]'$"):
         Waveshaper()
     assert Waveshaper(antialias="adaa2").latency_samples == 1

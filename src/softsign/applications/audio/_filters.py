@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softsign.applications.audio.methods import METHODS, Method
+from softsign.applications.audio._methods import METHODS, Method
 
 __all__ = ["Filters", "design"]
 
