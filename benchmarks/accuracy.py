@@ -304,6 +304,7 @@ def in_words(function: str) -> str:
     *narrow, wide = (bound(function, dtype) for dtype in DTYPES)
     text = "correctly rounded" if max(narrow) == 0.5 else f"{max(narrow):g}"
     text += f"; float64 {wide:g}" if wide != max(narrow) else ""
+    text += " of the mean of \\|f\\|" if FUNCTIONS[function].kind == "segment" else ""
     return text + (f", for n ≤ {max(ORDERS)}" if "n" in FUNCTIONS[function].arguments else "")
 
 

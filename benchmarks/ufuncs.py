@@ -53,7 +53,7 @@ from softsign.functions import DTYPES, FUNCTIONS
 SIZES = (1, 16, 256, 4 * KI, 64 * KI, MI, 16 * MI, 64 * MI)
 QUICK_SIZES = (1, 4 * KI, MI)
 
-# What stands for the arguments of a function: x and dy are normal, u is softsign(x), segments go from x to dy.
+# What stands for the arguments of a function: x and dy are normal, u is softsign(x), a segment is (x, dy).
 ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "a": "x", "b": "dy"}
 # Timed in place too, over z = x: the functions that stay among ordinary numbers when applied again and again.
 IN_PLACE = ("softsign", "derivative", "gradient", "second_derivative", "nth_derivative", "log_jacobian")

@@ -24,6 +24,7 @@ class Mutant(NamedTuple):
 
 
 UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
+SEGMENTS = "tests/test_segments.py"
 THREADS = "tests/test_threads.py"
 REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
 INIT = "tests/test_init.py src/softsign/init.py"
@@ -67,6 +68,32 @@ MUTANTS = (
         "DBL_MIN_EXP - DBL_MANT_DIG - 2) return 0",
         "DBL_MIN_EXP - DBL_MANT_DIG + 2) return 0",
         UFUNCS,
+    ),
+    Mutant("csrc/segments.h", "fall = (h - g * (1 + r)) * c;", "fall = (h - g * (1 - r)) * c;", SEGMENTS),
+    Mutant(
+        "csrc/segments.h",
+        "const Bits<V> huge = large > S(0x1p1000);",
+        "const Bits<V> huge = large > S(0x1p1023);",
+        SEGMENTS,
+    ),
+    Mutant("csrc/segments.h", "without(of_two_signs(a, b), is_zero(less))", "of_two_signs(a, b)", SEGMENTS),
+    Mutant(
+        "csrc/segments.h",
+        "k = (vd)(exponents + 0x4330000000000000) - 0x1p52;",
+        "k = (vd)(exponents + 0x4330000000000000) - 0x1.0000000000001p52;",
+        SEGMENTS,
+    ),
+    Mutant(
+        "csrc/fir.h",
+        "for (; i < f.n; ++i) step<T, 1>(f, i);",
+        "for (; i + 1 < f.n; ++i) step<T, 1>(f, i);",
+        SEGMENTS,
+    ),
+    Mutant(
+        "csrc/dispatch.cpp",
+        "for (int o = inputs; o < operands; ++o) {",
+        "for (int o = inputs; o < inputs + 1; ++o) {",
+        SEGMENTS,
     ),
     Mutant("csrc/scalar.h", "> 0x7e70000000000000", "> 0x7fefffff00000000", UFUNCS),
     Mutant("csrc/threads.cpp", "next.fetch_add(piece)) < n;", "next.fetch_add(piece)) < n - 1;", THREADS),

@@ -424,7 +424,8 @@ def _magnitudes(function: str, got: npt.NDArray[Any], arguments: tuple[npt.Array
         values = [ramp] if function == "segment_ramp" else moments
         results = np.atleast_2d(got)
         errors = (ulp_error(g, value, size) for g, value in zip(results, values, strict=False))
-        return np.abs(np.stack(list(errors))).max(axis=0)
+        worst: Doubles = np.max([np.abs(error) for error in errors], axis=0)
+        return worst
     if function not in _SCREENED or got.itemsize > 4:
         return np.abs(ulp_error(got, exact(function, *arguments)))
     (x,) = map(np.asarray, arguments)
@@ -624,6 +625,8 @@ def _sample_values(
 @np.errstate(all="ignore")  # signaling nans, overflow
 def _sample_ends(start: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
     """Draw the other ends of segments."""
-    near = start.astype(np.float64) * (1 + np.exp2(rng.uniform(-56, 3, start.size)) * rng.choice([-1, 1], start.size))
+    near = start.astype(np.float64) * (
+        1 + np.exp2(rng.uniform(-56, 3, start.size)) * rng.choice([-1, 1], start.size)
+    )
     near = np.where(rng.random(start.size) < 0.5, near, -near).astype(start.dtype)
     return np.where(rng.random(start.size) < 0.5, near, rng.permutation(start))

@@ -393,8 +393,8 @@ def segment_means(a: Any, b: Any, log_a: Any, log_b: Any) -> Means:
     a, b : number
         The ends, which differ.
     log_a, log_b : number
-        ``log1p(abs(a))`` and ``log1p(abs(b))``, to `segment_precision` bits, of which the results lose all but
-        some 200.
+        ``log1p(abs(a))`` and ``log1p(abs(b))``, to `segment_precision` bits, of which the results keep some
+        200.
 
     Returns
     -------
@@ -417,7 +417,7 @@ def segment_means(a: Any, b: Any, log_a: Any, log_b: Any) -> Means:
 
 
 def segment_precision(a: Fraction, b: Fraction) -> int:
-    """Return how many bits `segment_means` needs: the third moment is of the order of the length to the fifth.
+    """Return how many bits `segment_means` needs: its sums shrink to the order of the length to the fifth.
 
     Parameters
     ----------
@@ -441,7 +441,7 @@ def _segment(a: Rational, b: Rational, precision: int) -> Means:
         value = softsign(start)
         with mpmath.workprec(precision):
             at_ends = mpmath.mpf(value.numerator) / value.denominator
-        return Means(abs(at_ends), at_ends / 2, (at_ends, mpmath.mpf(0), mpmath.mpf(0)))
+            return Means(abs(at_ends), at_ends / 2, (at_ends, mpmath.mpf(0), mpmath.mpf(0)))
     digits = sum(abs(end).as_integer_ratio()[i].bit_length() for end in (start, end) for i in (0, 1))
     with mpmath.workprec(precision + digits + segment_precision(start, end)):
         ends = [mpmath.mpf(x.numerator) / x.denominator for x in (start, end)]
