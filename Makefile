@@ -19,7 +19,7 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
-	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio peers explorer clean help
+	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding peers explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -97,6 +97,9 @@ bench-audio: .venv/softsign.stamp .venv/test.stamp  ## measure the waveshaper: a
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
 	$(BIN)/python benchmarks/study.py $(ARGS)
+
+bench-companding: .venv/softsign.stamp .venv/test.stamp  ## noise of companding on real speech, beside G.711
+	$(BIN)/python benchmarks/companding.py $(ARGS)
 
 explorer: .venv/softsign.stamp .venv/explorer.stamp  ## build the explorer's page from web/ and csrc/; needs node
 	$(call need,npm --version,node and npm: install nodejs and npm)

@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from scipy import stats
+from torch.distributions import Normal
 
 import softsign
 from softsign import learn
 from softsign._palette import COLORS
+from softsign.applications.companding import Moments, NonlinearADC
 from softsign.learn import plots
 from softsign.learn._canvas import GUIDE, decorate, panels
 from softsign.study import report
 from softsign.study.folder import Study
+from softsign.torch import SquashedNormal
 
 DOCS = Path(__file__).parent
 #: The figures of a report, in their order.
@@ -189,6 +193,80 @@ def draw_audio() -> Figure:
     return figure
 
 
+def draw_squashing() -> Figure:
+    """Draw the densities of squashed normal numbers, and the errors of their logarithms in float32."""
+    figure, (left, right) = panels(2, (4.0, 3.2))
+    x = torch.linspace(-40, 40, 16001)
+    for std, color in zip((0.5, 1.0, 8.0), COLORS, strict=False):
+        policy, wide = SquashedNormal(0.0, std), Normal(0.0, std)
+        near = x[x.abs() < 6 * std]
+        left.plot(
+            policy.transforms[0](near),
+            policy.log_prob_of_pre_action(near).exp(),
+            color=color,
+            label=f"{std:g}",
+        )
+        slope = 1 / near.double().cosh() ** 2
+        left.plot(near.double().tanh(), wide.log_prob(near).exp() / slope, color=color, linestyle=":")
+    left.set_ylim(0, 2)
+    left.legend(title="std", frameon=False, loc="upper center")
+    decorate(left, "density: softsign, dotted tanh", "action", "")
+    std, ours = 8.0, SquashedNormal(0.0, 8.0)
+    normal = Normal(0.0, std).log_prob(x.double())
+    usual = Normal(0.0, std).log_prob(x) - (1 - x.tanh() ** 2 + 1e-6).log()
+    errors = (
+        ("tanh, + 1e-6", usual - normal - 2 * x.double().cosh().log(), COLORS[1]),
+        ("softsign", ours.log_prob_of_pre_action(x) - normal - 2 * x.double().abs().log1p(), COLORS[0]),
+    )
+    for (label, error, color), height in zip(errors, (3e-1, 2e-6), strict=True):
+        right.semilogy(x, error.abs().clamp(min=1e-8), color=color, linewidth=0.8)
+        right.text(40, height, label, color=color, ha="right", va="bottom")
+    decorate(right, "error of log p in float32, std 8", "x, before squashing", "nats")
+    return figure
+
+
+def draw_companding() -> Figure:
+    """Draw the law, and the noise that it leaves at all levels."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    x = np.linspace(-1, 1, 1001)
+    level = np.linspace(-72, -6, 401)
+    rms = 10 ** (level / 20)
+    for color, k in zip(COLORS, (8.0, 20.0, 100.0), strict=False):
+        adc = NonlinearADC(8, k)
+        left.plot(x, adc.compander.compress(x), color=color, label=f"softsign, k = {k:g}")
+        predicted = [adc.predicted_sqnr_db(Moments.of_density("laplace", one)) for one in rms]
+        right.plot(level, predicted, color=color)
+    mu = 255.0
+    left.plot(x, np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu), color="0.3", label="µ-law, µ = 255")
+    spread = 1 + 2 * mu * rms * np.sqrt(0.5) + (mu * rms) ** 2
+    right.plot(level, 10 * np.log10(3 * 4**8 * (rms * mu / np.log1p(mu)) ** 2 / spread), color="0.3")
+    right.plot(level, 10 * np.log10(3 * 4**8 * rms**2), label="even division", **GUIDE)
+    right.set_ylim(0, 45)
+    decorate(left, "the law", "$x$", "$c(x)$")
+    decorate(right, "8 bits, Laplacian signal, nothing clipped", "level in dB of full scale", "SNR in dB")
+    left.legend(frameon=False, loc="lower right")
+    right.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def draw_adc() -> Figure:
+    """Draw the steps of a converter, and what tables leave of its linearity."""
+    figure, (left, right) = panels(2, (4.6, 3.6))
+    adc = NonlinearADC(4, 8.0)
+    x = np.linspace(-1, 1, 4001)
+    left.plot(x, adc.encode(x), color=COLORS[0], label="code")
+    left.plot(x, 8 * adc.compander.compress(x), label="the law", **GUIDE)
+    decorate(left, "4 bits, k = 8", "signal", "code")
+    left.legend(frameon=False)
+    names = names_of("applications/adc.md")
+    for color, (name, entries) in zip(COLORS, names["entries"].items(), strict=False):
+        right.plot(np.arange(-127, 128), names["inl_of"](entries(23)), color=color, label=name)
+    right.set_ylim(-3.5, 5.5)
+    decorate(right, "8 bits, k = 8, tables of 23 intervals", "threshold", "INL in steps")
+    right.legend(frameon=False, loc="upper left")
+    return figure
+
+
 def draw_applications() -> None:
     """Write the pictures of the pages in applications/, of what their examples compute."""
     for name, drawing in (
@@ -197,6 +275,9 @@ def draw_applications() -> None:
         ("science", draw_science),
         ("sciences", draw_sciences),
         ("audio", draw_audio),
+        ("companding", draw_companding),
+        ("adc", draw_adc),
+        ("squashing", draw_squashing),
     ):
         picture = io.BytesIO()
         drawing().savefig(picture)

@@ -27,6 +27,8 @@ UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
 SEGMENTS = "tests/test_segments.py"
 THREADS = "tests/test_threads.py"
 REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
+DISTRIBUTIONS = "tests/test_torch_distributions.py"
+VARIANTS = "tests/test_torch_variants.py"
 INIT = "tests/test_init.py src/softsign/init.py"
 FILES = "tests/test_files.py tests/test_stream.py tests/test_cli.py"
 OPERATOR = "tests/test_operator_family.py tests/test_operator_gradient.py tests/test_operator_net.py"
@@ -195,11 +197,74 @@ MUTANTS = (
         'self.range.fill_(self.init["slope"])',
         "tests/test_torch.py",
     ),
+    Mutant("csrc/layer.h", "any(sum != sum), 0)", "false, 0)", VARIANTS),
+    Mutant("csrc/layer.h", "any(dgamma[N - 1] != dgamma[N - 1]), 0)", "false, 0)", VARIANTS),
+    Mutant(
+        "src/softsign/torch/variants.py",
+        "rules.scaled_slope(ctx.name, ctx.number, x",
+        "rules.scaled_slope(ctx.name, 1.0, x",
+        VARIANTS,
+    ),
+    Mutant(
+        "src/softsign/torch/dynamic.py",
+        "sums[2 * columns], sums[:columns], sums[columns:-1]",
+        "sums[2 * columns], sums[columns:-1], sums[:columns]",
+        VARIANTS,
+    ),
+    Mutant(
+        "src/softsign/torch/dynamic.py",
+        "all(t.device == x.device and",
+        "all(t.is_cuda and",
+        "tests/test_torch_cuda_layer.py",
+    ),
+    Mutant(
+        "src/softsign/torch/cuda.py",
+        "tl.where((d < 0) == above, y, other)",
+        "tl.where((d < 0) == above, y, y if x.dtype == tl.float64 else other)",
+        "tests/test_torch_cuda.py",
+    ),
+    Mutant(
+        "src/softsign/torch/cuda_layer.py",
+        "tl.where(far, 0.0, g * (r * number))",
+        "g * (r * number)",
+        "tests/test_torch_cuda_layer.py",
+    ),
+    Mutant(
+        "src/softsign/torch/cuda_layer.py",
+        "range(start, tl.minimum(start + chunk, steps))",
+        "range(start, start + chunk)",
+        "tests/test_torch_cuda_layer.py",
+    ),
     Mutant(
         "src/softsign/torch/init.py",
         "- square * rest) - mixed)",
         "- square * rest) + mixed)",
         "tests/test_torch_init.py",
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "rest.where(rest >= 0, torch.nan)",
+        "rest",
+        DISTRIBUTIONS,
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "result.where(~x.isinf(), -torch.inf)",
+        "result",
+        DISTRIBUTIONS,
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "4 * self.scale.square()",
+        "2 * self.scale.square()",
+        DISTRIBUTIONS,
+    ),
+    Mutant("src/softsign/torch/distributions.py", "for s in (1, -1)", "for s in (1, 1)", DISTRIBUTIONS),
+    Mutant(
+        "src/softsign/jax/bijector.py",
+        "jnp.where(rest >= 0, rest, jnp.nan)",
+        "rest",
+        "tests/test_jax.py",
     ),
     Mutant(
         "src/softsign/jax/arithmetic.py",
@@ -317,6 +382,42 @@ MUTANTS = (
         "tests/test_audio.py",
     ),
     Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
+    Mutant(
+        "src/softsign/applications/__init__.py",
+        "if error.name != module",
+        "if error.name == module",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/law.py",
+        "6 * s - 2 * first",
+        "6 * s + 2 * first",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/adc.py",
+        "self.lowest = -self.highest - (not midtread)",
+        "self.lowest = -self.highest - 1",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/g711.py",
+        "positive=0xD5, negative=0x55",
+        "positive=0x55, negative=0xD5",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/optimal.py",
+        "* (levels - edges[:-1]) / mass",
+        "* (levels + edges[:-1]) / mass",
+        "tests/test_companding.py",
+    ),
+    Mutant(
+        "src/softsign/applications/companding/files.py",
+        "sums += x.size * np.array",
+        "sums += np.array",
+        "tests/test_cli_compand.py",
+    ),
     Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",

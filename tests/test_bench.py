@@ -152,6 +152,11 @@ def study() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
+def companding() -> Iterator[ModuleType]:
+    yield from module_named("companding")
+
+
+@pytest.fixture
 def harness() -> Iterator[ModuleType]:
     yield from module_named("harness")
 
@@ -426,3 +431,23 @@ def test_the_study_benchmark_counts_images_per_second(
     for contestant in ("generate", "Batches, workers=1"):
         (line,) = (line for line in out.splitlines() if line.startswith(contestant))
         assert float(line.split()[-1].replace(",", "")) > 0
+
+
+def test_the_companding_benchmark_judges_what_is_left_of_speech(
+    companding: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).laplace(scale=0.03, size=48_000)
+    monkeypatch.setattr(companding, "speech", lambda: (x / abs(x).max(), 48_000))
+    assert companding.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith("reached") for line in lines) == 4
+    assert sum(line.startswith(("softsign, k = ", "G.711 ")) for line in lines) == 2 + 3 + 4
+    monkeypatch.undo()
+    monkeypatch.setattr(companding, "SPEECH", Path("none.wav"))
+    with pytest.raises(SystemExit, match=r"^there is no none\.wav: apt-get install alsa-utils brings it$"):
+        companding.main([])
+
+
+def test_the_page_of_companding_has_its_section(harness: ModuleType, companding: ModuleType) -> None:
+    before, after = harness.section_of(companding.PAGE, "companding")
+    assert "\n| --" in companding.PAGE.read_text().removeprefix(before).removesuffix(after)

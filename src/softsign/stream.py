@@ -11,7 +11,7 @@ import math
 import os
 import stat
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
@@ -59,7 +59,7 @@ class Header(NamedTuple):
         return self.size * self.dtype.itemsize
 
 
-def read_header(file: BinaryIO, name: str | os.PathLike[str]) -> Header:
+def read_header(file: IO[bytes], name: str | os.PathLike[str]) -> Header:
     """Read the header of a ``.npy`` file and leave `file` at the first byte of the data.
 
     Parameters
@@ -279,7 +279,7 @@ def _with_bfloat16(header: Header) -> Header:
     return header._replace(dtype=np.dtype(ml_dtypes.bfloat16))
 
 
-def _held(file: BinaryIO) -> int | None:
+def _held(file: IO[bytes]) -> int | None:
     """Return how many bytes are left in a regular file, or None for a pipe and the like."""
     try:
         status = os.fstat(file.fileno())

@@ -10,7 +10,12 @@ from typing import Any, NoReturn
 __all__ = ["main"]
 
 #: Extras that bring a package, by its import name, if the extra "cli" does not.
-_EXTRAS = {"torch": ["study"], "plotly": ["study"], "distributed": ["study", "scale"]}
+_EXTRAS = {
+    "torch": ["study"],
+    "plotly": ["study"],
+    "distributed": ["study", "scale"],
+    "soundfile": ["audio"],
+}
 
 #: Commands and options of earlier versions, and what they are called now.
 _RENAMED = {
@@ -73,7 +78,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, demo, explore, info, onnx, plot, study
+    from softsign.cli import _help, apply, compand, demo, explore, info, onnx, plot, study
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -103,6 +108,8 @@ def _command() -> Any:
         demo.demo,
         study.study,
         apply.apply,
+        compand.compand,
+        compand.expand,
         plot.plot,
         explore.explore,
         info.info,

@@ -99,6 +99,41 @@ def positive(function: str, parameter: str, value: float, infinite: bool = False
     return number
 
 
+def promoted(
+    function: str, argument: str, dtype: np.dtype[Any], takes_complex: bool = False
+) -> np.dtype[Any]:
+    """Return what the ufuncs make of a dtype.
+
+    Parameters
+    ----------
+    function : str
+        Name of the function, for error messages.
+    argument : str
+        Name of the argument.
+    dtype : dtype
+        What was given.
+    takes_complex : bool
+        Whether it may be complex.
+
+    Returns
+    -------
+    dtype
+        That of the result.
+
+    Raises
+    ------
+    TypeError
+        If it is of another kind.
+    """
+    ufunc = _core.softsign if takes_complex else _core.derivative
+    try:
+        resolved: np.dtype[Any] = ufunc.resolve_dtypes((dtype, None))[1]
+    except TypeError:
+        kind = "real or complex" if takes_complex else "real"
+        raise TypeError(f"{function}: {argument} has dtype {dtype}, but must be {kind} numbers") from None
+    return resolved
+
+
 def compute(
     function: str,
     formula: Callable[[Array], Array],
@@ -148,7 +183,7 @@ def compute(
         If there is no such axis, or `out` has another shape.
     """
     x = np.asarray(given)
-    x = x.astype(_dtype(function, argument, x.dtype, takes_complex), copy=False)
+    x = x.astype(promoted(function, argument, x.dtype, takes_complex), copy=False)
     vectors = x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0)
     shape = vectors.shape[1:] if reduces else vectors.shape
     real = x.real.dtype
@@ -177,17 +212,6 @@ def _moved(vectors: Array, axis: int | None, reduces: bool) -> Array:
     if reduces:
         return vectors
     return vectors[0] if axis is None else np.moveaxis(vectors, 0, axis)
-
-
-def _dtype(function: str, argument: str, dtype: np.dtype[Any], takes_complex: bool) -> np.dtype[Any]:
-    """Return what the ufuncs make of a dtype."""
-    ufunc = _core.softsign if takes_complex else _core.derivative
-    try:
-        resolved: np.dtype[Any] = ufunc.resolve_dtypes((dtype, None))[1]
-    except TypeError:
-        kind = "real or complex" if takes_complex else "real"
-        raise TypeError(f"{function}: {argument} has dtype {dtype}, but must be {kind} numbers") from None
-    return resolved
 
 
 def _check_out(function: str, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
