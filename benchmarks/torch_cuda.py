@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from harness import MI, Sampler, Table, conclude, describe, make_parser, section_to_write, take_turns
+from harness import KI, MI, Sampler, Table, conclude, describe, make_parser, section_to_write, take_turns
 from torch.nn import functional
 
 import softsign.torch
@@ -109,6 +109,25 @@ def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) ->
     return Table(f"Forward and backward, {dtype} {shape}", header, lines)
 
 
+def measure_layer(shape: tuple[int, int], dtype: torch.dtype, rounds: int) -> Table:
+    """Measure forward and backward of `nn.DynamicSoftsign` beside LayerNorm and the layer in operations."""
+    x, dy = random(shape, dtype).requires_grad_(), random(shape, dtype)
+    ours = softsign.torch.nn.DynamicSoftsign(shape[1], device="cuda")
+    layers = {
+        "nn.DynamicSoftsign": ours,
+        "torch.nn.LayerNorm": torch.nn.LayerNorm(shape[1], device="cuda", dtype=dtype),
+        "compiled nn.DynamicSoftsign": torch.compile(ours),
+    }
+
+    def step(layer: torch.nn.Module) -> Call:
+        inputs = (x, *layer.parameters())
+        return lambda: torch.autograd.grad(layer(x), inputs, dy)
+
+    times = medians({name: step(layer) for name, layer in layers.items()}, rounds)
+    lines = [(name, f"{t:.4f}", f"{t / times['torch.nn.LayerNorm']:.2f}") for name, t in times.items()]
+    return Table(f"Layers, {dtype} {shape}", ("", "ms", "of LayerNorm"), lines)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
     arguments = make_parser("Time the CUDA kernels of softsign.", rounds=50).parse_args(argv)
@@ -119,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
         tables.append(measure_kernels((64 * MI,), dtype, arguments.rounds))
         tables.append(measure_training((64 * MI,), dtype, arguments.rounds))
+        tables.append(measure_layer((64 * KI, KI), dtype, arguments.rounds))
     kernel_bench = (4096, 393216)  # level 1, problem 30
     tables.append(measure_kernels(kernel_bench, torch.float32, arguments.rounds))
     versions = {"softsign": softsign.__version__, "PyTorch": torch.__version__}

@@ -53,8 +53,8 @@ from softsign.functions import DTYPES, FUNCTIONS
 SIZES = (1, 16, 256, 4 * KI, 64 * KI, MI, 16 * MI, 64 * MI)
 QUICK_SIZES = (1, 4 * KI, MI)
 
-# What stands for the arguments of a function: x and dy are normal, u is softsign(x).
-ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3"}
+# What stands for the arguments of a function: x and dy are normal, u is softsign(x), a segment is (x, dy).
+ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "a": "x", "b": "dy"}
 # Timed in place too, over z = x: the functions that stay among ordinary numbers when applied again and again.
 IN_PLACE = ("softsign", "derivative", "gradient", "second_derivative", "nth_derivative", "log_jacobian")
 
@@ -114,12 +114,14 @@ def make_arrays(dtype_name: str, size: int) -> dict[str, npt.NDArray[Any]]:
         dtype = np.dtype(dtype_name)
     rng = np.random.default_rng(2010)
     x, dy = ((3 * rng.standard_normal(size, dtype=np.float32)).astype(dtype) for _ in range(2))
-    return {"x": x, "dy": dy, "u": softsign.softsign(x), "y": x.copy(), "z": x.copy()}
+    outputs = {name: x.copy() for name in ("y", "z", "second", "third")}
+    return {"x": x, "dy": dy, "u": softsign.softsign(x), **outputs}
 
 
 def call(function: str, arguments: Mapping[str, str], out: str) -> str:
     """Return the statement that calls a function as f."""
-    return f"f({', '.join(arguments[name] for name in FUNCTIONS[function].arguments)}, out={out})"
+    given = ", ".join(arguments[name] for name in FUNCTIONS[function].arguments)
+    return f"f({given}, out={out if FUNCTIONS[function].outputs == 1 else f'({out}, second, third)'})"
 
 
 def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Contestant]:

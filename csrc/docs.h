@@ -20,9 +20,9 @@
 #define LONGDOUBLE "Longdouble is computed in its own precision, without a bound.\n\n"
 #define SAME_BITS "\nThe bits do not depend on the kernels, the number of threads or the memory layout.\n"
 #define QUIET "\nNo floating-point flag but underflow is raised.\n" SAME_BITS
-#define SEGMENT_BOUND(what, bound, worst)               \
-    "The error is at most " bound " of the same " #what \
-    " of abs(f), in float16, bfloat16 and float32 at most 1 ulp.\n"
+#define SEGMENT_BOUND(ulp)      \
+    "The error is at most " ulp \
+    " ulp of the mean of abs(f) over the segment, up to float32 1 ulp.\n" LONGDOUBLE
 #define REFERENCES "\nReferences\n----------\n"
 #define ZIV                                                                                          \
     ".. [1] A. Ziv, \"Fast evaluation of elementary mathematical functions with correctly rounded\n" \
@@ -287,13 +287,11 @@ a, b : )" ARGUMENTS OPTIONS "mean" RESULT R"(
 See Also
 --------
 segment_ramp, segment_moments, antiderivative
-)" NOTES SEGMENT_BOUND(
-        mean, "3 ulp",
-        "2.3") R"(Within -1 and 1; odd in (a, b) bit for bit, and symmetric in a and b
-up to the sign of a zero. Where one end is infinite it is the limit +-1, from -inf to inf that of segments from
--x to x, 0.
+)" NOTES SEGMENT_BOUND("4")
+        R"(Within -1 and 1; odd in (a, b) bit for bit, and symmetric in a and b up to the sign of a zero. Where one end
+is infinite it is the limit, +-1; from -inf to inf it is that of segments from -x to x, 0.
 )" QUIET REFERENCES
-               R"(.. [1] J. D. Parker, V. Zavalishin and E. Le Bivic, "Reducing the aliasing of nonlinear waveshaping using
+        R"(.. [1] J. D. Parker, V. Zavalishin and E. Le Bivic, "Reducing the aliasing of nonlinear waveshaping using
    continuous-time convolution", Proceedings of DAFx-16, Brno, 2016, 137-144.
 )" EXAMPLES R"(>>> print(softsign.segment_mean([0.0, -1.0, 3.0], [1.0, 1.0, 3.0]))
 [0.30685282 0.         0.75      ]
@@ -320,10 +318,10 @@ a, b : )" ARGUMENTS OPTIONS "ramp" RESULT R"(
 See Also
 --------
 segment_mean, segment_moments
-)" NOTES SEGMENT_BOUND(ramp, "4.5 ulp",
-                       "") R"(``segment_ramp(a, b) + segment_ramp(b, a)`` is `segment_mean`, and
-for ``a == b`` it is softsign(a)/2. Odd in (a, b) bit for bit. Infinite ends give the limits, +-1/2; from -inf to
-inf that of segments from -x to x, 1/4.
+)" NOTES SEGMENT_BOUND("4")
+        R"(``segment_ramp(a, b) + segment_ramp(b, a)`` is `segment_mean`, and for ``a == b`` the ramp is softsign(a)/2. Odd
+in (a, b) bit for bit. Where one end is infinite it is the limit, +-1/2; from -inf to inf it is that of segments
+from -x to x, 1/4.
 )" QUIET EXAMPLES R"(>>> print(softsign.segment_ramp([0.0, 1.0, 3.0], [1.0, 0.0, 3.0]))
 [0.19314718 0.11370564 0.375     ]
 )";
@@ -348,13 +346,15 @@ See Also
 --------
 segment_mean : m0 alone.
 segment_ramp : (m0 + m1)/2.
-)" NOTES SEGMENT_BOUND(moment, "3 ulp",
-                       "") R"(Odd in (a, b) bit for bit; in a and b, m0 and m2 are symmetric up
-to the sign of a zero, and m1 is antisymmetric. Infinite ends give the limits (+-1, 0, 0), from -inf to inf that
-of segments from -x to x, (0, 1/2, 0).
+)" NOTES SEGMENT_BOUND("5")
+        R"(Odd in (a, b) bit for bit; in a and b, m0 and m2 are symmetric up to the sign of a zero, and m1 is
+antisymmetric. Where one end is infinite they are the limits, +-1, 0 and 0; from -inf to inf they are those of
+segments from -x to x, 0, 1/2 and 0.
 )" QUIET EXAMPLES R"(>>> for moment in softsign.segment_moments([0.0, -1.0, 3.0], [1.0, 1.0, 3.0]):
 ...     print(moment)
 [0.30685282 0.         0.75      ]
+[0.07944154 0.19314718 0.        ]
+[-0.01091335  0.          0.        ]
 )";
 
 constexpr char cpu_features[] = R"(cpu_features()

@@ -33,14 +33,31 @@ class LayerLoop {
         std::memcpy(p, padded, count * sizeof(U));
     }
 
+    // The layer in the types that are computed in; a copy in each function, since through a reference the
+    // compiler would read it anew after every store.
+    struct Arrays {
+        std::size_t columns;
+        S alpha;
+        const T *x, *dy;
+        const S *gamma, *beta;
+        T *out;
+        explicit Arrays(const Layer &l)
+            : columns(l.columns),
+              alpha(static_cast<S>(l.alpha)),
+              x(static_cast<const T *>(l.x)),
+              dy(static_cast<const T *>(l.dy)),
+              gamma(static_cast<const S *>(l.gamma)),
+              beta(static_cast<const S *>(l.beta)),
+              out(static_cast<T *>(l.out)) {}
+    };
+
     // Whether results of whole vectors may be written past the cache: that takes aligned ones.
     static bool streams(const Layer &l) {
         return l.streamed && reinterpret_cast<std::uintptr_t>(l.out) % vector_bytes == 0 &&
                l.columns * sizeof(T) % vector_bytes == 0;
     }
     template <bool whole, bool streamed>
-    static void result(const Layer &l, std::size_t i, V v, std::size_t count) {
-        T *p = static_cast<T *>(l.out) + i;
+    static void result(T *p, V v, std::size_t count) {
         if constexpr (streamed) return stream(p, encode(p, v));
         put<whole>(p, v, count);
     }
@@ -49,54 +66,65 @@ class LayerLoop {
         put<whole>(sum, take<whole>(sum, count) + part, count);
     }
 
-    template <bool whole, bool streamed = false>
-    [[gnu::always_inline]] static void value(const Layer &l, std::size_t i, std::size_t j,
-                                             std::size_t count) {
-        __builtin_prefetch(reinterpret_cast<const char *>(static_cast<const T *>(l.x) + i + j) + 3072);
-        V u = static_cast<S>(l.alpha) * take<whole>(static_cast<const T *>(l.x) + i + j, count);
-        V f = is_inf(u) ? with_sign_of(splat<V>(1), u) : u / (1 + abs(u));
-        V gamma = take<whole>(static_cast<const S *>(l.gamma) + j, count);
-        V beta = take<whole>(static_cast<const S *>(l.beta) + j, count);
-        result<whole, streamed>(l, i + j, gamma * f + beta, count);
+    // Where u is infinite, f(u) comes out as nan. The quick way finds that in a sum and has the careful one,
+    // which takes +-1 there, go over the same elements again; elsewhere both give the same bits.
+
+    template <bool whole, bool streamed, bool careful>
+    [[gnu::always_inline]] static V value(const Arrays &a, std::size_t i, std::size_t j, std::size_t count) {
+        __builtin_prefetch(reinterpret_cast<const char *>(a.x + i + j) + 3072);
+        V u = a.alpha * take<whole>(a.x + i + j, count), f = u / (1 + abs(u));
+        if constexpr (careful) f = is_inf(u) ? with_sign_of(splat<V>(1), u) : f;
+        V gamma = take<whole>(a.gamma + j, count), beta = take<whole>(a.beta + j, count);
+        result<whole, streamed>(a.out + i + j, gamma * f + beta, count);
+        return f;
+    }
+
+    template <bool streamed, bool careful = false>
+    static void row_values(const Layer &l, std::size_t row) {
+        const Arrays a(l);
+        const std::size_t i = row * a.columns;
+        std::size_t j = 0;
+        V sum = {};
+        for (; j + lanes <= a.columns; j += lanes) sum += value<true, streamed, careful>(a, i, j, lanes);
+        if (j < a.columns) sum += value<false, false, careful>(a, i, j, a.columns - j);
+        if constexpr (!careful)
+            if (__builtin_expect(any(sum != sum), 0)) row_values<streamed, true>(l, row);
     }
 
     // N * lanes columns from j on, of a few rows.
-    template <int N, bool streamed, bool whole = true>
-    [[gnu::always_inline]] static void strip(const Layer &l, std::size_t row, std::size_t end, std::size_t j,
-                                             S *sums, std::size_t count = lanes) {
-        const S alpha = static_cast<S>(l.alpha);
+    template <int N, bool streamed, bool whole = true, bool careful = false>
+    static void strip(const Layer &l, std::size_t row, std::size_t end, std::size_t j, S *sums,
+                      std::size_t count = lanes) {
+        const Arrays a(l);
         V gamma[N], dgamma[N] = {}, dbeta[N] = {}, dalpha[N] = {};
-        for (int k = 0; k < N; ++k)
-            gamma[k] = take<whole>(static_cast<const S *>(l.gamma) + j + k * lanes, count);
-        for (; row < end; ++row) {
-            const std::size_t ahead = (row + few) * l.columns + j;
-            __builtin_prefetch(static_cast<const T *>(l.x) + ahead);
-            __builtin_prefetch(static_cast<const T *>(l.dy) + ahead);
+        for (int k = 0; k < N; ++k) gamma[k] = take<whole>(a.gamma + j + k * lanes, count);
+        for (std::size_t start = row * a.columns + j; start < end * a.columns; start += a.columns) {
+            __builtin_prefetch(a.x + start + few * a.columns);
+            __builtin_prefetch(a.dy + start + few * a.columns);
             for (int k = 0; k < N; ++k) {
-                const std::size_t i = row * l.columns + j + k * lanes;
-                V x = take<whole>(static_cast<const T *>(l.x) + i, count);
-                V dy = take<whole>(static_cast<const T *>(l.dy) + i, count);
-                V u = alpha * x, r = 1 / (1 + abs(u)), g = dy * gamma[k] * r;
-                Bits<V> far = is_inf(u);
+                const std::size_t i = start + k * lanes;
+                V x = take<whole>(a.x + i, count), dy = take<whole>(a.dy + i, count);
+                V u = a.alpha * x, r = 1 / (1 + abs(u)), g = dy * gamma[k] * r, f = u * r, v = g * (r * x);
+                if constexpr (careful) {
+                    f = is_inf(u) ? with_sign_of(splat<V>(1), u) : f;
+                    v = is_inf(u) ? V{} : v;
+                }
                 dbeta[k] += dy;
-                dgamma[k] += dy * (far ? with_sign_of(splat<V>(1), u) : u * r);
-                dalpha[k] += far ? V{} : g * (r * x);
-                result<whole, streamed>(l, i, alpha * g * r, count);
+                dgamma[k] += dy * f;
+                dalpha[k] += v;
+                result<whole, streamed>(a.out + i, a.alpha * g * r, count);
             }
         }
+        if constexpr (!careful)
+            if (__builtin_expect(any(dgamma[0] != dgamma[0]) || any(dgamma[N - 1] != dgamma[N - 1]), 0))
+                return strip<N, streamed, whole, true>(l, row, end, j, sums, count);
         for (int k = 0; k < N; ++k) {
             add<whole>(sums + j + k * lanes, dgamma[k], count);
-            add<whole>(sums + j + k * lanes + l.columns, dbeta[k], count);
-            add<whole>(sums + j + k * lanes + 2 * l.columns, dalpha[k], count);
+            add<whole>(sums + j + k * lanes + a.columns, dbeta[k], count);
+            add<whole>(sums + j + k * lanes + 2 * a.columns, dalpha[k], count);
         }
     }
 
-    template <bool streamed>
-    static void row_values(const Layer &l, std::size_t row) {
-        std::size_t i = row * l.columns, j = 0;
-        for (; j + lanes <= l.columns; j += lanes) value<true, streamed>(l, i, j, lanes);
-        if (j < l.columns) value<false>(l, i, j, l.columns - j);
-    }
     template <bool streamed>
     static void row_gradients(const Layer &l, std::size_t row, std::size_t end, S *sums) {
         std::size_t j = 0;

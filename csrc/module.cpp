@@ -140,7 +140,10 @@ PyObject *py_fir(PyObject *, PyObject *const *args, Py_ssize_t count) {
         return nullptr;
     }
     const Fir fir{taps.size(0), taps.size(1), out.size(0), x.view.buf, taps.view.buf, out.view.buf};
-    if (fir.taps_each < 1 || x.size(0) != fir.streams || x.size(1) != fir.n + fir.taps_each - 1)
+    if (fir.taps_each < 1)
+        return PyErr_Format(PyExc_ValueError, "_fir: taps has the shape (%zu, 0), but needs one tap or more",
+                            fir.streams);
+    if (x.size(0) != fir.streams || x.size(1) != fir.n + fir.taps_each - 1)
         return PyErr_Format(
             PyExc_ValueError,
             "_fir: with taps of shape (%zu, %zu) and out of shape (%zu,), x must have the shape "

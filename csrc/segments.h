@@ -12,8 +12,8 @@
 //   curve   m2 = -z C/w,         C = (3 B - 1 - z B)/(2z) = 2/15 + z (3H - 1/5 - zH)/2
 //   with H = 1/7 + z/9 + z^2/11 + ...
 //
-// No sum loses more than a quarter of its first term. Up to z = 0.4, where the greater of 1 + hi and 1 + lo is
-// 4.4 times the smaller, H is a polynomial, and there is no logarithm. Beyond, artanh(r) = log((1 + hi)/(1 +
+// No sum loses more than a quarter of its first term. Up to z = 1/2, where the greater of 1 + hi and 1 + lo is
+// 5.8 times the smaller, H is a polynomial, and there is no logarithm. Beyond, artanh(r) = log((1 + hi)/(1 +
 // lo))/2 is k log(2)/2 + artanh(s) with |s| <= 1/3, which the same polynomial gives.
 //
 // Where the signs of a and b differ, [0, |b|] and [0, |a|] have the weights q = |b|/(|a| + |b|) and p = 1 - q,
@@ -84,16 +84,16 @@ inline bool is_nan(real a) { return __builtin_isnan(a); }
 inline vl2 is_zero(vd2 a) { return {a.lo == 0, a.hi == 0}; }
 inline bool is_zero(real a) { return a == 0; }
 
-// H(z) for 0 <= z <= 0.4.
+// H(z) for 0 <= z <= 0.5.
 template <class V>
 inline V odd_series(V z) {
-    // The polynomial through 17 Chebyshev nodes; relative error 2^-52.
-    constexpr double c[] = {0x1.2492492492493p-3,  0x1.c71c71c71bdb3p-4,  0x1.745d17465e2a0p-4,
-                            0x1.3b13b1072dd66p-4,  0x1.11111b1c7caaep-4,  0x1.e1df87ffbb668p-5,
-                            0x1.af56b117bf67bp-5,  0x1.83a23aa772058p-5,  0x1.7c2915748fb12p-5,
-                            0x1.39eef5c367777p-6,  0x1.2bfcfe98f48dep-3,  -0x1.8f58560adfa89p-2,
-                            0x1.3c7ebff17ffbfp+0,  -0x1.344d1b41141cdp+1, 0x1.b24d8e2b08bebp+1,
-                            -0x1.6bcf56be86cafp+1, 0x1.34cc0c32ec74ap+0};
+    // The polynomial through 20 Chebyshev nodes; relative error 2^-52.
+    constexpr double c[] = {
+        0x1.2492492492492p-3,  0x1.c71c71c71ce20p-4, 0x1.745d17455d393p-4,  0x1.3b13b16ac1ef2p-4,
+        0x1.111106bf62601p-4,  0x1.e1e49aa7df0edp-5, 0x1.aeeb6c9efae94p-5,  0x1.89d76d793c320p-5,
+        0x1.39455be6ea72ep-5,  0x1.5b6fb6eb3c890p-4, -0x1.04c02588d2cfcp-2, 0x1.7e224b401b3fbp+0,
+        -0x1.6604739fc1cd8p+2, 0x1.0c222b060a1dbp+4, -0x1.2fdaa18071b92p+5, 0x1.03a378a592ea3p+6,
+        -0x1.42a733741e61cp+6, 0x1.1502306912e2cp+6, -0x1.26711233f3a3ep+5, 0x1.290261ec40d18p+3};
     return polynomial(c, z);
 }
 template <>
@@ -129,7 +129,7 @@ struct Rise {
     [[gnu::always_inline]] Rise(V lo, V hi) {
         V half = S(0.5) * (hi - lo), h = lo + half, w = 1 + h, c = 1 / w;
         V r = half * c, z = r * r, s{}, k{};
-        const Bits<V> far = z > S(0.4);
+        const Bits<V> far = z > S(0.5);
         const bool some_far = any(far);
         if (some_far) {
             const V one = splat<V>(1);
@@ -186,16 +186,17 @@ struct Segment {
         V rising = first.mean + first.slope;
         if (some_cross) {
             V small = choose(crosses, less, zero), large = choose(crosses, greater, one);
-            if (any(large > S(0x1p1000))) small = S(0x1p-60) * small, large = S(0x1p-60) * large;
+            const Bits<V> huge = large > S(0x1p1000);  // the sum might overflow
+            small = choose(huge, S(0x1p-60) * small, small), large = choose(huge, S(0x1p-60) * large, large);
             const V light = small / (small + large), heavy = 1 - light;
             const Bits<V> ahead = crosses & greater_a;
             const V p = choose(ahead, heavy, light), q = choose(ahead, light, heavy);  // 0 and 1 elsewhere
             const Rise<V> second(zero, choose(crosses, x, zero));
-            const V sum = first.mean + second.mean;
+            const V pq = p * q, sum = first.mean + second.mean;
             mean = q * first.mean - p * second.mean;
-            slope = q * (q * first.slope) + p * (p * second.slope) + p * (q * sum);
+            slope = q * (q * first.slope) + p * (p * second.slope) + pq * sum;
             curve = p * (p * (p * second.curve)) - q * (q * (q * first.curve)) +
-                    (p * q) * (3 * (q * first.slope - p * second.slope) + (p - q) * sum);
+                    pq * (3 * (q * first.slope - p * second.slope) + (p - q) * sum);
             rising = q * ((1 + p) * first.mean + q * first.slope) - p * (p * second.fall);
         }
         // The limit at infinity, and between opposite ones that of segments from -x to x.

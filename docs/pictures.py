@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from scipy import stats
+from torch.distributions import Normal
 
 import softsign
 from softsign import learn
@@ -25,6 +27,7 @@ from softsign.learn import plots
 from softsign.learn._canvas import GUIDE, decorate, panels
 from softsign.study import report
 from softsign.study.folder import Study
+from softsign.torch import SquashedNormal
 
 DOCS = Path(__file__).parent
 #: The figures of a report, in their order.
@@ -169,6 +172,59 @@ def draw_science() -> Figure:
     return figure
 
 
+def draw_audio() -> Figure:
+    """Draw the spectra of a sine after softsign, by three methods."""
+    figure, every = panels(3, (3.4, 3.2))
+    names = names_of("applications/audio.md")
+    x, rate, shaper = names["x"], names["rate"], names["Waveshaper"]
+    titles = {"none": "softsign of the samples", "moments": "moments", "moments2": "moments2"}
+    for axes, (antialias, title) in zip(every, titles.items(), strict=True):
+        y = shaper(drive_db=20, antialias=antialias)(x, rate)[rate:-rate]
+        level = 20 * np.log10(np.abs(np.fft.rfft(y)) / rate * 2 + 1e-12)
+        axes.axvspan(16, 22.05, color="0.95")
+        for picked, color, label in (
+            (np.setdiff1d(np.flatnonzero(level > -140), [5000, 15_000]), COLORS[1], "alias"),
+            (np.array([5000, 15_000]), COLORS[0], "sine and harmonic"),
+        ):
+            axes.vlines(picked / 1000, -140, level[picked], color=color, linewidth=2, label=label)
+        axes.set(xlim=(0, 22.05), ylim=(-140, 5))
+        decorate(axes, title, "kHz", "dB")
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=2)
+    return figure
+
+
+def draw_squashing() -> Figure:
+    """Draw the densities of squashed normal numbers, and the errors of their logarithms in float32."""
+    figure, (left, right) = panels(2, (4.0, 3.2))
+    x = torch.linspace(-40, 40, 16001)
+    for std, color in zip((0.5, 1.0, 8.0), COLORS, strict=False):
+        policy, wide = SquashedNormal(0.0, std), Normal(0.0, std)
+        near = x[x.abs() < 6 * std]
+        left.plot(
+            policy.transforms[0](near),
+            policy.log_prob_of_pre_action(near).exp(),
+            color=color,
+            label=f"{std:g}",
+        )
+        slope = 1 / near.double().cosh() ** 2
+        left.plot(near.double().tanh(), wide.log_prob(near).exp() / slope, color=color, linestyle=":")
+    left.set_ylim(0, 2)
+    left.legend(title="std", frameon=False, loc="upper center")
+    decorate(left, "density: softsign, dotted tanh", "action", "")
+    std, ours = 8.0, SquashedNormal(0.0, 8.0)
+    normal = Normal(0.0, std).log_prob(x.double())
+    usual = Normal(0.0, std).log_prob(x) - (1 - x.tanh() ** 2 + 1e-6).log()
+    errors = (
+        ("tanh, + 1e-6", usual - normal - 2 * x.double().cosh().log(), COLORS[1]),
+        ("softsign", ours.log_prob_of_pre_action(x) - normal - 2 * x.double().abs().log1p(), COLORS[0]),
+    )
+    for (label, error, color), height in zip(errors, (3e-1, 2e-6), strict=True):
+        right.semilogy(x, error.abs().clamp(min=1e-8), color=color, linewidth=0.8)
+        right.text(40, height, label, color=color, ha="right", va="bottom")
+    decorate(right, "error of log p in float32, std 8", "x, before squashing", "nats")
+    return figure
+
+
 def draw_companding() -> Figure:
     """Draw the law, and the noise that it leaves at all levels."""
     figure, (left, right) = panels(2, (4.6, 3.6))
@@ -218,8 +274,10 @@ def draw_applications() -> None:
         ("control", draw_control),
         ("science", draw_science),
         ("sciences", draw_sciences),
+        ("audio", draw_audio),
         ("companding", draw_companding),
         ("adc", draw_adc),
+        ("squashing", draw_squashing),
     ):
         picture = io.BytesIO()
         drawing().savefig(picture)

@@ -24,9 +24,10 @@ from softsign.functions import FUNCTIONS, ORDERS
 
 Array = NDArray[Any]
 
-NAMES = tuple(FUNCTIONS)
+NAMES = tuple(name for name, facts in FUNCTIONS.items() if facts.outputs == 1)
 UNARY = tuple(name for name, facts in FUNCTIONS.items() if len(facts.arguments) == 1)
 BINARY = tuple(name for name, facts in FUNCTIONS.items() if "dy" in facts.arguments)
+SEGMENTS = tuple(name for name, facts in FUNCTIONS.items() if facts.kind == "segment")
 ODD = tuple(name for name, facts in FUNCTIONS.items() if facts.symmetry == "odd")
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -42,8 +43,8 @@ def ufunc(name: str) -> np.ufunc:
 
 
 def arguments(name: str, x: Array) -> tuple[Array, ...]:
-    """Every input of the function from one 1-d array: dy is x reversed, n runs through all orders."""
-    if name in BINARY:
+    """Every input of the function from one 1-d array: dy or b is x reversed, n runs through all orders."""
+    if name in BINARY or name in SEGMENTS:
         return x, x[::-1].copy()
     if name == "nth_derivative":
         return np.arange(x.size) % (9 if x.dtype == np.float16 else len(ORDERS)), x  # 9! exceeds float16

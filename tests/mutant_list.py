@@ -24,8 +24,11 @@ class Mutant(NamedTuple):
 
 
 UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
+SEGMENTS = "tests/test_segments.py"
 THREADS = "tests/test_threads.py"
 REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
+DISTRIBUTIONS = "tests/test_torch_distributions.py"
+VARIANTS = "tests/test_torch_variants.py"
 INIT = "tests/test_init.py src/softsign/init.py"
 FILES = "tests/test_files.py tests/test_stream.py tests/test_cli.py"
 OPERATOR = "tests/test_operator_family.py tests/test_operator_gradient.py tests/test_operator_net.py"
@@ -67,6 +70,32 @@ MUTANTS = (
         "DBL_MIN_EXP - DBL_MANT_DIG - 2) return 0",
         "DBL_MIN_EXP - DBL_MANT_DIG + 2) return 0",
         UFUNCS,
+    ),
+    Mutant("csrc/segments.h", "fall = (h - g * (1 + r)) * c;", "fall = (h - g * (1 - r)) * c;", SEGMENTS),
+    Mutant(
+        "csrc/segments.h",
+        "const Bits<V> huge = large > S(0x1p1000);",
+        "const Bits<V> huge = large > S(0x1p1023);",
+        SEGMENTS,
+    ),
+    Mutant("csrc/segments.h", "without(of_two_signs(a, b), is_zero(less))", "of_two_signs(a, b)", SEGMENTS),
+    Mutant(
+        "csrc/segments.h",
+        "k = (vd)(exponents + 0x4330000000000000) - 0x1p52;",
+        "k = (vd)(exponents + 0x4330000000000000) - 0x1.0000000000001p52;",
+        SEGMENTS,
+    ),
+    Mutant(
+        "csrc/fir.h",
+        "for (; i < f.n; ++i) step<T, 1>(f, i);",
+        "for (; i + 1 < f.n; ++i) step<T, 1>(f, i);",
+        SEGMENTS,
+    ),
+    Mutant(
+        "csrc/dispatch.cpp",
+        "for (int o = inputs; o < operands; ++o) {",
+        "for (int o = inputs; o < inputs + 1; ++o) {",
+        SEGMENTS,
     ),
     Mutant("csrc/scalar.h", "> 0x7e70000000000000", "> 0x7fefffff00000000", UFUNCS),
     Mutant("csrc/threads.cpp", "next.fetch_add(piece)) < n;", "next.fetch_add(piece)) < n - 1;", THREADS),
@@ -168,11 +197,74 @@ MUTANTS = (
         'self.range.fill_(self.init["slope"])',
         "tests/test_torch.py",
     ),
+    Mutant("csrc/layer.h", "any(sum != sum), 0)", "false, 0)", VARIANTS),
+    Mutant("csrc/layer.h", "any(dgamma[N - 1] != dgamma[N - 1]), 0)", "false, 0)", VARIANTS),
+    Mutant(
+        "src/softsign/torch/variants.py",
+        "rules.scaled_slope(ctx.name, ctx.number, x",
+        "rules.scaled_slope(ctx.name, 1.0, x",
+        VARIANTS,
+    ),
+    Mutant(
+        "src/softsign/torch/dynamic.py",
+        "sums[2 * columns], sums[:columns], sums[columns:-1]",
+        "sums[2 * columns], sums[columns:-1], sums[:columns]",
+        VARIANTS,
+    ),
+    Mutant(
+        "src/softsign/torch/dynamic.py",
+        "all(t.device == x.device and",
+        "all(t.is_cuda and",
+        "tests/test_torch_cuda_layer.py",
+    ),
+    Mutant(
+        "src/softsign/torch/cuda.py",
+        "tl.where((d < 0) == above, y, other)",
+        "tl.where((d < 0) == above, y, y if x.dtype == tl.float64 else other)",
+        "tests/test_torch_cuda.py",
+    ),
+    Mutant(
+        "src/softsign/torch/cuda_layer.py",
+        "tl.where(far, 0.0, g * (r * number))",
+        "g * (r * number)",
+        "tests/test_torch_cuda_layer.py",
+    ),
+    Mutant(
+        "src/softsign/torch/cuda_layer.py",
+        "range(start, tl.minimum(start + chunk, steps))",
+        "range(start, start + chunk)",
+        "tests/test_torch_cuda_layer.py",
+    ),
     Mutant(
         "src/softsign/torch/init.py",
         "- square * rest) - mixed)",
         "- square * rest) + mixed)",
         "tests/test_torch_init.py",
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "rest.where(rest >= 0, torch.nan)",
+        "rest",
+        DISTRIBUTIONS,
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "result.where(~x.isinf(), -torch.inf)",
+        "result",
+        DISTRIBUTIONS,
+    ),
+    Mutant(
+        "src/softsign/torch/distributions.py",
+        "4 * self.scale.square()",
+        "2 * self.scale.square()",
+        DISTRIBUTIONS,
+    ),
+    Mutant("src/softsign/torch/distributions.py", "for s in (1, -1)", "for s in (1, 1)", DISTRIBUTIONS),
+    Mutant(
+        "src/softsign/jax/bijector.py",
+        "jnp.where(rest >= 0, rest, jnp.nan)",
+        "rest",
+        "tests/test_jax.py",
     ),
     Mutant(
         "src/softsign/jax/arithmetic.py",
@@ -271,6 +363,31 @@ MUTANTS = (
         "deviation.min() / deviation",
         "deviation / deviation.min()",
         "tests/test_science.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/_chain.py",
+        "streams[0] -= self._rest",
+        "streams[0] += self._rest",
+        "tests/test_audio.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/_chain.py",
+        "self._last[channel][...] = self._new",
+        "self._last[channel][...] = self._before",
+        "tests/test_audio.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/_filters.py",
+        "longer = round(2 * ((2 - taps - latency) % 2))",
+        "longer = 0",
+        "tests/test_audio.py",
+    ),
+    Mutant("src/softsign/applications/audio/_filters.py", "(1, 1, -1)", "(1, 1, 1)", "tests/test_audio.py"),
+    Mutant(
+        "src/softsign/applications/audio/_methods.py",
+        "np.subtract(r, q, out=high), least",
+        "np.subtract(r, p, out=high), least",
+        "tests/test_audio.py",
     ),
     Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
     Mutant(

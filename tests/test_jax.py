@@ -704,3 +704,34 @@ def test_refuses_what_jax_refuses(name: str, case: str) -> None:
 def test_refuses_complex_numbers_where_they_mean_nothing(name: str) -> None:
     with pytest.raises(TypeError, match=f"{name} takes real numbers, not dtype complex64"):
         function(name)(1j)
+
+
+def test_bijector() -> None:
+    """Values, inverses and log-determinants with a bound, under jit, vmap and grad; what is refused."""
+    bijector = ours.SoftsignBijector(2.5)
+    x = jnp.array([-jnp.inf, -1e6, -3.0, -0.0, 0.5, 40.0, jnp.inf], jnp.float32)
+    y, log_det = jax.jit(lambda b, x: b.forward_and_log_det(x))(bijector, x)
+    exact = np.asarray(x, np.float64)
+    np.testing.assert_allclose(y[1:-1], exact[1:-1] / (1 + abs(exact[1:-1]) / 2.5), rtol=3e-7)
+    np.testing.assert_allclose(log_det, -2 * np.log1p(abs(exact) / 2.5), rtol=3e-7)
+    assert (y[0], y[-1]) == (-2.5, 2.5)
+    assert jnp.array_equal(bijector(x), y)
+    assert jnp.array_equal(bijector.log_abs_det_jacobian(x, y), log_det)
+    last = np.nextafter(np.float32(2.5), np.float32(0))
+    back, inverse_log_det = bijector.inverse_and_log_det(jnp.array([-2.5, last, -0.5, 0.0, 2.5, 2.6]))
+    right = 2.5 * float(last) / (2.5 - float(last))
+    np.testing.assert_allclose(back, [-np.inf, right, -0.625, 0, np.inf, np.nan], rtol=3e-7)
+    np.testing.assert_allclose(inverse_log_det[1:4], 2 * np.log1p(abs(np.array(back[1:4])) / 2.5), rtol=3e-7)
+    assert jnp.array_equal(
+        bijector.inverse_log_det_jacobian(y), bijector.inverse_and_log_det(y)[1], equal_nan=True
+    )
+    slope = jax.vmap(jax.grad(bijector.forward))(x[1:-1])
+    np.testing.assert_allclose(jnp.log(slope), log_det[1:-1], rtol=1e-5, atol=1e-6)
+    both = jax.vmap(lambda b, x: b.forward(x), (0, None))(ours.SoftsignBijector(jnp.array([1.0, 3.0])), 3.0)
+    assert both.tolist() == [0.75, 1.5]
+    for wrong in (0.0, -1.0, np.nan, np.inf, jnp.array([1.0, -1.0])):
+        with pytest.raises(ValueError, match=r"^SoftsignBijector: bound must be positive and finite, got "):
+            ours.SoftsignBijector(wrong)
+    for wrong in ("1", None, 1j):
+        with pytest.raises(TypeError, match=r"^SoftsignBijector: bound must be real numbers, got "):
+            ours.SoftsignBijector(wrong)

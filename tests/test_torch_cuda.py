@@ -46,27 +46,45 @@ from .helpers import (
 NAMES = ("softsign", "gradient", "gradient_from_output")
 WIDE = tuple(np.dtype(c) for c in "fd")
 SOURCE = Path(softsign.__file__).parent / "torch" / "cuda.py"
-#: All positive float32 inputs where the Newton step of `_quotient` alone is not correctly rounded, found by
-#: trying each.
-HARD = [
-    "0x1.bb67bp-24",
-    "0x1.94c586p-23",
-    "0x1.52a7fep-22",
-    "0x1.554b8ep-16",
-    "0x1.61b67p-8",
-    "0x1.82f71p-8",
-    "0x1.17022cp-7",
-    "0x1.a5e7dp-7",
-    "0x1.c2fa7ep-7",
-    "0x1.f81f84p-7",
-    "0x1.2a79e2p-4",
-    "0x1.7e1282p-4",
-    "0x1.733464p-3",
-    "0x1.99999cp-3",
-    "0x1.3b9812p-1",
-    "0x1.ffc002p-1",
-    "0x1.a71e82p+0",
-]
+#: Positive inputs where the Newton step of `_quotient` alone is not correctly rounded: of float32 all, found
+#: by trying each; of float64 some, x = 2^54 / j - 1 for divisors j of 2^(106 - e) + s, where s is small and e
+#: the exponent of x. Their results are within s 2^-54 ulp of a midpoint.
+HARD = {
+    "f": [
+        "0x1.bb67bp-24",
+        "0x1.94c586p-23",
+        "0x1.52a7fep-22",
+        "0x1.554b8ep-16",
+        "0x1.61b67p-8",
+        "0x1.82f71p-8",
+        "0x1.17022cp-7",
+        "0x1.a5e7dp-7",
+        "0x1.c2fa7ep-7",
+        "0x1.f81f84p-7",
+        "0x1.2a79e2p-4",
+        "0x1.7e1282p-4",
+        "0x1.733464p-3",
+        "0x1.99999cp-3",
+        "0x1.3b9812p-1",
+        "0x1.ffc002p-1",
+        "0x1.a71e82p+0",
+    ],
+    "d": [
+        "0x1.c0a2cefb15e7bp+1",
+        "0x1.e10f68ba7aad9p+1",
+        "0x1.f1ee98448cdabp+1",
+        "0x1.f435742eb4f09p+1",
+        "0x1.a4163458b6b69p+1",
+        "0x1.c602b1b490061p+1",
+        "0x1.c2e7d7ae042b3p+1",
+        "0x1.89cf8b40ed9ebp+1",
+        "0x1.e6a8db9ad47c1p+1",
+        "0x1.9843feb57e121p+1",
+        "0x1.88ed6d6b3c9b1p+1",
+        "0x1.975b9d5b0b533p+1",
+        "0x1.f61038870bcb1p+4",
+    ],
+}
 
 by_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 by_wide_dtype = pytest.mark.parametrize("dtype", WIDE, ids=str)
@@ -194,7 +212,7 @@ def beside_midpoints(dtype: np.dtype[Any]) -> Array:
     y = softsign.softsign(np.geomspace(1, 1 / np.finfo(dtype).eps, 2000).astype(dtype))
     midpoints = [(Fraction(float(a)) + Fraction(float(np.nextafter(a, dtype.type(0))))) / 2 for a in y]
     x = np.array([float(reference.inverse(m)) for m in midpoints], dtype)
-    hard = np.array([float.fromhex(value) for value in HARD], dtype)
+    hard = np.array([float.fromhex(value) for value in HARD[dtype.char]], dtype)
     ends = np.array([2.0**k - 1 for k in range(1, 64)], dtype)
     return np.concatenate([np.nextafter(v, v * side) for v in (x, hard, ends) for side in (0, 1, 2)])
 

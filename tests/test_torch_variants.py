@@ -332,6 +332,30 @@ def test_layer_far_out() -> None:
     assert module(torch.tensor([[torch.nan, 1, 1]])).isnan().tolist() == [[True, False, False]]
 
 
+@by_dtype
+def test_layer_with_infinities_anywhere(dtype: torch.dtype) -> None:
+    """In whole vectors and in the rest of a row: ±1, no gradient there, and the other numbers as without."""
+    torch.manual_seed(1)
+    x, dy = (torch.randn(9, 75).to(dtype) for _ in range(2))
+    module = layer(dtype, 75)
+    far = torch.rand(x.shape) < torch.linspace(0, 0.3, 9)[:, None]
+
+    def everything(x: Tensor) -> list[Tensor]:
+        x = x.clone().requires_grad_()
+        y = module(x)
+        return [y.detach(), *torch.autograd.grad(y, (x, *module.parameters()), dy)]
+
+    sign = x.sign()
+    y, dx, dalpha, dweight, dbias = everything(x.where(~far, torch.inf * sign))
+    near = everything(x.where(~far, 0))
+    assert torch.equal(y[~far], near[0][~far])
+    assert torch.equal(y[far], (module.weight * sign + module.bias).to(dtype)[far])
+    assert torch.equal(dx, near[1].where(~far, 0))
+    torch.testing.assert_close(dalpha, near[2])
+    torch.testing.assert_close(dweight, near[3] + (dy.to(dweight.dtype) * sign * far).sum(0))
+    assert torch.equal(dbias, near[4])
+
+
 def test_layer_gives_the_same_bits_on_any_threads_and_kernels() -> None:
     x, dy = torch.randn(2000, 131), torch.randn(2000, 131)
     module = layer(torch.float32, 131)

@@ -1,7 +1,9 @@
-from typing import Final, SupportsIndex, TypedDict, type_check_only
+from typing import Final, SupportsIndex, TypeAlias, TypedDict, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 @type_check_only
 class _CpuFeatures(TypedDict):
@@ -37,6 +39,6 @@ _max_order: Final[int]
 _types: Final[tuple[str, ...]]
 
 def _compute(function: int, type: int, n: int, threads: int, /, *addresses: int) -> None: ...
-def _fir[T: (np.float32, np.float64)](x: NDArray[T], taps: NDArray[T], out: NDArray[T], /) -> None: ...
+def _fir(x: _Floats, taps: _Floats, out: _Floats, /) -> None: ...
 def _layer(type: int, rows: int, columns: int, threads: int, alpha: float, /, *addresses: int) -> None: ...
 def _use_kernels(name: str, /) -> None: ...

@@ -8,7 +8,8 @@ times a power of two (`Exact`):
   approximation q of N/D, however poor, has the exact error (N - q D)/D, and N - q D takes nothing but sums
   and products, which pairs of float64 numbers give with their rounding errors [1]_. Where the formula itself
   goes wrong does not matter.
-* The logarithmic functions are evaluated by MPFR (gmpy2) at 320 bits.
+* The logarithmic functions are evaluated by MPFR (gmpy2) at 320 bits, the means over segments from their
+  antiderivatives, at as many bits as these cancel, and 200 more.
 
 The same residual decides whether a result is the correctly rounded one: where the error is within 2**-40 ulp
 of a half, integer arithmetic does (`softsign.reference`).
@@ -63,7 +64,7 @@ class Exact(NamedTuple):
 
 
 @np.errstate(all="ignore")  # a signaling nan, the infinities, an error too large for float64
-def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
+def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike, size: Exact | None = None) -> Doubles:
     """Return (got - exact) / ulp(exact), for every pair of a result and an exact value.
 
     One ulp is the spacing of the dtype of `got` in the binade of the *exact* value (a power of two belongs to
@@ -76,6 +77,8 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
         The results, of any shape.
     exact : Exact or array_like of float64
         The exact values, of the same shape.
+    size : Exact, optional
+        Numbers whose ulp is the unit instead; a wrong sign is an error like another then.
 
     Returns
     -------
@@ -116,15 +119,23 @@ def ulp_error(got: npt.ArrayLike, exact: Exact | npt.ArrayLike) -> Doubles:
     mantissa, got_exponent = np.frexp(np.where(infinite, np.copysign(0.5, wide), wide))
     got_exponent = np.where(infinite, form.max_exponent + 1, got_exponent)
 
-    just_below_power = (np.abs(head) == 0.5) & (np.signbit(tail) != np.signbit(head)) & (tail != 0)
-    unit = exponent - just_below_power - form.digits
+    unit = _binade(Exact(head, tail, exponent) if size is None else size) - form.digits
     unit = np.clip(unit, form.tiny_exponent, form.max_exponent - form.digits)
     error = np.ldexp(mantissa, got_exponent - unit) - np.ldexp(head, exponent - unit)
     error -= np.ldexp(tail, exponent - unit)
-    error = np.where(np.signbit(wide) == np.signbit(head), error, np.inf)
+    if size is None:
+        error = np.where(np.signbit(wide) == np.signbit(head), error, np.inf)
     same = (wide == head) | (np.isnan(wide) & np.isnan(head))
     special = ~np.isfinite(head) | np.isnan(wide)
     return np.where(special, np.where(same, 0.0, np.inf), error)
+
+
+def _binade(value: Exact) -> npt.NDArray[np.int64]:
+    """Return the exponent of the power of two above the values."""
+    head, tail, exponent = value
+    just_below_power = (np.abs(head) == 0.5) & (np.signbit(tail) != np.signbit(head)) & (tail != 0)
+    binade: npt.NDArray[np.int64] = exponent - just_below_power
+    return binade
 
 
 def _format(dtype: np.dtype[Any]) -> Format:
@@ -188,7 +199,8 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     Returns
     -------
     Exact
-        Arrays of the broadcast shape of the arguments. At infinities, nan, zeros and poles they hold the
+        Arrays of the broadcast shape of the arguments, for ``segment_moments`` three along a first axis. At
+        infinities, nan, zeros and poles they hold the
         limits that the ufuncs document: softsign is ±1 at ±inf, inverse ±inf at ±1, second_derivative and the
         derivatives of even order keep the sign of a zero, log_jacobian is -0 there.
 
@@ -197,7 +209,7 @@ def exact(function: str, *arguments: npt.ArrayLike) -> Exact:
     ValueError
         If there is no such function, or no such order.
     ImportError
-        If the function is logarithmic and gmpy2 is not installed.
+        If the function is not algebraic and gmpy2 is not installed.
     """
     if function not in FUNCTIONS:
         raise ValueError(f"function is {function!r}, but must be one of {', '.join(FUNCTIONS)}")
@@ -304,6 +316,58 @@ def _exact_logarithmic(function: str, x: Doubles) -> Exact:
     return _normalized(*(part.reshape(np.shape(x)) for part in (head, tail, exponent)))
 
 
+def _segment_limits(a: float, b: float) -> list[float] | None:
+    """Return the means over a segment with an end that is not finite, or that is a point; None for others."""
+    sign = math.copysign(1.0, b if abs(b) >= abs(a) or math.isinf(b) else a)
+    if math.isnan(a) or math.isnan(b):
+        return [math.nan] * 5
+    if math.isinf(a) and a == -b:  # the limit of segments from -x to x
+        return [1.0, sign / 4, sign * 0.0, sign / 2, sign * 0.0]
+    if math.isinf(a) or math.isinf(b):
+        return [1.0, sign / 2, sign, sign * 0.0, sign * 0.0]
+    return [b] * 5 if a == b == 0 else None
+
+
+def _exact_segments(a: Doubles, b: Doubles) -> list[Exact]:
+    """Return the means over segments: of abs(f), of t f, and of f times Legendre's polynomials.
+
+    A zero has the sign of b.
+    """
+    import gmpy2
+
+    def means(start: float, end: float) -> tuple[Any, ...]:
+        if (limits := _segment_limits(start, end)) is not None:
+            return tuple(limits)
+        if start == end:
+            value = context.plus(end) / (1 + abs(context.plus(end)))
+            return abs(value), value / 2, value, end * 0.0, end * 0.0
+        context.precision = reference.segment_precision(Fraction(start), Fraction(end))
+        ends = context.plus(start), context.plus(end)
+        found = reference.segment_means(*ends, *(gmpy2.log1p(abs(x)) for x in ends))
+        values = found.size, found.ramp, *found.moments
+        return tuple(value if value else math.copysign(0.0, end) for value in values)
+
+    def parts(value: Any) -> tuple[float, float, int]:
+        if isinstance(value, float):
+            return value, 0.0, 0
+        exponent, mantissa = gmpy2.frexp(value)
+        return float(mantissa), float(mantissa - float(mantissa)), exponent
+
+    with gmpy2.context(precision=320) as context:
+        pairs = zip(np.ravel(a).tolist(), np.ravel(b).tolist(), strict=True)
+        found = [[parts(mean) for mean in means(*ends)] for ends in pairs]
+    heads, tails, exponents = np.array(found, float).reshape(-1, 5, 3).T
+    shape = np.shape(a)
+    return [
+        _normalized(head.reshape(shape), tail.reshape(shape), exponent.reshape(shape).astype(np.int64))
+        for head, tail, exponent in zip(heads, tails, exponents, strict=True)
+    ]
+
+
+def _exact_moments(a: Doubles, b: Doubles) -> Exact:
+    return Exact(*(np.stack(part) for part in zip(*_exact_segments(a, b)[2:], strict=True)))
+
+
 _EXACT: dict[str, Callable[..., Exact]] = {
     "softsign": _exact_softsign,
     "derivative": lambda x: _quotient(np.ones_like(x), x, 1, 2),
@@ -312,6 +376,9 @@ _EXACT: dict[str, Callable[..., Exact]] = {
     "gradient_from_output": _exact_gradient_from_output,
     "second_derivative": lambda x: _exact_nth_derivative(2, x),
     "nth_derivative": lambda n, x: _exact_nth_derivative(_only(n), x),
+    "segment_mean": lambda a, b: _exact_segments(a, b)[2],
+    "segment_ramp": lambda a, b: _exact_segments(a, b)[1],
+    "segment_moments": _exact_moments,
     **{function: partial(_exact_logarithmic, function) for function in LOGARITHMIC},
 }
 
@@ -337,16 +404,28 @@ def correctly_rounded(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLi
     Raises
     ------
     ValueError
-        If the function is logarithmic or unknown.
+        If the function is of another kind.
+    KeyError
+        If there is no such function.
     """
-    if function in LOGARITHMIC:
+    if FUNCTIONS[function].kind != "algebraic":
         raise ValueError(f"function is {function!r}, but only algebraic functions can be decided exactly")
     got = np.asarray(got)
     return _rounds_to(function, got, arguments, _magnitudes(function, got, arguments))
 
 
 def _magnitudes(function: str, got: npt.NDArray[Any], arguments: tuple[npt.ArrayLike, ...]) -> Doubles:
-    """Return abs(ulp_error), for three functions and short formats through the faster `_screen`."""
+    """Return abs(ulp_error), for three functions and short formats through the faster `_screen`.
+
+    For a segment the unit is an ulp of the mean of abs(f), and the greatest error of several results counts.
+    """
+    if FUNCTIONS[function].kind == "segment":
+        size, ramp, *moments = _exact_segments(*(np.asarray(a).astype(np.float64) for a in arguments))
+        values = [ramp] if function == "segment_ramp" else moments
+        results = np.atleast_2d(got)
+        errors = (ulp_error(g, value, size) for g, value in zip(results, values, strict=False))
+        worst: Doubles = np.max([np.abs(error) for error in errors], axis=0)
+        return worst
     if function not in _SCREENED or got.itemsize > 4:
         return np.abs(ulp_error(got, exact(function, *arguments)))
     (x,) = map(np.asarray, arguments)
@@ -442,7 +521,7 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
     function : str
         A name of `softsign.functions.FUNCTIONS`.
     got : array_like of float16, bfloat16, float32 or float64
-        Its results; at least one.
+        Its results; at least one. Several for the same arguments stand along the first axis.
     *arguments : array_like
         Its arguments, each of the shape of `got` or a scalar.
 
@@ -462,13 +541,15 @@ def measure(function: str, got: npt.ArrayLike, *arguments: npt.ArrayLike) -> Mea
     >>> measure("softsign", x / (1 + x) + np.float32(1e-7), x).wrong
     3
     """
-    got = np.asarray(got).ravel()
+    several = FUNCTIONS[function].outputs > 1
+    got = np.reshape(got, (FUNCTIONS[function].outputs, -1) if several else -1)
     if not got.size:
         raise ValueError("got is empty, but must have one result or more")
-    arrays = [np.broadcast_to(a, got.shape) if np.ndim(a) == 0 else np.ravel(a) for a in arguments]
+    size = got.shape[-1]
+    arrays = [np.broadcast_to(a, size) if np.ndim(a) == 0 else np.ravel(a) for a in arguments]
     parts = [
-        _measure_block(function, got[i : i + _BLOCK], tuple(a[i : i + _BLOCK] for a in arrays))
-        for i in range(0, got.size, _BLOCK)
+        _measure_block(function, got[..., i : i + _BLOCK], tuple(a[i : i + _BLOCK] for a in arrays))
+        for i in range(0, size, _BLOCK)
     ]
     return sum(parts[1:], parts[0])
 
@@ -483,8 +564,8 @@ def _measure_block(
     return Measurement(
         function,
         got.dtype.name,
-        got.size,
-        int(got.size - np.count_nonzero(right)),
+        error.size,
+        int(error.size - np.count_nonzero(right)),
         float(error[worst]),
         tuple(float(a[worst]) for a in arguments),
     )
@@ -513,10 +594,12 @@ def sample(
         uniform bit patterns: all magnitudes, subnormal numbers, infinities and nan. The other half lies where
         the function does not round to x, to 1 or to 0, half of it within 2**6 of 1, uniform in the exponent;
         for arguments bounded by 1 it comes as close to 1 as to 0. Those of ``inverse`` do go beyond 1, those
-        of ``gradient_from_output`` do not.
+        of ``gradient_from_output`` do not. Half of the segments are short, or nearly symmetric about zero.
     """
     target, arguments = np.dtype(dtype), FUNCTIONS[function].arguments
     first = _sample_values("y" in arguments, target, size, rng)
+    if "b" in arguments:
+        return first, _sample_ends(first, rng)
     if "dy" not in arguments:
         return (first,)
     dy = _sample_values(False, target, size, rng)
@@ -537,3 +620,13 @@ def _sample_values(
         magnitude = np.where(rng.random(size // 2) < 0.5, magnitude, 1 - magnitude)
     focused = np.where(rng.random(size // 2) < 0.5, magnitude, -magnitude).astype(dtype)
     return rng.permutation(np.concatenate([patterns, focused]))
+
+
+@np.errstate(all="ignore")  # signaling nans, overflow
+def _sample_ends(start: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Draw the other ends of segments."""
+    near = start.astype(np.float64) * (
+        1 + np.exp2(rng.uniform(-56, 3, start.size)) * rng.choice([-1, 1], start.size)
+    )
+    near = np.where(rng.random(start.size) < 0.5, near, -near).astype(start.dtype)
+    return np.where(rng.random(start.size) < 0.5, near, rng.permutation(start))

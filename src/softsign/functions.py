@@ -27,22 +27,27 @@ class Function(NamedTuple):  # numpydoc ignore=PR02
     Parameters
     ----------
     arguments : tuple of str
-        Names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order.
+        Names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order; a and b, the
+        ends of a segment.
     formula : str
         Value of the function, as plain text.
     latex : tuple of str
         Symbol and formula for pictures.
     symmetry : {"odd", "even", None}
-        Symmetry in x (or y) while the other arguments are held; None if it depends on them.
+        Symmetry in x (or y) while the other arguments are held, or in both ends of a segment; None if it
+        depends on them.
     monotone : {"rising", "falling", None}
         Direction from x = 0 on; None if there is no single one, or the function takes more than x.
-    kind : {"algebraic", "logarithmic"}
-        Algebraic values are fractions, which integer arithmetic decides exactly.
+    kind : {"algebraic", "logarithmic", "segment"}
+        Algebraic values are fractions, which integer arithmetic decides exactly. Those of a segment are means
+        over it, near zero where f changes sign.
     bounds : dict of str to tuple of float
         For each backend that has the function, the largest error in ulp for each of `DTYPES`; 0.5 stands for
-        correctly rounded.
+        correctly rounded. It is in ulp of the value, for a segment in ulp of the mean of abs(f) over it.
     integrand : str, optional
         Name of the function that this one is the integral of, from 0.
+    outputs : int, optional
+        Number of results.
     """
 
     arguments: tuple[str, ...]
@@ -50,9 +55,10 @@ class Function(NamedTuple):  # numpydoc ignore=PR02
     latex: tuple[str, str]
     symmetry: Literal["odd", "even"] | None
     monotone: Literal["rising", "falling"] | None
-    kind: Literal["algebraic", "logarithmic"]
+    kind: Literal["algebraic", "logarithmic", "segment"]
     bounds: dict[Backend, tuple[float, float, float, float]]
     integrand: str | None = None
+    outputs: int = 1
 
 
 # Outputs of softsign, which is what gradient_from_output takes, are at most 1 in magnitude; bounds of
@@ -189,6 +195,34 @@ FUNCTIONS: dict[str, Function] = {
             "torch_compile": (0.51, 0.51, 18, 18),
             "jax": (0.51, 0.51, 8, 8),
         },
+    ),
+    "segment_mean": Function(
+        arguments=("a", "b"),
+        formula="∫ f(a + t (b − a)) dt, t from 0 to 1",
+        latex=(r"\bar f", r"\int_0^1 f(a+t(b-a))\,dt"),
+        symmetry="odd",
+        monotone=None,
+        kind="segment",
+        bounds={"numpy": (1, 1, 1, 4)},
+    ),
+    "segment_ramp": Function(
+        arguments=("a", "b"),
+        formula="∫ t f(a + t (b − a)) dt, t from 0 to 1",
+        latex=(r"\bar f_t", r"\int_0^1 t f(a+t(b-a))\,dt"),
+        symmetry="odd",
+        monotone=None,
+        kind="segment",
+        bounds={"numpy": (1, 1, 1, 4)},
+    ),
+    "segment_moments": Function(
+        arguments=("a", "b"),
+        formula="∫ Pⱼ(2t − 1) f(a + t (b − a)) dt, t from 0 to 1, j = 0, 1, 2",
+        latex=(r"\mu_j", r"\int_0^1 P_j(2t-1) f(a+t(b-a))\,dt"),
+        symmetry="odd",
+        monotone=None,
+        kind="segment",
+        bounds={"numpy": (1, 1, 1, 5)},
+        outputs=3,
     ),
 }
 

@@ -40,6 +40,9 @@ __all__ = [
     "round_to",
     "second_antiderivative",
     "second_derivative",
+    "segment_mean",
+    "segment_moments",
+    "segment_ramp",
     "softsign",
 ]
 
@@ -372,6 +375,156 @@ def _evaluate(function: str, x: Rational, precision: int) -> mpmath.mpf:
         value = sign * LOGARITHMIC[function].magnitude(wide, mpmath.log1p(wide))
     with mpmath.workprec(precision):
         return +value
+
+
+class Means(NamedTuple):
+    """Means over a segment, in any arithmetic: of abs(f), of t f, and of P_j(2t - 1) f for j = 0, 1, 2."""
+
+    size: Any
+    ramp: Any
+    moments: tuple[Any, Any, Any]
+
+
+def segment_means(a: Any, b: Any, log_a: Any, log_b: Any) -> Means:
+    """Return the means of softsign over a segment by its antiderivatives, which cancel.
+
+    Parameters
+    ----------
+    a, b : number
+        The ends, which differ.
+    log_a, log_b : number
+        ``log1p(abs(a))`` and ``log1p(abs(b))``, to `segment_precision` bits, of which the results keep some
+        200.
+
+    Returns
+    -------
+    Means
+        In the arithmetic of the arguments.
+    """
+
+    def integrals(x: Any, log: Any) -> tuple[Any, Any, Any, Any]:
+        """Return the integrals from 0 to x of f(w), w f(w), w**2 f(w) and abs(f(w)) dw."""
+        m, sign = abs(x), -1 if x < 0 else 1
+        square = m * m / 2
+        return m - log, sign * (square - m + log), m**3 / 3 - square + m - log, sign * (m - log)
+
+    length = b - a
+    ends = zip(integrals(a, log_a), integrals(b, log_b), strict=True)
+    mean, first, second, size = ((end - start) / length for start, end in ends)
+    ramp = (first - a * mean) / length
+    square = (second - 2 * a * first + a * a * mean) / (length * length)
+    return Means(size, ramp, (mean, 2 * ramp - mean, 6 * (square - ramp) + mean))
+
+
+def segment_precision(a: Fraction, b: Fraction) -> int:
+    """Return how many bits `segment_means` needs: its sums shrink to the order of the length to the fifth.
+
+    Parameters
+    ----------
+    a, b : Fraction
+        The ends, which differ.
+
+    Returns
+    -------
+    int
+        Number of bits, of which 200 are left in the results.
+    """
+    spread: Fraction = (1 + max(abs(a), abs(b))) / abs(b - a)
+    return 200 + 5 * int(spread).bit_length()
+
+
+def _segment(a: Rational, b: Rational, precision: int) -> Means:
+    import mpmath
+
+    start, end = _fraction("a", a), _fraction("b", b)
+    if start == end:
+        value = softsign(start)
+        with mpmath.workprec(precision):
+            at_ends = mpmath.mpf(value.numerator) / value.denominator
+            return Means(abs(at_ends), at_ends / 2, (at_ends, mpmath.mpf(0), mpmath.mpf(0)))
+    digits = sum(abs(end).as_integer_ratio()[i].bit_length() for end in (start, end) for i in (0, 1))
+    with mpmath.workprec(precision + digits + segment_precision(start, end)):
+        ends = [mpmath.mpf(x.numerator) / x.denominator for x in (start, end)]
+        means = segment_means(*ends, *(mpmath.log1p(abs(x)) for x in ends))
+    with mpmath.workprec(precision):
+        return Means(+means.size, +means.ramp, tuple(+moment for moment in means.moments))
+
+
+def segment_mean(a: Rational, b: Rational, precision: int = 120) -> mpmath.mpf:
+    """Return the mean of softsign over the segment from a to b, (F(b) - F(a))/(b - a).
+
+    Parameters
+    ----------
+    a, b : int, float or Fraction
+        Any finite numbers.
+    precision : int, optional
+        Number of correct bits of the result.
+
+    Returns
+    -------
+    mpmath.mpf
+        Between softsign of the ends.
+
+    Raises
+    ------
+    ValueError
+        If an end is nan or infinite.
+    ImportError
+        If mpmath is not installed.
+    """
+    return _segment(a, b, precision).moments[0]
+
+
+def segment_ramp(a: Rational, b: Rational, precision: int = 120) -> mpmath.mpf:
+    """Return the mean of t f(a + t (b - a)) over t from 0 to 1.
+
+    Parameters
+    ----------
+    a, b : int, float or Fraction
+        Any finite numbers.
+    precision : int, optional
+        Number of correct bits of the result.
+
+    Returns
+    -------
+    mpmath.mpf
+        From -1/2 to 1/2.
+
+    Raises
+    ------
+    ValueError
+        If an end is nan or infinite.
+    ImportError
+        If mpmath is not installed.
+    """
+    return _segment(a, b, precision).ramp
+
+
+def segment_moments(
+    a: Rational, b: Rational, precision: int = 120
+) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
+    """Return the means of P_j(2t - 1) f(a + t (b - a)) over t from 0 to 1, for j = 0, 1, 2.
+
+    Parameters
+    ----------
+    a, b : int, float or Fraction
+        Any finite numbers.
+    precision : int, optional
+        Number of correct bits of the results.
+
+    Returns
+    -------
+    tuple of mpmath.mpf
+        The three moments.
+
+    Raises
+    ------
+    ValueError
+        If an end is nan or infinite.
+    ImportError
+        If mpmath is not installed.
+    """
+    return _segment(a, b, precision).moments
 
 
 def round_to(value: Rational, dtype: npt.DTypeLike) -> Any:

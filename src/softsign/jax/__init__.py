@@ -26,7 +26,8 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("softsign.jax needs JAX: pip install 'softsign[jax]'", name="jax") from error
 
 from softsign.jax import functional, initializers
+from softsign.jax.bijector import SoftsignBijector
 from softsign.jax.functional import *
 
-__all__ = ["initializers"]
+__all__ = ["SoftsignBijector", "initializers"]
 __all__ += functional.__all__

@@ -4,7 +4,8 @@
 model. The other functions (derivatives, gradient, inverse, antiderivatives, log-Jacobian) are those of
 `softsign`, differentiable. `soft_cap` limits logits, `spike` is the step of spiking neurons.
 `nn.ParametricSoftsign` has slope and range to learn, `nn.DynamicSoftsign` is a layer to try in place of
-LayerNorm. `SoftsignTransform` is a bijector for `torch.distributions`, and with `onnx_translation_table`
+LayerNorm. `SoftsignTransform` is a bijector for
+`torch.distributions`, `SquashedNormal` a policy over bounded actions, and with `onnx_translation_table`
 `torch.onnx.export` writes one Softsign node. `init` initializes networks. Needs the extra ``torch``.
 
 Examples
@@ -25,12 +26,12 @@ except ModuleNotFoundError as error:
     ) from error
 
 from softsign.torch import functional, init, nn, variants
-from softsign.torch.distributions import SoftsignTransform
+from softsign.torch.distributions import SoftsignTransform, SquashedNormal
 from softsign.torch.functional import *
 from softsign.torch.nn import swap
 from softsign.torch.onnx import onnx_translation_table
 from softsign.torch.variants import *
 
-__all__ = ["SoftsignTransform", "init", "nn", "onnx_translation_table", "swap"]
+__all__ = ["SoftsignTransform", "SquashedNormal", "init", "nn", "onnx_translation_table", "swap"]
 __all__ += functional.__all__
 __all__ += variants.__all__

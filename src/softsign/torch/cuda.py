@@ -136,7 +136,7 @@ def _quotient(x: tl.tensor) -> tl.tensor:
     a = tl.where(x > bound - 1, bound - 1, x)
     t = 1 + a
     e = a - (t - 1)
-    c = _reciprocal(t)
+    c = divide(1.0, t)
     q = a * c
     y = tl.fma(tl.fma(-q, e, tl.fma(-q, t, a)), c, q)
 
@@ -160,7 +160,7 @@ def _gradient(x: tl.tensor, dy: tl.tensor) -> tl.tensor:
         a = tl.abs(x) * unit
         t = unit + a
         e = tl.minimum(unit, a) - (t - tl.maximum(unit, a))
-        c = _reciprocal(t)
+        c = divide(1.0, t)
         g = tl.fma(-c, e, tl.fma(-c, t, 1.0))
         dx = _times_square(dy, c, c * g) * (unit * unit)
     return dx
@@ -203,9 +203,9 @@ def _limit(dtype: tl.dtype) -> float:
 
 
 @triton.jit
-def _reciprocal(t: tl.tensor) -> tl.tensor:
+def divide(a: tl.tensor, t: tl.tensor) -> tl.tensor:  # numpydoc ignore=GL08
     # div_rn takes float32 alone; plain division of float64 always rounds to nearest.
-    return 1 / t if t.dtype == tl.float64 else tl.div_rn(1.0, t)
+    return a / t if t.dtype == tl.float64 else tl.div_rn(a, t)
 
 
 # y >= 0 or nan. Negation would not do: a negative zero is not less than 0.

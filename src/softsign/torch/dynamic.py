@@ -1,7 +1,8 @@
-"""The layer weight * softsign(alpha * x) + bias: on the CPU in one pass forwards and one backwards."""
+"""The layer weight * softsign(alpha * x) + bias, in one pass forwards and one backwards."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from softsign.torch._private import apply_untransformed, is_ordinary
 from softsign.torch.functional import softsign
 
 __all__ = ["dynamic_softsign"]
+
+Kernel = Callable[..., None]
 
 _TYPES = {
     getattr(torch, name): _core._types.index(name) for name in ("float16", "bfloat16", "float32", "float64")
@@ -55,7 +58,7 @@ def dynamic_softsign(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> 
     if not x.is_floating_point():
         x = x.to(torch.get_default_dtype())
     inputs = (x, alpha, weight, bias)
-    if torch.compiler.is_dynamo_compiling() or not all(is_ordinary(t) and t.is_cpu for t in inputs):
+    if torch.compiler.is_dynamo_compiling() or not (all(map(is_ordinary, inputs)) and _have_kernels(*inputs)):
         wide = torch.promote_types(x.dtype, torch.float32)
         a, w, b = (t.to(wide) for t in inputs[1:])
         return (w * softsign(a * x.to(wide)) + b).to(x.dtype)
@@ -64,8 +67,28 @@ def dynamic_softsign(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> 
     return _forward(*inputs)
 
 
+def _have_kernels(x: Tensor, *parameters: Tensor) -> bool:
+    """Whether all are on the CPU, or on one GPU in types that its kernels take."""
+    if x.is_cpu:
+        return all(t.is_cpu for t in parameters)
+    return (
+        x.is_cuda
+        and all(t.device == x.device and t.dtype in _TYPES for t in parameters)
+        and ops._triton_kernels(x) is not None
+    )
+
+
+def _kernels(x: Tensor) -> tuple[Kernel, Kernel]:
+    """Return what writes the values, and what writes the gradients."""
+    if x.is_cpu:
+        return _run, _run
+    from softsign.torch import cuda_layer
+
+    return cuda_layer.values, cuda_layer.gradients
+
+
 def _run(x: Tensor, alpha: Tensor, *tensors: Tensor) -> None:
-    """Call the kernels; the tensors are contiguous, weight and bias in the type that is computed in."""
+    """Call the kernels for the CPU; weight and bias are in the type that is computed in."""
     columns = x.shape[-1]
     threads = min(torch.get_num_threads(), 1024) if x.numel() >= 2 * 65536 else 1
     addresses = (t.data_ptr() for t in (x, *tensors))
@@ -76,7 +99,7 @@ def _forward(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     x = x.contiguous()
     wide = torch.promote_types(x.dtype, torch.float32)
     y = torch.empty_like(x)
-    _run(x, alpha, weight.to(wide).contiguous(), bias.to(wide).contiguous(), y)
+    _kernels(x)[0](x, alpha, weight.to(wide).contiguous(), bias.to(wide).contiguous(), y)
     return y
 
 
@@ -84,9 +107,9 @@ def _gradients(x: Tensor, alpha: Tensor, weight: Tensor, dy: Tensor) -> tuple[Te
     """Return dx, dalpha, dweight and dbias by the kernels."""
     x, dy = x.contiguous(), dy.contiguous()
     dx, columns = torch.empty_like(x), x.shape[-1]
-    sums = torch.empty(2 * columns + 1, dtype=torch.float64)
+    sums = torch.empty(2 * columns + 1, dtype=torch.float64, device=x.device)
     wide = torch.promote_types(x.dtype, torch.float32)
-    _run(x, alpha, dy, weight.to(wide).contiguous(), dx, sums)
+    _kernels(x)[1](x, alpha, dy, weight.to(wide).contiguous(), dx, sums)
     return dx, sums[2 * columns], sums[:columns], sums[columns:-1]
 
 

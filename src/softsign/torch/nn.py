@@ -198,9 +198,9 @@ class DynamicSoftsign(torch.nn.Module):
 
     Notes
     -----
-    On a CPU one pass computes the layer, and one its four gradients. Where it is transformed, compiled or on
-    another device it is a few operations. Whether it trains as well as a normalization is contested:
-    docs/variants.md has both sides.
+    On a CPU, and on CUDA where Triton is installed, one pass computes the layer, and one its four gradients.
+    Where it is transformed, compiled or on another device it is a few operations. Whether it trains as well
+    as a normalization is contested: docs/variants.md has both sides.
 
     References
     ----------

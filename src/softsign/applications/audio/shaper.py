@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from softsign.applications.audio.chain import Chain
-from softsign.applications.audio.filters import design
-from softsign.applications.audio.methods import METHODS
-from softsign.applications.audio.settings import count, name_of, one_of, within
+from softsign.applications.audio._chain import Chain
+from softsign.applications.audio._filters import design
+from softsign.applications.audio._methods import METHODS
+from softsign.applications.audio._settings import count, name_of, one_of, within
 
 __all__ = ["Waveshaper"]
 
@@ -57,10 +57,6 @@ class Waveshaper:
         If a parameter is none of these.
     ModuleNotFoundError
         If filters have to be designed and SciPy is missing.
-
-    Notes
-    -----
-    The methods, with proofs and measurements, are in docs/applications/audio.md.
 
     Examples
     --------
@@ -132,8 +128,7 @@ class Waveshaper:
         block : array_like of float32 or float64, shape (frames,) or (frames, channels)
             Samples, full scale from -1 to 1. One dimension for one channel alone.
         out : ndarray, optional
-            Array for the output, of the shape of `block` and the dtype of this object; `block` itself is
-            allowed.
+            Array for the output, of `block`'s shape and this object's dtype; `block` itself is allowed.
 
         Returns
         -------
@@ -194,9 +189,7 @@ class Waveshaper:
 
         Raises
         ------
-        ValueError
-            As `process`.
-        TypeError
+        ValueError, TypeError
             As `process`.
         """
         x = np.asarray(audio)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from softsign.applications.audio.methods import METHODS, Method
+from softsign.applications.audio._methods import METHODS, Method
 
 __all__ = ["Filters", "design"]
 
@@ -24,7 +24,7 @@ _DOUBLING = ((201, 0.465), (33, 0.535), (21, 0.535))
 #: Of the moments, at the input's rate and at higher ones: taps before the lines, segments of the kernel after
 #: them, and what both keep flat and clean, as a part of Nyquist's frequency.
 _SHAPES = {
-    "moments": ((13, 16, 0.78), (11, 16, 0.5)),
+    "moments": ((11, 16, 0.78), (11, 16, 0.5)),
     "moments2": ((27, 36, 0.78), (19, 24, 0.5)),
 }
 #: Frequencies at which they are fitted, per band, and how many multiples of the rate there is a band around.

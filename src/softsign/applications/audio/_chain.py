@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from softsign import _core
-from softsign.applications.audio.filters import Filters
-from softsign.applications.audio.methods import Method
+from softsign.applications.audio._filters import Filters
+from softsign.applications.audio._methods import Method
 
 __all__ = ["Chain"]
 
 Array = npt.NDArray[Any]
 
 
-class Bank:
+class _Bank:
     """A bank of filters with the samples that it needs of the past, and memory for its input and output.
 
     In front of each row of output stand the last `kept` samples of that before. Views of the memory are made
@@ -65,6 +65,19 @@ class Chain:
     """Rate up, softsign, rate down, beside a dry path.
 
     Bias and rest are added and taken away right at softsign, so that all filters see signals around zero.
+
+    Parameters
+    ----------
+    filters : Filters
+        Those of the setting.
+    method : Method
+        What is done between the filters.
+    channels : int
+        Number of channels.
+    dtype : dtype
+        float32 or float64.
+    longest : int
+        Samples that a piece may have.
     """
 
     def __init__(
@@ -72,16 +85,24 @@ class Chain:
     ) -> None:
         top, lines = longest << len(filters.up), method.lines
         self._kept = -(-method.past // lines)
-        self._rising = [Bank(taps, channels, dtype, longest << i) for i, taps in enumerate(filters.up)]
-        self._rising.append(Bank(filters.before, channels, dtype, top, self._kept))
+        self._rising = [_Bank(taps, channels, dtype, longest << i) for i, taps in enumerate(filters.up)]
+        self._rising.append(_Bank(filters.before, channels, dtype, top, self._kept))
         falling = (filters.after, *filters.down)
-        self._falling = [Bank(taps, channels, dtype, top >> i) for i, taps in enumerate(falling)]
-        self._dry = Bank(filters.dry, channels, dtype, longest)
+        self._falling = [_Bank(taps, channels, dtype, top >> i) for i, taps in enumerate(falling)]
+        self._dry = _Bank(filters.dry, channels, dtype, longest)
         self._method = method
         self._memory = np.empty(5 * top, dtype)
 
     def set_gains(self, drive: float, bias: float, wet: float, dry: float) -> None:
-        """Set, once, the gain and the offset before softsign, and what of it and of the dry path is added."""
+        """Set the gains, once.
+
+        Parameters
+        ----------
+        drive, bias : float
+            Gain and offset before softsign.
+        wet, dry : float
+            Gain of the shaped sound, and of the dry one.
+        """
         self._rising[0].taps *= drive
         self._falling[-1].taps *= wet
         self._dry.taps *= dry
@@ -97,7 +118,13 @@ class Chain:
             bank.reset()
 
     def resize(self, n: int) -> None:
-        """Prepare for pieces of n samples."""
+        """Prepare for pieces of a length.
+
+        Parameters
+        ----------
+        n : int
+            Samples in a piece.
+        """
         self._n, top = n, n << (len(self._rising) - 1)
         for level, (rising, falling) in enumerate(zip(self._rising, reversed(self._falling), strict=True)):
             rising.resize(n << level)
@@ -110,7 +137,17 @@ class Chain:
         self._work = self._memory[: 5 * top].reshape(5, top)
 
     def run(self, channel: int, samples: Array, out: Array) -> None:
-        """Shape samples of a channel."""
+        """Shape a piece of a channel.
+
+        Parameters
+        ----------
+        channel : int
+            Number of the channel.
+        samples : ndarray of shape (n,)
+            The piece.
+        out : ndarray of shape (n,)
+            Where the output goes.
+        """
         if len(samples) != self._n:
             self.resize(len(samples))
         self._rising[0].input[0] = samples
