@@ -276,7 +276,9 @@ def written(value: float) -> str:
     str
         Whole from 100 on, two decimals from 0.01 on, else a power of ten.
     """
-    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
+    return (
+        f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
+    )
 
 
 def target_table(targets: Sequence[Target]) -> Table:

@@ -16,7 +16,7 @@ __all__ = ["Waveshaper"]
 
 Array = npt.NDArray[Any]
 
-#: Samples that are worked on at a time: many, as Python takes time for each piece, but few enough for a cache.
+#: Samples worked on at a time: many, as Python takes time for each piece, but few enough for a cache.
 PIECE = 16_384
 LOUDEST = 300.0  # dB
 
