@@ -19,7 +19,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
-	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding peers explorer clean help
+	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap peers \
+	explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -100,6 +101,9 @@ bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study b
 
 bench-companding: .venv/softsign.stamp .venv/test.stamp  ## noise of companding on real speech, beside G.711
 	$(BIN)/python benchmarks/companding.py $(ARGS)
+
+bench-tonemap: .venv/softsign.stamp .venv/test.stamp  ## time tone mapping beside NumPy, colour-hdri and OpenCV, and count their nans
+	$(BIN)/python benchmarks/tonemap.py $(ARGS)
 
 explorer: .venv/softsign.stamp .venv/explorer.stamp  ## build the explorer's page from web/ and csrc/; needs node
 	$(call need,npm --version,node and npm: install nodejs and npm)

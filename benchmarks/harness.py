@@ -1,4 +1,4 @@
-"""The common part of the benchmarks: the one timing loop, targets and verdicts, tables, and docs/speed.md.
+"""The common part of the benchmarks: the one timing loop, targets and verdicts, tables, and the pages.
 
 Contestants take turns: a round takes one sample of each, so that a slow moment of the machine slows all of
 them, and what is reported are medians over rounds, or ratios of two samples of the same round. A sample is as
@@ -450,7 +450,7 @@ def make_parser(description: str, rounds: int, threads: bool = False) -> argpars
         parser.add_argument(
             "--threads", type=thread_count, default=1, help="threads for every contestant (default 1)"
         )
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/speed.md as well")
+    parser.add_argument("--write", action="store_true", help="write the tables into their page as well")
     return parser
 
 

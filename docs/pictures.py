@@ -1,4 +1,7 @@
-"""Make the pictures of README and of the pages: `python docs/pictures.py`. Needs playwright and chromium."""
+"""Make the pictures of README and of the pages: `python docs/pictures.py`.
+
+Needs playwright, chromium and Debian's blender-data, whose image of a courtyard (CC0) is mapped.
+"""
 
 import contextlib
 import doctest
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenImageIO
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
@@ -22,6 +26,7 @@ from torch.distributions import Normal
 import softsign
 from softsign import learn
 from softsign._palette import COLORS
+from softsign.applications import tonemap
 from softsign.applications.companding import Moments, NonlinearADC
 from softsign.learn import plots
 from softsign.learn._canvas import GUIDE, decorate, panels
@@ -33,6 +38,7 @@ DOCS = Path(__file__).parent
 #: The figures of a report, in their order.
 FIGURES = ("errors", "activations", "histograms", "gradients")
 WANTED = {"quick": FIGURES, "deep": ("errors", "gradients")}
+COURTYARD = Path("/usr/share/blender/datafiles/studiolights/world/courtyard.exr")
 #: The figures of the explorer that no command draws, as they are at first.
 LIVE = ("gradient", "start", "sound", "elsewhere", "today")
 
@@ -284,6 +290,39 @@ def draw_applications() -> None:
         save(picture.getvalue(), DOCS / "pictures" / f"{name}.png")
 
 
+def map_the_courtyard() -> None:
+    """Write the picture of tone mapping: its curves, and one image cut off, by channel and by luminance."""
+    light = np.asarray(OpenImageIO.ImageBuf(str(COURTYARD)).get_pixels("float"))
+    average = tonemap.log_average_luminance(light)
+    figure = Figure(figsize=(12, 6.3), dpi=110, layout="constrained")
+    every = figure.subplots(2, 2).ravel()
+    z = np.geomspace(0.02, 50, 400)
+    gray = np.repeat(z, 3).reshape(1, -1, 3)
+    curves = {
+        "cut off at 1": np.minimum(z, 1),
+        "z / (1 + z)": tonemap.reinhard(gray, key=None)[0, :, 0],
+        "with white = 5": np.minimum(tonemap.reinhard(gray, key=None, white=5)[0, :, 0], 1),
+    }
+    for (label, curve), color in zip(curves.items(), COLORS[6::-3], strict=True):
+        every[0].plot(z, curve, color=color, label=label, linewidth=2)
+    every[0].set_xscale("log")
+    every[0].axvline(0.18, **GUIDE)
+    every[0].legend(frameon=False)
+    decorate(every[0], "What becomes of light z; dashed: the key", "z", "shown")
+    pictures = {
+        "cut off at 1: sky and sun are white": light * (0.18 / average),
+        "channel mode: they are pale": tonemap.reinhard(light, mode="channel"),
+        "luminance mode: they keep their colors": tonemap.reinhard(light),
+    }
+    for axes, (title, picture) in zip(every[1:], pictures.items(), strict=True):
+        axes.imshow(tonemap.srgb_encode(np.clip(picture, 0, 1)))
+        axes.set_title(title, fontsize=10)
+        axes.set_axis_off()
+    whole = io.BytesIO()
+    figure.savefig(whole)
+    Image.open(whole).convert("RGB").save(DOCS / "pictures" / "tonemap.jpg", quality=85, optimize=True)
+
+
 def run_the_gallery() -> None:
     """Run the commands in gallery.md."""
     for command in re.findall("^softsign plot .*", (DOCS / "gallery.md").read_text(), re.MULTILINE):
@@ -322,5 +361,6 @@ def photograph() -> None:
 if __name__ == "__main__":
     draw()
     draw_applications()
+    map_the_courtyard()
     run_the_gallery()
     photograph()

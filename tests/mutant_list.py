@@ -419,6 +419,30 @@ MUTANTS = (
         "tests/test_cli_compand.py",
     ),
     Mutant(
+        "src/softsign/applications/tonemap/_light.py",
+        "np.copysign(1, light)",
+        "np.ones_like(light)",
+        "tests/test_tonemap.py",
+    ),
+    Mutant(
+        "src/softsign/applications/tonemap/_light.py",
+        "np.may_share_memory(image, result) and not",
+        "np.may_share_memory(image, result) and",
+        "tests/test_tonemap.py",
+    ),
+    Mutant(
+        "src/softsign/applications/tonemap/operators.py",
+        "max(1, sum(n for _, n in sums))",
+        "light[..., 0].size",
+        "tests/test_tonemap.py",
+    ),
+    Mutant(
+        "src/softsign/cli/tonemap.py",
+        "image > 1, image < 0",
+        "image > 1, image > 0",
+        "tests/test_cli_tonemap.py",
+    ),
+    Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",
         "header.nbytes * 1e6 / seconds",

@@ -157,6 +157,11 @@ def companding() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
+def tonemap() -> Iterator[ModuleType]:
+    yield from module_named("tonemap")
+
+
+@pytest.fixture
 def harness() -> Iterator[ModuleType]:
     yield from module_named("harness")
 
@@ -431,6 +436,27 @@ def test_the_study_benchmark_counts_images_per_second(
     for contestant in ("generate", "Batches, workers=1"):
         (line,) = (line for line in out.splitlines() if line.startswith(contestant))
         assert float(line.split()[-1].replace(",", "")) > 0
+
+
+def test_the_tonemap_benchmark_counts_nans_and_names_what_is_missing(
+    tonemap: ModuleType,
+    harness: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(tonemap, "SIZE", 8)
+    monkeypatch.setattr(tonemap, "PEERS", {"no_such_peer": "no-such-peer"})
+    assert tonemap.main(["--rounds", "1", "--images", str(tonemap.PAGE.parent)]) in (0, 1)
+    out = capsys.readouterr().out
+    assert "missing: no-such-peer (No module named 'no_such_peer')" in out
+    assert re.search(r"^studio +118 +3 +0$", out, re.MULTILINE)
+    assert [re.search(rf"^{x} +(.*)$", out, re.MULTILINE)[1] for x in ("inf", "nan", "-1")] == ["0", "3", "0"]  # type: ignore[index]
+    verdicts = re.findall(r"^(.{30}).* (reached|missed|not measured here)$", out, re.MULTILINE)
+    assert [verdict for _, verdict in verdicts][2:] == ["not measured here"] * 2 + ["reached"] * 2
+    assert "missing: the images in" not in out
+    assert tonemap.main(["--rounds", "1", "--images", "nowhere"]) in (0, 1)
+    assert "missing: the images in nowhere (apt-get install blender-data)" in capsys.readouterr().out
+    harness.section_of(tonemap.PAGE, "tonemap")
 
 
 def test_the_companding_benchmark_judges_what_is_left_of_speech(

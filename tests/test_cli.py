@@ -145,7 +145,9 @@ COMMANDS = dict(tree(cli._command()))
 
 
 def test_commands_are_found() -> None:
-    assert {("demo",), ("study",), ("apply",), ("plot",), ("explore",), ("info",)} < set(COMMANDS)
+    assert {("demo",), ("study",), ("apply",), ("plot",), ("explore",), ("tonemap",), ("info",)} < set(
+        COMMANDS
+    )
 
 
 @pytest.mark.parametrize("columns", [40, 80])

@@ -15,6 +15,7 @@ _EXTRAS = {
     "plotly": ["study"],
     "distributed": ["study", "scale"],
     "soundfile": ["audio"],
+    "OpenImageIO": ["tonemap"],
 }
 
 #: Commands and options of earlier versions, and what they are called now.
@@ -78,7 +79,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, compand, demo, explore, info, onnx, plot, study
+    from softsign.cli import _help, apply, compand, demo, explore, info, onnx, plot, study, tonemap
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -112,6 +113,7 @@ def _command() -> Any:
         compand.expand,
         plot.plot,
         explore.explore,
+        tonemap.tonemap,
         info.info,
     )
     for command in commands:

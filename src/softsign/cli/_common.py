@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -37,9 +37,23 @@ def function_name(name: str) -> str:
 
 def picture_path(path: Path) -> Path:
     """Return `path` if its suffix is that of a picture, and refuse it otherwise."""
-    if path.suffix.lower() not in _PICTURES:
-        raise typer.BadParameter(f"{str(path)!r} does not end in {', '.join(_PICTURES)}.")
+    return path_ending_in(_PICTURES, path)
+
+
+def path_ending_in(suffixes: Iterable[str], path: Path) -> Path:
+    """Return `path` if its suffix is one of these, and refuse it otherwise."""
+    if path.suffix.lower() not in suffixes:
+        raise typer.BadParameter(f"{str(path)!r} does not end in {', '.join(suffixes)}.")
     return path
+
+
+def one_output(target: Path | None, output: Path | None, example: str) -> Path:
+    """Return the file to write, which is the last argument or that of ``--output``."""
+    if target is not None and output is None:
+        return target
+    if output is not None and target is None:
+        return output
+    raise typer.BadParameter(f"name one file to write: --output {example}.")
 
 
 def readable(path: str | Path) -> Path:

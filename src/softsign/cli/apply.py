@@ -14,6 +14,7 @@ from softsign.cli._common import (
     UNARY,
     function_name,
     is_pipe,
+    one_output,
     pipe,
     progress_bar,
     readable,
@@ -79,10 +80,7 @@ def apply(
     import softsign
     from softsign import stream
 
-    if (target is None) == (output is None):
-        raise typer.BadParameter("name one file to write: --output OUT.npy.")
-    place = output or target
-    assert place is not None
+    place = one_output(target, output, "OUT.npy")
     piped = is_pipe(place)
     read = readable(source)
     start = perf_counter()

@@ -187,7 +187,7 @@ def compute(
     vectors = x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0)
     shape = vectors.shape[1:] if reduces else vectors.shape
     real = x.real.dtype
-    _check_out(function, out, shape if reduces else x.shape, real if reduces else x.dtype)
+    check_out(function, out, shape if reduces else x.shape, real if reduces else x.dtype)
     columns = vectors.reshape(vectors.shape[0], int(np.prod(vectors.shape[1:])))
     if x.dtype.kind == "c":
         columns = np.ascontiguousarray(columns).view(real).reshape(-1, 2).T
@@ -214,7 +214,27 @@ def _moved(vectors: Array, axis: int | None, reduces: bool) -> Array:
     return vectors[0] if axis is None else np.moveaxis(vectors, 0, axis)
 
 
-def _check_out(function: str, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check_out(function: str, out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what cannot take a result.
+
+    Parameters
+    ----------
+    function : str
+        Name of the function, for error messages.
+    out : ndarray or None
+        Where the result is to go.
+    shape : tuple of int
+        Shape of the result.
+    dtype : dtype
+        That of the result.
+
+    Raises
+    ------
+    TypeError
+        If `out` is no array, or cannot hold the dtype.
+    ValueError
+        If `out` has another shape.
+    """
     if out is None:
         return
     if not isinstance(out, np.ndarray):
