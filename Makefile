@@ -19,8 +19,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
-	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap peers \
-	explorer clean help
+	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap bench-robust \
+	peers explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -98,6 +98,9 @@ bench-audio: .venv/softsign.stamp .venv/test.stamp  ## measure the waveshaper: a
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
 	$(BIN)/python benchmarks/study.py $(ARGS)
+
+bench-robust: .venv/softsign.stamp .venv/test.stamp  ## robust and sparse fits beside statsmodels', scikit-learn's and boosted trees
+	$(BIN)/python benchmarks/robust.py $(ARGS)
 
 bench-companding: .venv/softsign.stamp .venv/test.stamp  ## noise of companding on real speech, beside G.711
 	$(BIN)/python benchmarks/companding.py $(ARGS)

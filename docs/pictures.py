@@ -21,12 +21,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from scipy import stats
+from statsmodels.robust import norms
 from torch.distributions import Normal
 
 import softsign
 from softsign import learn
 from softsign._palette import COLORS
-from softsign.applications import tonemap
+from softsign.applications import robust, tonemap
 from softsign.applications.companding import Moments, NonlinearADC
 from softsign.learn import plots
 from softsign.learn._canvas import GUIDE, decorate, panels
@@ -273,6 +274,36 @@ def draw_adc() -> Figure:
     return figure
 
 
+def draw_robust() -> Figure:
+    """Draw how hard a residual pulls, what that costs at normal errors, and what two penalties leave."""
+    figure, (pull, cost, left_over) = panels(3, (4.0, 3.6))
+    r = np.linspace(-8, 8, 801)
+    for color, norm, name in (
+        (COLORS[0], robust.FairNorm(), "Fair, c = 1.4"),
+        (COLORS[1], norms.HuberT(), "Huber, 1.345"),
+        (COLORS[2], norms.TukeyBiweight(), "Tukey, 4.685"),
+    ):
+        pull.plot(r, norm.psi(r), color=color, label=name)
+    pull.plot(r[np.abs(r) < 2.2], r[np.abs(r) < 2.2], label="least squares", **GUIDE)
+    decorate(pull, "pull of a residual", "residual in units of its scale", "$\\psi$")
+    pull.legend(frameon=False, fontsize=8, loc="lower right")
+    c = np.geomspace(1e-3, 1e2, 301)
+    cost.semilogx(c, robust.efficiency(c), color=COLORS[0])
+    cost.plot([1e-3, robust.FAIR_95, robust.FAIR_95], [0.95, 0.95, 0.62], **GUIDE)
+    cost.set_ylim(0.62, 1.01)
+    decorate(cost, "efficiency at normal errors", "$c$", "mean's variance / estimate's")
+    v = np.linspace(-4, 4, 1601)
+    for color, a in ((COLORS[0], 1.0), (COLORS[4], 0.1)):
+        x = robust.TransformedL1(a).prox(v, 1.0)
+        x[1:][np.abs(np.diff(x)) > 0.1] = np.nan  # the line is not joined across the jump
+        left_over.plot(v, x, color=color, label=f"transformed L1, a = {a:g}")
+    left_over.plot(v, np.sign(v) * np.maximum(np.abs(v) - 1, 0), color=COLORS[1], label="lasso")
+    left_over.plot(v, v, label="no penalty", **GUIDE)
+    decorate(left_over, "proximal operators, strength 1", "$v$", "prox$(v)$")
+    left_over.legend(frameon=False, fontsize=8, loc="upper left")
+    return figure
+
+
 def draw_applications() -> None:
     """Write the pictures of the pages in applications/, of what their examples compute."""
     for name, drawing in (
@@ -283,6 +314,7 @@ def draw_applications() -> None:
         ("audio", draw_audio),
         ("companding", draw_companding),
         ("adc", draw_adc),
+        ("robust", draw_robust),
         ("squashing", draw_squashing),
     ):
         picture = io.BytesIO()

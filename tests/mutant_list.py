@@ -32,6 +32,7 @@ VARIANTS = "tests/test_torch_variants.py"
 INIT = "tests/test_init.py src/softsign/init.py"
 FILES = "tests/test_files.py tests/test_stream.py tests/test_cli.py"
 OPERATOR = "tests/test_operator_family.py tests/test_operator_gradient.py tests/test_operator_net.py"
+ROBUST = "tests/test_robust.py"
 ONNX = "tests/test_onnx_dialect.py tests/test_onnx_gradient.py tests/test_onnx_nets.py"
 
 MUTANTS = (
@@ -442,6 +443,28 @@ MUTANTS = (
         "image > 1, image > 0",
         "tests/test_cli_tonemap.py",
     ),
+    Mutant(
+        "src/softsign/applications/robust/fair.py",
+        "-0.5 * np.square(slope)",
+        "0.5 * np.square(slope)",
+        ROBUST,
+    ),
+    Mutant(
+        "src/softsign/applications/robust/fair.py",
+        "np.subtract(y_pred, y_true",
+        "np.subtract(y_true, y_pred",
+        ROBUST,
+    ),
+    Mutant(
+        "src/softsign/applications/robust/linear.py",
+        "(lower(values) - lower(-values)) / 2",
+        "lower(values)",
+        ROBUST,
+    ),
+    Mutant("src/softsign/applications/robust/penalties.py", "np.arcsin(s) / 3", "np.arcsin(s) / 2", ROBUST),
+    Mutant("src/softsign/applications/robust/penalties.py", "- a / 2 if jumps", "- a if jumps", ROBUST),
+    Mutant("src/softsign/applications/robust/norms.py", "if not inplace:", "if inplace:", ROBUST),
+    Mutant("src/softsign/applications/robust/sparse.py", "rows / weights, targets", "rows, targets", ROBUST),
     Mutant(
         "src/softsign/cli/apply.py",
         "header.nbytes / 1e6 / seconds",

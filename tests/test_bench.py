@@ -152,6 +152,11 @@ def study() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
+def robust() -> Iterator[ModuleType]:
+    yield from module_named("robust")
+
+
+@pytest.fixture
 def companding() -> Iterator[ModuleType]:
     yield from module_named("companding")
 
@@ -457,6 +462,31 @@ def test_the_tonemap_benchmark_counts_nans_and_names_what_is_missing(
     assert tonemap.main(["--rounds", "1", "--images", "nowhere"]) in (0, 1)
     assert "missing: the images in nowhere (apt-get install blender-data)" in capsys.readouterr().out
     harness.section_of(tonemap.PAGE, "tonemap")
+
+
+def test_the_robust_benchmark_judges_and_names_missing_peers(
+    robust: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for peer in ("skglm", "lightgbm", "xgboost"):
+        monkeypatch.setitem(sys.modules, peer, None)
+    sparse, target = robust.measure_sparse(runs=1)
+    assert target.verdict == "reached"
+    assert sparse.lines[0] == ("TransformedL1Regressor", "1 of 1", "1.000")
+    assert sparse.lines[1][1] == "0 of 1"  # LassoCV
+    assert robust.measure_boosting(1) == ([], [])
+    table, targets = robust.measure_stackloss()
+    assert table.lines[0][1:] == ("-39.9197", "0.7156", "1.2953", "-0.1521")
+    assert [target.verdict for target in targets] == ["reached"] * 3
+    variances = {line[0]: line[1:] for line in robust.measure_variances().lines}
+    assert variances["mean"][:2] == ("1.000", "1.400")
+    assert variances["median"][0] == "1.571"
+    assert [variances[name][0] for name in ("HuberT(1.345)", "FairNorm(1.4)")] == ["1.053"] * 2
+    assert capsys.readouterr().out.count("missing: ") == 3
+
+
+def test_the_page_of_robust_fitting_has_its_section(harness: ModuleType, robust: ModuleType) -> None:
+    before, after = harness.section_of(robust.PAGE, "robust")
+    assert "\n| --" in robust.PAGE.read_text().removeprefix(before).removesuffix(after)
 
 
 def test_the_companding_benchmark_judges_what_is_left_of_speech(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from softsign.torch.dynamic import dynamic_softsign
-from softsign.torch.functional import softsign
+from softsign.torch.functional import antiderivative, softsign
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -264,6 +264,78 @@ class DynamicSoftsign(torch.nn.Module):
     def extra_repr(self) -> str:
         """Tell the size and the initial alpha."""
         return f"{self.num_features}, alpha={self.init_alpha}"
+
+
+class FairLoss(torch.nn.Module):
+    """Fair's loss of predictions, c**2 (abs(r)/c - log(1 + abs(r)/c)) of r = input - target.
+
+    It is r**2 / 2 for small errors and grows like c abs(r) for large ones, with the gradient c softsign(r /
+    c): that of `torch.nn.HuberLoss` without its corner.
+
+    Parameters
+    ----------
+    c : float
+        Error at which the gradient is half of its limit c; above 0 and finite.
+    reduction : {"mean", "sum", "none"}
+        What is returned: the mean or sum of all losses, or each of them.
+
+    Raises
+    ------
+    ValueError
+        If `c` is not above 0 and finite, or `reduction` is another.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from softsign.torch import nn
+    >>> prediction = torch.tensor([0.0, 1.0, 100.0], requires_grad=True)
+    >>> loss = nn.FairLoss(c=2.0, reduction="sum")(prediction, torch.zeros(3))
+    >>> print(f"{loss.item():.4f}", torch.autograd.grad(loss, prediction)[0])
+    184.6508 tensor([0.0000, 0.6667, 1.9608])
+    """
+
+    def __init__(self, c: float = 1.0, reduction: str = "mean") -> None:
+        if not 0 < c < float("inf"):
+            raise ValueError(f"FairLoss: c must be above 0 and finite, got {c}")
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"FairLoss: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        super().__init__()
+        self.c, self.reduction = float(c), reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss.
+
+        Parameters
+        ----------
+        input : torch.Tensor
+            Predictions, of any shape.
+        target : torch.Tensor
+            What they should be, in the same shape.
+
+        Returns
+        -------
+        torch.Tensor
+            A scalar, or with the reduction "none" the shape of `input`; float32 for float16 and bfloat16, as
+            losses are under autocast.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ.
+        """
+        if input.shape != target.shape:
+            raise ValueError(
+                f"FairLoss: input and target must have one shape, got {list(input.shape)} and "
+                f"{list(target.shape)}"
+            )
+        error = input - target
+        error = error.to(torch.promote_types(error.dtype, torch.float32))
+        losses = self.c**2 * antiderivative(error / self.c)
+        return losses if self.reduction == "none" else getattr(losses, self.reduction)()
+
+    def extra_repr(self) -> str:
+        """Tell c and the reduction."""
+        return f"c={self.c}, reduction={self.reduction!r}"
 
 
 def swap(model: Model, inplace: bool = False) -> Model:
