@@ -19,8 +19,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
-	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap bench-robust \
-	peers explorer clean help
+	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap \
+	bench-robust peers explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
