@@ -287,9 +287,11 @@ def bounds_table() -> str:
 
 
 def functions_table() -> str:
-    """Return the functions, their values and the ufuncs' bounds as a table in Markdown."""
+    """Return the functions of one x, their values and the ufuncs' bounds as a table in Markdown."""
     lines = [
-        (call(name), facts.formula.replace("|", "\\|"), in_words(name)) for name, facts in FUNCTIONS.items()
+        (call(name), facts.formula.replace("|", "\\|"), in_words(name))
+        for name, facts in FUNCTIONS.items()
+        if facts.kind != "segment"
     ]
     return markdown_table(("function", "value", "largest error in ulp"), lines)
 
@@ -304,7 +306,6 @@ def in_words(function: str) -> str:
     *narrow, wide = (bound(function, dtype) for dtype in DTYPES)
     text = "correctly rounded" if max(narrow) == 0.5 else f"{max(narrow):g}"
     text += f"; float64 {wide:g}" if wide != max(narrow) else ""
-    text += " of the mean of \\|f\\|" if FUNCTIONS[function].kind == "segment" else ""
     return text + (f", for n ≤ {max(ORDERS)}" if "n" in FUNCTIONS[function].arguments else "")
 
 

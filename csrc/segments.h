@@ -47,7 +47,6 @@ PAIRWISE(-, vd2, vd2)
 PAIRWISE(*, vd2, vd2)
 PAIRWISE(/, vd2, vd2)
 PAIRWISE(>, vl2, vd2)
-PAIRWISE(|, vl2, vl2)
 PAIRWISE(&, vl2, vl2)
 #undef PAIRWISE
 template <>
@@ -75,10 +74,11 @@ inline vd2 flipped(vd2 y, vd2 by) { return {flipped(y.lo, by.lo), flipped(y.hi, 
 inline real flipped(real y, real by) { return __builtin_signbit(by) ? -y : y; }
 inline vl2 of_two_signs(vd2 a, vd2 b) { return {((vl)a.lo ^ (vl)b.lo) < 0, ((vl)a.hi ^ (vl)b.hi) < 0}; }
 inline bool of_two_signs(real a, real b) { return __builtin_signbit(a) != __builtin_signbit(b); }
-inline vl2 not_finite(vd2 a) {
-    return {magnitude_bits(a.lo) >= Lanes<vd>::inf, magnitude_bits(a.hi) >= Lanes<vd>::inf};
+inline vl not_finite(vd a, vd b) {
+    return (magnitude_bits(a) >= Lanes<vd>::inf) | (magnitude_bits(b) >= Lanes<vd>::inf);
 }
-inline bool not_finite(real a) { return !__builtin_isfinite(a); }
+inline vl2 not_finite(vd2 a, vd2 b) { return {not_finite(a.lo, b.lo), not_finite(a.hi, b.hi)}; }
+inline bool not_finite(real a, real b) { return !__builtin_isfinite(a) || !__builtin_isfinite(b); }
 inline vl2 is_nan(vd2 a) { return {a.lo != a.lo, a.hi != a.hi}; }
 inline bool is_nan(real a) { return __builtin_isnan(a); }
 inline vl2 is_zero(vd2 a) { return {a.lo == 0, a.hi == 0}; }
@@ -166,7 +166,7 @@ struct Segment {
 
     [[gnu::always_inline]] Segment(V a, V b) {
         const V zero{}, one = splat<V>(1);
-        const Bits<V> special = not_finite(a) | not_finite(b);
+        const Bits<V> special = not_finite(a, b);
         const bool some_special = any(special);
         const V nan = some_special ? choose(is_nan(a), a, b) : zero;  // where an end is one
         if (some_special) {  // an infinite end is 1 meanwhile, and the other 0 unless it is infinite, too

@@ -94,6 +94,15 @@ def test_the_bits_do_not_depend_on_the_blocks(shaper: Waveshaper, cuts: list[int
     assert whole.dtype == shaper.dtype
 
 
+@pytest.mark.parametrize("settings", [{}, {"antialias": "moments2", "oversample": 8, "mix": 0.5}])
+def test_long_blocks_are_the_same(settings: dict[str, Any]) -> None:
+    x = noise(2, 20_000)
+    shaper = Waveshaper(12, channels=2, **settings)
+    whole = shaper.process(x)
+    shaper.reset()
+    np.testing.assert_array_equal(np.concatenate([shaper.process(b) for b in np.array_split(x, 23)]), whole)
+
+
 def test_channels_do_not_hear_each_other() -> None:
     x = noise(3)
     y = Waveshaper(12, channels=3).process(x)
@@ -132,14 +141,14 @@ def test_float32_is_near_float64() -> None:
 
 def test_no_memory_is_taken_by_a_block() -> None:
     shaper = Waveshaper(12, bias=0.1, mix=0.5, channels=2, antialias="adaa2", oversample=2)
-    x = noise(2, 8192)
+    x = noise(2, 20_000)
     out = np.empty_like(x)
     shaper.process(x, out)
     tracemalloc.start()
     shaper.process(x, out)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 8192
+    assert peak < x.nbytes / 16
 
 
 # What is heard of quiet sounds
@@ -382,10 +391,9 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_imports_numpy_alone() -> None:
     done = run_python(
-        "import sys, softsign.applications.audio\n"
-        "print('scipy' in sys.modules, 'soundfile' in sys.modules, softsign.applications.audio.__all__)"
+        "import sys, softsign.applications.audio\nprint('scipy' in sys.modules, 'soundfile' in sys.modules)"
     )
-    assert done.stdout.split("\n")[0] == "False False ['Waveshaper']", done.stderr
+    assert done.stdout == "False False\n", done.stderr
 
 
 def test_the_benchmark_judges() -> None:
