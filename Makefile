@@ -19,8 +19,8 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: run test test-oldest test-newest test-clang sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
-	onnx-engines bench bench-frameworks bench-study bench-operator bench-companding bench-tonemap bench-robust \
-	peers explorer clean help
+	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap \
+	bench-robust peers explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -92,6 +92,9 @@ bench-frameworks: .venv/softsign.stamp .venv/test.stamp  ## time softsign.torch 
 
 bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator layer and a training step beside PyTorch's
 	$(BIN)/python benchmarks/operator_layer.py $(ARGS)
+
+bench-audio: .venv/softsign.stamp .venv/test.stamp  ## measure the waveshaper: alias, flatness, rounding, speed
+	$(BIN)/python benchmarks/audio.py $(ARGS)
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images
 	$(BIN)/python benchmarks/study.py $(ARGS)

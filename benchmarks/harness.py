@@ -34,7 +34,10 @@ Sampler = Callable[[], float]
 
 
 def timed(
-    call: str | Callable[[], object], names: dict[str, Any] | None = None, seconds: float = SAMPLE_SECONDS
+    call: str | Callable[[], object],
+    names: dict[str, Any] | None = None,
+    seconds: float = SAMPLE_SECONDS,
+    clock: Callable[[], float] | None = None,
 ) -> Sampler:
     """Return a function that takes one sample of a call, after finding out how many calls fill a sample.
 
@@ -46,13 +49,15 @@ def timed(
         The names in the statement.
     seconds : float, optional
         The least duration of a sample.
+    clock : callable, optional
+        What tells the time, if not timeit's; `time.process_time` leaves out what other processes take.
 
     Returns
     -------
     callable
         Returns the seconds per call of one sample.
     """
-    timer = timeit.Timer(call, globals=names)
+    timer = timeit.Timer(call, globals=names, **({"timer": clock} if clock else {}))
     timer.timeit(1)  # compiles and warms up
     calls = 1
     while timer.timeit(calls) < seconds:
@@ -271,7 +276,9 @@ def written(value: float) -> str:
     str
         Whole from 100 on, two decimals from 0.01 on, else a power of ten.
     """
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
+    return (
+        f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
+    )
 
 
 def target_table(targets: Sequence[Target]) -> Table:

@@ -179,6 +179,27 @@ def draw_science() -> Figure:
     return figure
 
 
+def draw_audio() -> Figure:
+    """Draw the spectra of a sine after softsign, by three methods."""
+    figure, every = panels(3, (3.4, 3.2))
+    names = names_of("applications/audio.md")
+    x, rate, shaper = names["x"], names["rate"], names["Waveshaper"]
+    titles = {"none": "softsign of the samples", "moments": "moments", "moments2": "moments2"}
+    for axes, (antialias, title) in zip(every, titles.items(), strict=True):
+        y = shaper(drive_db=20, antialias=antialias)(x, rate)[rate:-rate]
+        level = 20 * np.log10(np.abs(np.fft.rfft(y)) / rate * 2 + 1e-12)
+        axes.axvspan(16, 22.05, color="0.95")
+        for picked, color, label in (
+            (np.setdiff1d(np.flatnonzero(level > -140), [5000, 15_000]), COLORS[1], "alias"),
+            (np.array([5000, 15_000]), COLORS[0], "sine and harmonic"),
+        ):
+            axes.vlines(picked / 1000, -140, level[picked], color=color, linewidth=2, label=label)
+        axes.set(xlim=(0, 22.05), ylim=(-140, 5))
+        decorate(axes, title, "kHz", "dB")
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=2)
+    return figure
+
+
 def draw_squashing() -> Figure:
     """Draw the densities of squashed normal numbers, and the errors of their logarithms in float32."""
     figure, (left, right) = panels(2, (4.0, 3.2))
@@ -290,6 +311,7 @@ def draw_applications() -> None:
         ("control", draw_control),
         ("science", draw_science),
         ("sciences", draw_sciences),
+        ("audio", draw_audio),
         ("companding", draw_companding),
         ("adc", draw_adc),
         ("robust", draw_robust),

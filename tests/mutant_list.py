@@ -331,6 +331,14 @@ MUTANTS = (
         "tests/test_variants.py",
     ),
     Mutant("src/softsign/variants/balls.py", "-(len(p) + 1)", "-(len(p) - 1)", "tests/test_variants.py"),
+    Mutant("src/softsign/learn/sound.py", "np.exp(2j *", "np.exp(-2j *", "tests/test_cli_audio.py"),
+    Mutant(
+        "src/softsign/applications/audio/files.py",
+        "y[max(-made, 0) :",
+        "y[max(-made - 1, 0) :",
+        "tests/test_cli_audio.py",
+    ),
+    Mutant("src/softsign/cli/audio.py", "math.ceil(200", "math.floor(200", "tests/test_cli_audio.py"),
     # Applications
     Mutant(
         "src/softsign/applications/_distribution.py",
@@ -356,6 +364,31 @@ MUTANTS = (
         "deviation.min() / deviation",
         "deviation / deviation.min()",
         "tests/test_science.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/_chain.py",
+        "streams[0] -= self._rest",
+        "streams[0] += self._rest",
+        "tests/test_audio.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/_chain.py",
+        "self._last[channel][...] = self._new",
+        "self._last[channel][...] = self._before",
+        "tests/test_audio.py",
+    ),
+    Mutant(
+        "src/softsign/applications/audio/_filters.py",
+        "longer = round(2 * ((2 - taps - latency) % 2))",
+        "longer = 0",
+        "tests/test_audio.py",
+    ),
+    Mutant("src/softsign/applications/audio/_filters.py", "(1, 1, -1)", "(1, 1, 1)", "tests/test_audio.py"),
+    Mutant(
+        "src/softsign/applications/audio/_methods.py",
+        "np.subtract(r, q, out=high), least",
+        "np.subtract(r, p, out=high), least",
+        "tests/test_audio.py",
     ),
     Mutant("src/softsign/applications/science.py", "x.size - 2", "x.size - 1", "tests/test_science.py"),
     Mutant(

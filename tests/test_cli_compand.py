@@ -93,7 +93,7 @@ def test_formats_of_samples(folder: Path, suffix: str, subtype: str, kept: str, 
 def test_every_number_of_bits_and_sounds_longer_than_a_block(
     folder: Path, bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("softsign.applications.companding._sound.BLOCK", 257)
+    monkeypatch.setattr("softsign.applications.companding.files._BLOCK", 257)
     shown: list[tuple[int, int]] = []
     report = files.compand(folder / "in.wav", folder / "a.npz", bits, progress=lambda *n: shown.append(n))
     assert shown[-1] == (6000, 6000)
@@ -323,7 +323,7 @@ def test_soundfile_is_named_where_it_is_missing(folder: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "soundfile", None)
     install = 'soundfile is not installed; this installs it: pip install "softsign[cli,audio]"'
     assert refused(folder, "compand", "in.wav", "a.npz") == f"softsign: {install}\n"
-    with pytest.raises(ModuleNotFoundError, match=r"needs soundfile: pip install 'softsign\[audio\]'$"):
+    with pytest.raises(ModuleNotFoundError, match=r"need soundfile: pip install 'softsign\[audio\]'$"):
         files.compand(folder / "in.wav", folder / "a.npz")
 
 

@@ -79,7 +79,7 @@ def _command() -> Any:
     """Return the command with all its subcommands, as Typer makes it."""
     import typer
 
-    from softsign.cli import _help, apply, compand, demo, explore, info, onnx, plot, study, tonemap
+    from softsign.cli import _help, apply, audio, compand, demo, explore, info, onnx, plot, study, tonemap
 
     def version(wanted: bool) -> None:
         if wanted:
@@ -109,6 +109,7 @@ def _command() -> Any:
         demo.demo,
         study.study,
         apply.apply,
+        audio.audio,
         compand.compand,
         compand.expand,
         plot.plot,

@@ -9,18 +9,21 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from softsign._files import check_target, written_whole
-from softsign.applications.companding import _archive, _sound, g711
+from softsign.applications import _sound
+from softsign.applications.companding import _archive, g711
 from softsign.applications.companding.adc import NonlinearADC
 from softsign.applications.companding.law import Compander
 from softsign.applications.companding.signals import Moments
 from softsign.variants._blocks import Array
 
 __all__ = ["Report", "compand", "expand"]
+
+_BLOCK = 1 << 16  # frames
 
 _Progress = Callable[[int, int], None] | None
 
@@ -108,13 +111,13 @@ def compand(
     _check_places(source, target, ".npz", overwrite)
     with _sound.opened(source) as sound:
         advance = _counter(progress, 2 * sound.frames)
-        peak, moments = _measured(_sound.blocks(sound, source), advance)
+        peak, moments = _measured(_blocks(sound, source), advance)
         limit = limit or peak or 1.0
         k = k or (Compander.for_moments(moments, limit).k if peak else 1.0)
         adc = NonlinearADC(bits, k, limit=limit, midtread=bits > 1)
         report = Report(sound.frames, sound.channels, sound.samplerate, sound.subtype, adc)
         noise = _Noise(adc)
-        codes = noise.counted(_sound.blocks(sound, source), advance)
+        codes = noise.counted(_blocks(sound, source), advance)
         with written_whole(target, overwrite=overwrite) as file:
             _archive.write(file, adc, (sound.frames, sound.channels), sound.samplerate, sound.subtype, codes)
         snr_db, mu_law_db, a_law_db = noise.ratios_db()
@@ -161,14 +164,17 @@ def expand(
     """
     _check_places(source, target, ".wav", overwrite)
     with _archive.Archive(source) as archive:
-        subtype = _sound.writable(archive.subtype)
+        kept = archive.subtype in _sound.BYTES and archive.subtype != "PCM_S8"  # which WAV does not have
+        subtype = archive.subtype if kept else "PCM_16"
         report = Report(archive.frames, archive.channels, archive.sample_rate, subtype, archive.adc)
         advance = _counter(progress, archive.frames)
+        if archive.frames * archive.channels * _sound.BYTES[subtype] > _sound.WAV_LIMIT:
+            raise ValueError(f"{target} would be larger than the 4 GB that a WAV file holds")
         with (
             written_whole(target, overwrite=overwrite) as file,
-            _sound.new_wav(file, target, *report[:4]) as sound,
+            _sound.created(file, target, archive.sample_rate, archive.channels, subtype) as sound,
         ):
-            for x in archive.decoded(_sound.BLOCK):
+            for x in archive.decoded(_BLOCK):
                 sound.write(_sound.as_stored(x, subtype))
                 advance(len(x))
     return report
@@ -179,9 +185,24 @@ def _check_places(
 ) -> None:
     if Path(target).suffix.lower() != suffix:
         raise ValueError(f"{target} does not end in {suffix}, the one format that is written")
-    if os.path.exists(target) and os.path.samefile(source, target):
+    if _sound.same(source, target):
         raise ValueError(f"{source} and {target} are the same file; the result needs a file of its own")
     check_target(target, overwrite=overwrite)
+
+
+def _blocks(sound: Any, source: str | os.PathLike[str]) -> Iterator[Array]:
+    """Yield the samples from the first on, and refuse nan and infinities."""
+    sound.seek(0)
+    for start in range(0, sound.frames, _BLOCK):
+        x = _sound.read(sound, source, _BLOCK)
+        bad = ~np.isfinite(x)
+        if bad.any():
+            frame, channel = divmod(int(np.argmax(bad)), x.shape[1])
+            raise ValueError(
+                f"{source}: frame {start + frame:,} of channel {channel} is {x[frame, channel]}, "
+                "but samples must be finite"
+            )
+        yield x
 
 
 def _counter(progress: _Progress, total: int) -> Callable[[int], None]:
