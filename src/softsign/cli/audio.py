@@ -41,7 +41,7 @@ def audio(
     ] = 0.0,
     antialias: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Method: moments, adaa1, adaa2, adaa2-triangle or none."),
+        typer.Option(metavar="NAME", help="Method: moments, moments2, adaa1, adaa2, adaa2-triangle or none."),
     ] = "moments",
     oversample: Annotated[
         int, typer.Option(metavar="N", help="Factor of the rate that softsign works at: 1, 2, 4 or 8.")

@@ -30,9 +30,9 @@ Array = npt.NDArray[Any]
 METHODS = (
     *(("none", 1), ("none", 4), ("none", 8)),
     *(("adaa1", 1), ("adaa2", 1), ("adaa2-triangle", 1)),
-    *(("moments", 1), ("moments", 2)),
+    *(("moments", 1), ("moments2", 1), ("moments", 2)),
 )
-_SHOWN = (("none", 1), ("none", 4), ("adaa2", 1), ("moments", 1), ("moments", 2))  # in the pictures
+_SHOWN = (("none", 1), ("none", 4), ("adaa2", 1), ("moments", 1), ("moments2", 1))  # in the pictures
 _SECONDS = 4.0  # of the sound that are compared
 _FACTOR = 32  # of the rate at which the ideal is computed
 _MARGIN = 4096  # frames of silence around it, for the ringing of its filters
