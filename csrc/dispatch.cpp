@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <memory>
-#include <string>
 #include <type_traits>
 #if defined(SOFTSIGN_WITH_avx2)
 #include <cpuid.h>
@@ -169,10 +168,13 @@ bool use_kernels(const char *name) {
 std::size_t last_level_cache() {
     static const std::size_t bytes = [] {
         std::size_t kib = 32 << 10;  // elsewhere: a usual size
-        for (const char *level : {"2", "3"}) {
-            std::ifstream file(std::string("/sys/devices/system/cpu/cpu0/cache/index") + level + "/size");
-            std::size_t found;
-            if (file >> found && found > 0) kib = found;
+        // A std::ifstream would bring half a megabyte of libstdc++ into memory.
+        for (const char *path : {"/sys/devices/system/cpu/cpu0/cache/index2/size",
+                                 "/sys/devices/system/cpu/cpu0/cache/index3/size"}) {
+            std::FILE *file = std::fopen(path, "re");
+            std::size_t found = 0;
+            if (file && std::fscanf(file, "%zu", &found) == 1 && found > 0) kib = found;
+            if (file) std::fclose(file);
         }
         return kib << 10;
     }();

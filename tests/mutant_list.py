@@ -198,8 +198,8 @@ MUTANTS = (
         'self.range.fill_(self.init["slope"])',
         "tests/test_torch.py",
     ),
-    Mutant("csrc/layer.h", "any(sum != sum), 0)", "false, 0)", VARIANTS),
-    Mutant("csrc/layer.h", "any(dgamma[N - 1] != dgamma[N - 1]), 0)", "false, 0)", VARIANTS),
+    Mutant("csrc/layer.h", "any(is_nan(sum)), 0)", "false, 0)", VARIANTS),
+    Mutant("csrc/layer.h", "any(is_nan(dgamma[0]) | is_nan(dgamma[N - 1])), 0)", "false, 0)", VARIANTS),
     Mutant(
         "src/softsign/torch/variants.py",
         "rules.scaled_slope(ctx.name, ctx.number, x",
