@@ -93,7 +93,7 @@ bench-frameworks: .venv/softsign.stamp .venv/test.stamp  ## time softsign.torch 
 bench-operator: .venv/softsign.stamp .venv/test.stamp  ## time the operator layer and a training step beside PyTorch's
 	$(BIN)/python benchmarks/operator_layer.py $(ARGS)
 
-bench-audio: .venv/softsign.stamp .venv/test.stamp  ## measure the waveshaper: alias, flatness, rounding, speed
+bench-audio: .venv/softsign.stamp .venv/test.stamp  ## measure the waveshaper: aliasing, flatness, rounding, speed
 	$(BIN)/python benchmarks/audio.py $(ARGS)
 
 bench-study: .venv/softsign.stamp .venv/test.stamp  ## time the training study beside PyTorch's bare loop, and Shapeset's images

@@ -190,7 +190,7 @@ def draw_audio() -> Figure:
         level = 20 * np.log10(np.abs(np.fft.rfft(y)) / rate * 2 + 1e-12)
         axes.axvspan(16, 22.05, color="0.95")
         for picked, color, label in (
-            (np.setdiff1d(np.flatnonzero(level > -140), [5000, 15_000]), COLORS[1], "alias"),
+            (np.setdiff1d(np.flatnonzero(level > -140), [5000, 15_000]), COLORS[1], "aliasing"),
             (np.array([5000, 15_000]), COLORS[0], "sine and harmonic"),
         ):
             axes.vlines(picked / 1000, -140, level[picked], color=color, linewidth=2, label=label)

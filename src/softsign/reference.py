@@ -403,7 +403,7 @@ def segment_means(a: Any, b: Any, log_a: Any, log_b: Any) -> Means:
     """
 
     def integrals(x: Any, log: Any) -> tuple[Any, Any, Any, Any]:
-        """Return the integrals from 0 to x of f(w), w f(w), w**2 f(w) and abs(f(w)) dw."""
+        # From 0 to x, of f(w), w f(w), w**2 f(w) and abs(f(w)).
         m, sign = abs(x), -1 if x < 0 else 1
         square = m * m / 2
         return m - log, sign * (square - m + log), m**3 / 3 - square + m - log, sign * (m - log)
