@@ -374,8 +374,8 @@ def test_what_the_readouts_say(browser: Any) -> None:
             np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=0, err_msg=figure)
         page.wait_for_function("document.querySelector('audio').duration > 1")
         played = np.array(page.evaluate(PLAYED), np.uint8)[44:].view(np.int16)
-        wanted = 20_000 * shaped_tone("moments")[213:]  # faded in, and without the 13 samples of latency
-        np.testing.assert_allclose(played[200:][: len(wanted)], wanted, rtol=0, atol=0.51)
+        sound = 20_000 * shaped_tone("moments")[213:]  # faded in, and without the 13 samples of latency
+        np.testing.assert_allclose(played[200:][: len(sound)], sound, rtol=0, atol=0.51)
         methods: tuple[Antialias, ...] = ("none", "adaa1", "moments")
         for antialias in methods:
             page.get_by_label("Against aliases").select_option(antialias)
