@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -29,9 +29,10 @@ from scipy.special import erf, erfinv, expit
 
 import softsign
 from softsign import init, variants
+from softsign.applications.audio import Waveshaper
+from softsign.functions import FUNCTIONS
 from tests.helpers import (
     FLOATS,
-    NAMES,
     Array,
     arguments,
     assert_same_bits,
@@ -138,9 +139,9 @@ def values(dtype: Any) -> Array:
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_the_kernels_of_the_page_have_the_bits_of_the_package(browser: Any, dtype: Any) -> None:
-    given = {name: arguments(name, values(dtype)) for name in NAMES}
-    keys = {name: [f"/{name}/{i}" for i in range(len(given[name]))] for name in NAMES}
-    for name in NAMES:
+    given = {name: arguments(name, values(dtype)) for name in FUNCTIONS}
+    keys = {name: [f"/{name}/{i}" for i in range(len(given[name]))] for name in FUNCTIONS}
+    for name in FUNCTIONS:
         for key, argument in zip(keys[name], given[name], strict=True):
             Exchange.bytes_of[key] = argument.tobytes()
     page = browser.new_page()
@@ -151,10 +152,10 @@ def test_the_kernels_of_the_page_have_the_bits_of_the_package(browser: Any, dtyp
         page.evaluate(COMPUTE, [f"http://127.0.0.1:{server.server_port}", str(dtype), keys])
         server.shutdown()
     page.close()
-    for name in NAMES:
-        found = np.frombuffer(Exchange.bytes_of.pop(f"/{name}"), dtype)
+    for name, facts in FUNCTIONS.items():
+        found = np.frombuffer(Exchange.bytes_of.pop(f"/{name}"), dtype).reshape(facts.outputs, -1)
         with np.errstate(all="ignore"):
-            assert_same_bits(found, ufunc(name)(*given[name]))
+            assert_same_bits(found, np.reshape(ufunc(name)(*given[name]), found.shape))
 
 
 def test_what_figures_compute(browser: Any) -> None:
@@ -263,10 +264,12 @@ def test_nonsense_is_said_beside_the_field_and_the_picture_stays(browser: Any) -
         assert float(wrong[1]) < 20
 
 
+Antialias = Literal["none", "adaa1", "moments"]
 #: A state of every figure but those that have tests of their own, as a link has it.
 STATE = (
     "#function.k=2&function.order=3&tails.share=0.99&others.match=best&gradient.depth=30&gradient.x=2"
     "&start.depth=100&start.q=0.5&start.sigma=2&relatives.k=3&sound.drive=30&sound.pitch=440"
+    "&sound.antialias=moments"
     "&elsewhere.enzyme=3&today.slope=10&others.functions="
     "tanh,arctan,isru,erf,gudermann,hard,elliot2,logistic,relu,softplus,gelu,silu"
 )
@@ -288,6 +291,32 @@ def distance(f: Any, scale: float) -> float:
     return float(np.max(np.abs(f(scale * x) - softsign.softsign(x))))
 
 
+PERIODS = 81  # of the tone in STATE, the odd number next to 440 Hz in 8192 samples of 44,100 a second
+
+
+def shaped_tone(antialias: Antialias) -> Array:
+    """The tone in STATE as softsign.applications.audio shapes it."""
+    n = 8192
+    tone = np.sin(2 * np.pi * PERIODS * np.arange(3 * n) / n)
+    return np.asarray(Waveshaper(drive_db=30, antialias=antialias)(tone, 44_100)[n:-n])
+
+
+def wanted_of_sound(antialias: Antialias) -> list[Any]:
+    """Pitch, third harmonic and aliases of the tone in STATE."""
+    lines = np.abs(np.fft.rfft(shaped_tone(antialias)))[1:-1]
+    lines /= lines[PERIODS - 1]
+    lines[lines < 1e-6] = 0
+    harmonics = np.sum(lines[PERIODS - 1 :: PERIODS] ** 2)
+    aliases = 10 * np.log10((np.sum(lines**2) - harmonics) / harmonics)
+    return [PERIODS * 44100 / 8192, 20 * np.log10(lines[3 * PERIODS - 1]), aliases]
+
+
+#: The bytes of the sound that the page plays.
+PLAYED = """fetch(document.querySelector("audio").src)
+    .then(got => got.arrayBuffer())
+    .then(bytes => Array.from(new Uint8Array(bytes)))"""
+
+
 def wanted_in_readouts() -> dict[str, tuple[float, list[Any]]]:
     """What the figures show in STATE, computed in Python: for each the tolerance and the numbers."""
     best = [minimize_scalar(lambda a, f=f: distance(f, a), (0.3, 1)).fun for f in ODD.values()]
@@ -305,13 +334,6 @@ def wanted_in_readouts() -> dict[str, tuple[float, list[Any]]]:
     sigma_w, sigma_b = (float(sigma) for sigma in init.critical(0.5))
     rules = [(sigma_w, sigma_b), (1, 0), (3**-0.5, 384**-0.5), (2, 0)]
     profiles = [init.depth_profile(100, *rule, 0.5).gradient_variance[0] for rule in rules]
-    periods = 81  # the odd number next to 440 Hz in 8192 samples of 44,100 a second
-    samples = 10**1.5 * np.sin(2 * np.pi * periods * np.arange(8192) / 8192)
-    lines = np.abs(np.fft.rfft(softsign.softsign(samples)))[1:4096] / 4096
-    lines /= lines[periods - 1]
-    lines[lines < 1e-6] = 0
-    harmonics = np.sum(lines[periods - 1 :: periods] ** 2)
-    aliases = 10 * np.log10((np.sum(lines**2) - harmonics) / harmonics)
     u = np.geomspace(0.01, 1000, 4000)
     with np.errstate(over="ignore"):
         plain = 1 / (1 + np.float16(10) * u.astype("e")) ** 2
@@ -331,21 +353,34 @@ def wanted_in_readouts() -> dict[str, tuple[float, list[Any]]]:
         "gradient": (5e-2, gradients),
         "start": (5e-2, [*profiles, sigma_w, sigma_b]),
         "relatives": (5e-3, [float(variants.generalized_inverse(0.99, 3)), 99, *np.round(turned)]),
-        "sound": (5e-3, [periods * 44100 / 8192, 20 * np.log10(lines[3 * periods - 1]), aliases]),
+        "sound": (5e-3, wanted_of_sound("moments")),
         "elsewhere": (5e-3, [1 / 3, 27, 81]),
         "today": (5e-2, [lost, float(softsign.derivative(10 * lost))]),
     }
+
+
+def in_readout(page: Any, figure: str) -> list[float]:
+    texts = page.locator(f"[data-figure={figure}] .readout b").all_inner_texts()
+    return [float(text.replace("−", "-").split(" ")[0].rstrip("°")) for text in texts]
 
 
 def test_what_the_readouts_say(browser: Any) -> None:
     """Every number is that of Python, and every line has a color."""
     with opened(browser, STATE) as page:
         for figure, (tolerance, wanted) in wanted_in_readouts().items():
-            texts = page.locator(f"[data-figure={figure}] .readout b").all_inner_texts()
-            found = [float(text.replace("−", "-").split(" ")[0].rstrip("°")) for text in texts]
+            found = in_readout(page, figure)
             if figure == "others":  # and elliot2sig, which is not stretched
                 found = found[: len(wanted)]
             np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=0, err_msg=figure)
+        page.wait_for_function("document.querySelector('audio').duration > 1")
+        played = np.array(page.evaluate(PLAYED), np.uint8)[44:].view(np.int16)
+        sound = 20_000 * shaped_tone("moments")[213:]  # faded in, and without the 13 samples of latency
+        np.testing.assert_allclose(played[200:][: len(sound)], sound, rtol=0, atol=0.51)
+        methods: tuple[Antialias, ...] = ("none", "adaa1", "moments")
+        for antialias in methods:
+            page.get_by_label("Against aliases").select_option(antialias)
+            page.evaluate(SETTLED)
+            np.testing.assert_allclose(in_readout(page, "sound"), wanted_of_sound(antialias), rtol=5e-3)
         relatives = page.inner_text("[data-figure=relatives] .readout")
         assert "order 4 jumps" in relatives
         colors = page.evaluate(
@@ -375,6 +410,9 @@ def test_without_vectors_of_webassembly_the_page_says_so(browser: Any) -> None:
         for name in ("softsign", "derivative", "second_derivative", "antiderivative", "log_jacobian"):
             found = page.evaluate("given => softsign.call(...given)", [name, x])
             np.testing.assert_allclose(found, ufunc(name)(x), rtol=1e-14)
+        ends = np.repeat(x, 5), np.tile(x, 5)
+        found = page.evaluate("given => softsign.moments(...given)", [end.tolist() for end in ends])
+        np.testing.assert_allclose(found, softsign.segment_moments(*ends), rtol=1e-13, atol=1e-16)
         for n in range(5):
             found = page.evaluate("given => softsign.call(...given)", ["nth_derivative", x, "float64", n])
             np.testing.assert_allclose(found, softsign.nth_derivative(n, x), rtol=1e-14)

@@ -1,8 +1,8 @@
 """Build the explorer: `make explorer`. Needs node, and ziglang and zopfli of the dependency group `explorer`.
 
 The kernels of csrc are compiled to WebAssembly, the theory that the page shows is computed by softsign.init,
-and web/ is bundled around both, into one page for the package and one script for the site. The same sources
-give the same bytes on every machine.
+the filters for sound by softsign.applications.audio, and web/ is bundled around them, into one page for the
+package and one script for the site. The same sources give the same bytes on every machine.
 """
 
 import json
@@ -20,6 +20,7 @@ import numpy as np
 import softsign
 from softsign import init
 from softsign._palette import COLORS
+from softsign.applications.audio._filters import design
 
 WEB = Path(__file__).parent
 ROOT = WEB.parent
@@ -88,6 +89,15 @@ def theory() -> dict[str, Any]:
     }
 
 
+def filters() -> dict[str, Any]:
+    """Return the filters around the moments at the host's rate: a row of taps for each stream.
+
+    180 dB below 1, where they are rounded, all builds of LAPACK agree on them.
+    """
+    designed = design("moments", 1)
+    return {name: np.round(getattr(designed, name)[0], 9).tolist() for name in ("before", "after")}
+
+
 def numbers() -> dict[str, str]:
     """Return the numbers that stand in the page's text, by the name of their place."""
     share = {"90": 0.9, "99": 0.99}
@@ -117,6 +127,7 @@ def build() -> None:
     compile_kernels()
     pack_digits()
     (GENERATED / "theory.json").write_text(json.dumps(theory()))
+    (GENERATED / "filters.json").write_text(json.dumps(filters()))
     (GENERATED / "palette.css").write_text(palette())
     (GENERATED / "worker.txt").write_text(bundle("worker.ts"))
     subprocess.run(["node_modules/.bin/tsc"], cwd=WEB, check=True)

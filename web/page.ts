@@ -1,7 +1,7 @@
 // The explorer's page.
 import { lastChanged } from "./controls";
 import { mountAll } from "./mount";
-import type { Name } from "./kernels";
+import type { Name, Segment } from "./kernels";
 import type { Dtype } from "./formats";
 import { critical, depthProfile } from "./theory";
 
@@ -25,7 +25,8 @@ void mountAll().then((kernels) => {
             call: (name: Name, x: number[], dtype?: Dtype, second?: number) => Array.from(kernels.call(name, x, dtype, second)),
             critical,
             depthProfile,
-            apply: (name: Name, dtype: Dtype, a: Uint8Array, b?: Uint8Array) => kernels.native!.apply(name, dtype, a, b),
+            moments: (a: number[], b: number[]) => kernels.moments(a, b).map((values) => Array.from(values)),
+            apply: (name: Name | Segment, dtype: Dtype, a: Uint8Array, b?: Uint8Array) => kernels.native!.apply(name, dtype, a, b),
         },
     });
     const places = Array.from(document.querySelectorAll<HTMLElement>("[data-figure]"));

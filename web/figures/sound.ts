@@ -1,6 +1,7 @@
 // What does it sound like? A tone driven into softsign, its harmonics, and a recording of it to play.
 import { Figure, element, type State } from "../controls";
 import type { Kernels } from "../kernels";
+import filters from "../generated/filters.json"; // softsign.applications.audio's
 import { COLORS, GRAY, OURS, grid, short, type Point } from "../plot";
 
 const RATE = 44100;
@@ -33,9 +34,16 @@ function spectrum(samples: Float64Array): Float64Array {
     return re.map((value, i) => Math.hypot(value, im[i]!));
 }
 
-/** Sound as a WAV file of 16 bits. */
+/** The sum of the streams, each filtered by its row of taps, the oldest sample's first. */
+function filtered(streams: readonly ArrayLike<number>[], taps: readonly (readonly number[])[]): Float64Array {
+    const result = new Float64Array(streams[0]!.length - taps[0]!.length + 1);
+    taps.forEach((row, s) => row.forEach((tap, k) => result.forEach((_, i) => (result[i]! += tap * streams[s]![i + k]!))));
+    return result;
+}
+
+/** Sound as a WAV file of 16 bits, with room for peaks above 1, which filters leave. */
 function wave(samples: Float64Array): Blob {
-    const data = Int16Array.from(samples, (value) => Math.round(20000 * Math.max(-1, Math.min(1, value))));
+    const data = Int16Array.from(samples, (value) => Math.round(20000 * value));
     const header = new DataView(new ArrayBuffer(44));
     const text = (at: number, letters: string): void => [...letters].forEach((letter, i) => header.setUint8(at + i, letter.charCodeAt(0)));
     const sizes: [number, number][] = [[4, 36 + data.byteLength], [16, 16], [24, RATE], [28, 2 * RATE], [40, data.byteLength]];
@@ -52,20 +60,26 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     const figure = new Figure(root, state);
     const drive = figure.slider({ key: "drive", label: "Drive, in decibels", value: 20, min: 0, max: 60, step: 1 });
     const pitch = figure.slider({ key: "pitch", label: "Tone, in hertz", value: 1245, min: 55, max: 8000, log: true });
-    const smooth = figure.choice<"no" | "yes">("smooth", "Against aliases", [["no", "nothing: softsign of each sample"], ["yes", "the mean of softsign between samples"]], "no");
+    const antialias = figure.choice<"none" | "adaa1" | "moments">(
+        "antialias",
+        "Against aliases",
+        [
+            ["none", "none: softsign of each sample"],
+            ["adaa1", "adaa1: its mean between samples"],
+            ["moments", "moments: three per line, two filters"],
+        ],
+        "none",
+    );
 
     // A whole and odd number of periods in the spectrum's length: no harmonic falls between its lines.
     const periods = (): number => 2 * Math.round(((pitch() / RATE) * LENGTH - 1) / 2) + 1;
-    const tone = (n: number, first = 0): number[] => Array.from({ length: n }, (_, i) => 10 ** (drive() / 20) * Math.sin((2 * Math.PI * periods() * (i + first)) / LENGTH));
+    const tone = (n: number): Float64Array => Float64Array.from({ length: n }, (_, i) => 10 ** (drive() / 20) * Math.sin((2 * Math.PI * periods() * i) / LENGTH));
+    const along = (x: Float64Array) => kernels.moments(x.subarray(0, -1), x.subarray(1));
+    const { before, after } = filters;
     const shaped = (n: number): Float64Array => {
-        const x = tone(n + 1, -1);
-        if (smooth() === "no") return kernels.call("softsign", x.slice(1));
-        const F = kernels.call("antiderivative", x);
-        const middle = kernels.call("softsign", x.slice(1).map((value, i) => (value + x[i]!) / 2));
-        return middle.map((value, i) => {
-            const step = x[i + 1]! - x[i]!;
-            return Math.abs(step) < 1e-4 ? value : (F[i + 1]! - F[i]!) / step;
-        });
+        if (antialias() === "none") return kernels.call("softsign", tone(n));
+        if (antialias() === "adaa1") return along(tone(n + 1))[0];
+        return filtered(along(filtered([tone(n + before[0]!.length + after[0]!.length - 1)], before)), after);
     };
     /** The lines of the spectrum in dB below the tone's, harmonics apart from what folded back at half the rate. */
     const lines = (): { harmonics: Point[]; aliases: Point[] } => {
@@ -115,7 +129,7 @@ export function mount(root: HTMLElement, state: State, kernels: Kernels): void {
     figure.add(audio);
     let recorded = "";
     const record = (): void => {
-        const key = [drive(), pitch(), smooth()].join();
+        const key = [drive(), pitch(), antialias()].join();
         if (key === recorded) return;
         recorded = key;
         URL.revokeObjectURL(audio.src);
