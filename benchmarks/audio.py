@@ -1,8 +1,8 @@
 """Measure the waveshaper: noise of sines and of recordings, flatness, rounding, speed: `make bench-audio`.
 
 Sines have a whole number of periods in 32,768 samples at 44.1 kHz, so all that is not a harmonic below
-Nyquist's frequency is aliasing or noise: the signal-to-noise ratio is the energy of the harmonics over that of
-all else. Recordings are compared with 32-fold oversampling by FFT. The exact second-order mean comes from
+Nyquist's frequency is aliasing or noise: the signal-to-noise ratio is the energy of the harmonics over all
+else. Recordings are compared with 32-fold oversampling by FFT. The exact second-order mean comes from
 mpmath. Speeds are multiples of real time, on one core; contestants take turns (`harness`). pedalboard takes
 part if it is installed (`make peers`), and recordings if Debian's alsa-utils and sound-theme-freedesktop are.
 The exit code is 1 if a target is missed.
