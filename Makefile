@@ -43,7 +43,7 @@ sanitize: .venv/softsign.stamp .venv/test.stamp  ## run the core's tests under s
 	$(call need,g++ -fsanitize=thread -x c++ -fsyntax-only /dev/null,g++ with its sanitizers: install g++)
 	$(call variant,address,-C cmake.define.SOFTSIGN_SANITIZE=address$(,)undefined $(with_kernels))
 	$(call under,address,asan) tests/sanitizers.py
-	$(call under,address,asan) $(ARGS) tests/test_ufuncs.py tests/test_reductions.py tests/test_threads.py
+	$(call under,address,asan) $(ARGS) tests/test_ufuncs.py tests/test_segments.py tests/test_reductions.py tests/test_threads.py
 	$(call variant,thread,-C cmake.define.SOFTSIGN_SANITIZE=thread $(with_kernels))
 	$(call under,thread,tsan) tests/sanitizers.py
 	$(call under,thread,tsan) $(ARGS) tests/test_threads.py
