@@ -100,11 +100,9 @@ def check_output(*paths: Path, force: bool) -> None:
     from softsign._files import check_target
 
     for path in paths:
-        try:
+        with kept_without_force():
             if not is_pipe(path):
                 check_target(path, overwrite=force)
-        except FileExistsError as error:
-            raise typer.TyperException(f"{path} exists; --force replaces it") from error
 
 
 def tell(output: Path, what: str) -> None:
@@ -127,6 +125,15 @@ def save_model(model: ModelProto, path: Path, *, force: bool) -> None:
         raise typer.TyperException(f"{path}: a model of more than 2 GB does not fit in one file") from error
     with written(path, force=force) as file:
         file.write(data)
+
+
+@contextlib.contextmanager
+def kept_without_force() -> Iterator[None]:
+    """Say of a file that is in the way that --force replaces it."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise typer.TyperException(f"{error.filename} exists; --force replaces it") from error
 
 
 @contextlib.contextmanager

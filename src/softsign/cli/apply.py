@@ -14,6 +14,7 @@ from softsign.cli._common import (
     UNARY,
     function_name,
     is_pipe,
+    kept_without_force,
     one_output,
     pipe,
     progress_bar,
@@ -92,24 +93,22 @@ def apply(
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    try:
-        with (
-            refusals(),
-            contextlib.ExitStack() as stack,
-            progress_bar(*columns) as bar,
-            np.errstate(all="ignore", invalid="call", call=lambda kind, flag: invalid.add(kind)),
-        ):
-            task = bar.add_task("")
-            header = stream.apply(
-                getattr(softsign, function),
-                read,
-                stack.enter_context(pipe(place)) if piped else place,
-                scale=scale,
-                overwrite=force,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
-    except FileExistsError as error:
-        raise typer.TyperException(f"{place} exists; --force replaces it") from error
+    with (
+        refusals(),
+        kept_without_force(),
+        contextlib.ExitStack() as stack,
+        progress_bar(*columns) as bar,
+        np.errstate(all="ignore", invalid="call", call=lambda kind, flag: invalid.add(kind)),
+    ):
+        task = bar.add_task("")
+        header = stream.apply(
+            getattr(softsign, function),
+            read,
+            stack.enter_context(pipe(place)) if piped else place,
+            scale=scale,
+            overwrite=force,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
     seconds = perf_counter() - start
     speed = f"{header.nbytes / 1e6:,.1f} MB in {seconds:.1f} s, {header.nbytes / 1e6 / seconds:,.0f} MB/s"
     tell(place, f"{function}, {header.size:,} x {header.dtype}, {speed}")

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from softsign.cli._common import check_output, doing, progress_bar, refusals, tell, written
+from softsign.cli._common import (
+    check_output,
+    doing,
+    kept_without_force,
+    progress_bar,
+    refusals,
+    tell,
+    written,
+)
 
 if TYPE_CHECKING:
     from softsign.applications.audio.files import FileReport
@@ -80,15 +88,12 @@ def audio(
         return
     assert target is not None
     settings |= {"mix": mix, "output_db": output_db, "antialias": antialias, "oversample": oversample}
-    try:
-        with refusals(), _bar() as update:
-            from softsign.applications.audio.files import process_file
+    with refusals(), kept_without_force(), _bar() as update:
+        from softsign.applications.audio.files import process_file
 
-            report = process_file(
-                source, target, subtype=subtype, overwrite=force, progress=update, nan=nan, **settings
-            )
-    except FileExistsError as error:
-        raise typer.TyperException(f"{target} exists; --force replaces it") from error
+        report = process_file(
+            source, target, subtype=subtype, overwrite=force, progress=update, nan=nan, **settings
+        )
     _tell(report, target)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softsign.cli._common import progress_bar, refusals, tell
+from softsign.cli._common import kept_without_force, progress_bar, refusals, tell
 
 if TYPE_CHECKING:
     from softsign.applications.companding.files import Report
@@ -48,7 +48,7 @@ def compand(
     """
     from softsign.applications.companding import files
 
-    with _told(target) as progress:
+    with _told() as progress:
         report = files.compand(source, target, bits, k=k, limit=limit, overwrite=force, progress=progress)
     law = report.adc.compander
     snr = (
@@ -74,22 +74,20 @@ def expand(
     """
     from softsign.applications.companding import files
 
-    with _told(target) as progress:
+    with _told() as progress:
         report = files.expand(source, target, overwrite=force, progress=progress)
     tell(target, f"{_sound(report)}, {report.subtype}")
 
 
 @contextlib.contextmanager
-def _told(target: Path) -> Iterator[Callable[[int, int], None]]:
+def _told() -> Iterator[Callable[[int, int], None]]:
     """Yield what shows the progress, and turn what is refused into what the command says."""
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
-    try:
-        with refusals(), progress_bar(BarColumn(None), TaskProgressColumn(), TimeRemainingColumn()) as bar:
-            task = bar.add_task("")
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-    except FileExistsError as error:
-        raise typer.TyperException(f"{target} exists; --force replaces it") from error
+    columns = BarColumn(None), TaskProgressColumn(), TimeRemainingColumn()
+    with refusals(), kept_without_force(), progress_bar(*columns) as bar:
+        task = bar.add_task("")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _sound(report: Report) -> str:
