@@ -79,20 +79,27 @@ inline vf define(const Group<vf, 1, Inputs> &x) {
     if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
 }
 
-// A vector with lanes that `fast` may not attempt or leaves in doubt.
+// The lanes that `fast` has left, in float32 by the definition, in float64 one by one by exact arithmetic.
 template <class Op, int Inputs>
-inline vf settle(const Group<vf, 1, Inputs> &x) {
-    return define<Op>(x);
+inline vf finish_lanes(const Group<vf, 1, Inputs> &x, vi left, vf y) {
+    return left != 0 ? define<Op>(x) : y;
 }
 template <class Op, int Inputs>
-inline vd settle(const Group<vd, 1, Inputs> &x) {
-    vl left = outside<Op>(x);
-    Group<vd, 1, Inputs> safe;
-    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? vd{} : x.v[k][0];
-    vd y = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
+inline vd finish_lanes(const Group<vd, 1, Inputs> &x, vl left, vd y) {
     for (int lane = 0; lane < double_lanes; ++lane)
         if (left[lane]) y[lane] = x.call(0, [&](auto... args) { return Op::careful(args[lane]...); });
     return y;
+}
+
+// A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
+// that no result depends on its neighbors.
+template <class Op, class V, int Inputs>
+inline V settle(const Group<V, 1, Inputs> &x) {
+    Bits<V> left = outside<Op>(x);
+    Group<V, 1, Inputs> safe;
+    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
+    V y = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
+    return any(left) ? finish_lanes<Op>(x, left, y) : y;
 }
 
 template <class Op, class T, int Inputs>

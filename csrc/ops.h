@@ -9,9 +9,9 @@
 //
 // `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two
 // values that enclose the exact result and round to the same number. Lanes where they differ are marked in
-// `doubt` (Ziv's test), and lanes with |x| >= limit are not attempted. Such vectors go to the float64
-// definition (float32) or, lane by lane, to `careful` (float64), which decides by exact arithmetic. So every
-// instruction set returns the same bits.
+// `doubt` (Ziv's test), and lanes with |x| >= limit are not attempted. Such lanes go to the float64 definition
+// (float32) or to `careful` (float64), which decides by exact arithmetic. So every instruction set returns the
+// same bits.
 //
 // Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
 #pragma once
