@@ -29,7 +29,9 @@ std::vector<const Kernels *> detect() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
 #endif
-#if defined(SOFTSIGN_WITH_avx512)
+#if defined(SOFTSIGN_EMULATE_AVX512)
+    found.push_back(&avx512_kernels);
+#elif defined(SOFTSIGN_WITH_avx512)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         found.push_back(&avx512_kernels);
