@@ -456,6 +456,17 @@ def test_all_kernels_give_the_same_bits(name: str, dtype: np.dtype[Any]) -> None
                 assert_same_bits(ufunc(name)(*inputs), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.dtype("e"), BFLOAT16], ids=str)
+@by_unary_name
+def test_all_kernels_give_the_same_bits_for_every_half(name: str, dtype: np.dtype[Any]) -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    with np.errstate(all="ignore"):
+        expected = np.array([ufunc(name)(x) for x in every], dtype)  # one at a time
+        for chosen in softsign.cpu_features()["available"]:
+            with kernels(chosen):
+                assert_same_bits(ufunc(name)(every), expected)
+
+
 @by_dtype
 @by_name
 @given(data=st.data())
