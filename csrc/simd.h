@@ -271,11 +271,23 @@ inline vh to_half(vf x) {  // round to nearest even
 #endif
 }
 inline vf from_bfloat(vh h) { return (vf)(spread(h) << 16); }
-// Round to nearest even; overflow rounds to inf. A nan keeps its upper bits: it came from a bfloat16 or from
-// the processor, so that its lower 16 bits are 0 and the addition carries nothing into the upper ones.
-inline vh to_bfloat(vf x) {
+// Round to nearest even, in the upper half of each lane; overflow rounds to inf. A nan keeps its upper bits: it
+// came from a bfloat16 or from the processor, so that its lower 16 bits are 0 and the addition carries nothing
+// into the upper ones. Where every midpoint is to be rounded down (`ties` false), adding less than half does.
+template <bool ties = true>
+inline vi round_to_bfloat(vf x) {
     vi b = (vi)x;
-    return pack((b + 0x7fff + ((b >> 16) & 1)) >> 16);
+    return ties ? b + 0x7fff + ((b >> 16) & 1) : b + 0x7fff;
+}
+inline vh to_bfloat(vf x) { return pack(round_to_bfloat(x) >> 16); }
+
+// Two vectors of bfloat16, the elements with an even index and those with an odd one: the halves of 32-bit
+// lanes, which need no moving.
+inline vf from_even_bfloat(vi h) { return (vf)(h << 16); }
+inline vf from_odd_bfloat(vi h) { return (vf)(h & ~0xffff); }
+inline vi join_bfloats(vi even, vi odd) {  // rounded ones
+    typedef uint32_t vu __attribute__((vector_size(vector_bytes)));
+    return (vi)((vu)even >> 16) | (odd & ~0xffff);
 }
 
 }  // namespace

@@ -37,12 +37,11 @@ ONNX = "tests/test_onnx_dialect.py tests/test_onnx_gradient.py tests/test_onnx_n
 
 MUTANTS = (
     # The core
-    Mutant(
-        "csrc/loops.h",
-        "i = fetched_groups<true>(in, out, head, n);",
-        "i = fetched_groups<true>(in, out, i, n);",
-        THREADS,
-    ),
+    Mutant("csrc/loops.h", "            i = head;\n", "", THREADS),
+    Mutant("csrc/loops.h", "round_to_bfloat<ties>(v[u + 1]);", "round_to_bfloat<ties>(v[u]);", UFUNCS),
+    Mutant("csrc/simd.h", "& 1) : b + 0x7fff;", "& 1) : b + 0x8000;", UFUNCS),
+    Mutant("csrc/simd.h", "(vi)((vu)even >> 16) |", "(even >> 16) |", UFUNCS),
+    Mutant("csrc/ops.h", "(V)((Bits<V>)x + is_inf(x));", "x;", UFUNCS),
     Mutant("csrc/loops.h", "pad = x[i];", "pad = T{};", UFUNCS),
     Mutant("csrc/ops.h", "left > 1000 ? vl{} + 1000 : left", "left > 1000 ? vl{} + 1100 : left", UFUNCS),
     Mutant("csrc/ops.h", "(vl)splat<vd>(0x1p60), beyond", "(vl)splat<vd>(0x1p50), beyond", UFUNCS),

@@ -85,8 +85,9 @@ def test_threads_on_an_output_that_begins_where_the_input_does(name: str) -> Non
 
 @pytest.mark.parametrize("name", ["softsign", "derivative", "inverse", "gradient"])
 @by_dtype
-def test_outputs_larger_than_the_cache(name: str, dtype: np.dtype[Any]) -> None:
-    size = softsign.cpu_features()["last_level_cache"] // dtype.itemsize + 1001
+def test_operands_that_fill_the_cache(name: str, dtype: np.dtype[Any]) -> None:
+    operands = ufunc(name).nin + 1
+    size = softsign.cpu_features()["last_level_cache"] * 3 // 4 // (operands * dtype.itemsize) + 1001
     tile = arguments(name, random_values(dtype, 4099, seed=12))
     inputs = [np.resize(a, size + 3) for a in tile]
     out = np.zeros(size + 5, dtype)
@@ -100,6 +101,9 @@ def test_outputs_larger_than_the_cache(name: str, dtype: np.dtype[Any]) -> None:
             )
             assert out[start] == out[start + 1 + size] == 0
             out[:] = 0
+        first = inputs[0].copy()
+        ufunc(name)(first, *inputs[1:], out=first)
+        assert_same_bits(first, expected)
 
 
 @by_dtype

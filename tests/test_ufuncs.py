@@ -456,6 +456,17 @@ def test_all_kernels_give_the_same_bits(name: str, dtype: np.dtype[Any]) -> None
                 assert_same_bits(ufunc(name)(*inputs), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.dtype("e"), BFLOAT16], ids=str)
+@by_unary_name
+def test_all_kernels_give_the_same_bits_for_every_half(name: str, dtype: np.dtype[Any]) -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    with np.errstate(all="ignore"):
+        expected = np.array([ufunc(name)(x) for x in every], dtype)  # one at a time
+        for chosen in softsign.cpu_features()["available"]:
+            with kernels(chosen):
+                assert_same_bits(ufunc(name)(every), expected)
+
+
 @by_dtype
 @by_name
 @given(data=st.data())
@@ -488,6 +499,30 @@ def test_every_length_and_alignment(name: str, dtype: np.dtype[Any]) -> None:
                 assert_same_bits(out[part], expected[part])
                 assert (out[:start] == 7).all()
                 assert (out[start + size :] == 7).all()
+
+
+@by_dtype
+@pytest.mark.parametrize("name", ["softsign", "gradient"])
+@pytest.mark.parametrize("nbytes", [(1 << 15) - 16, (1 << 15) + 48])
+def test_every_alignment_of_long_arrays(name: str, dtype: np.dtype[Any], nbytes: int) -> None:
+    """Where an output is aligned before the rest is computed, and just below; apart, in place and behind."""
+    f, size, first = ufunc(name), nbytes // dtype.itemsize, 64 // dtype.itemsize
+    others = arguments(name, random_values(dtype, size, seed=14))[1:]
+    values = random_values(dtype, size + 3 * first, seed=15)
+    origin = -values.ctypes.data % 64 // dtype.itemsize
+    with np.errstate(all="ignore"):
+        for start in range(origin, origin + first):
+            x = values[start : start + size]
+            expected = f(x, *others)
+            out = np.zeros_like(values)
+            f(x, *others, out=out[start + 1 : start + 1 + size])
+            assert_same_bits(out[start + 1 : start + 1 + size], expected)
+            assert not out[: start + 1].any()
+            assert not out[start + 1 + size :].any()
+            for behind in {0, min(start, 3)}:
+                memory = values.copy()
+                f(memory[start : start + size], *others, out=memory[start - behind : start - behind + size])
+                assert_same_bits(memory[start - behind : start - behind + size], expected)
 
 
 @by_any_dtype
