@@ -291,7 +291,7 @@ def test_memory_of_forward_and_backward() -> None:
 
 
 def in_huge_pages(x: Tensor) -> bool:
-    """Whether Linux has been asked to put the memory of x into huge pages; how many it has left is its own."""
+    """Whether Linux has been asked for huge pages for the memory of x, be it that it has them or not."""
     middle, inside = x.data_ptr() + x.nbytes // 2, False
     smaps = Path("/proc/self/smaps")
     for line in smaps.read_text().splitlines() if smaps.exists() else ():
