@@ -1,5 +1,8 @@
 #include "dispatch.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -193,6 +196,18 @@ std::size_t item_size(Type type) {
     constexpr std::size_t sizes[] = {SOFTSIGN_TYPES(X)};
 #undef X
     return sizes[static_cast<int>(type)];
+}
+
+// Linux asks for it of programs, as a rule ("madvise" in /sys/kernel/mm/transparent_hugepage/enabled). A refusal
+// costs time alone: a fault for every 4 KiB, 16,384 of them in 64 MiB, which take twice as long as softsign.
+void advise_huge_pages(std::uintptr_t address, std::size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    const std::uintptr_t page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const std::uintptr_t begin = (address + page - 1) / page * page, end = (address + bytes) / page * page;
+    if (begin < end) madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE);
+#else
+    static_cast<void>(address), static_cast<void>(bytes);
+#endif
 }
 
 void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps, std::ptrdiff_t n,

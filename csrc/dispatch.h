@@ -1,6 +1,7 @@
 // Which kernels run, and how they are fed from memory of any layout. No Python, no NumPy.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "functions.h"
@@ -14,6 +15,9 @@ bool use_kernels(const char *name);  // false if none that the CPU can run have 
 
 std::size_t last_level_cache();  // bytes
 std::size_t item_size(Type type);
+
+// Asks the system to back memory that nothing has been written to yet with huge pages; whole pages of it only.
+void advise_huge_pages(std::uintptr_t address, std::size_t bytes);
 
 // y[i] = f(a[i]) or f(a[i], b[i]) over n elements, on so many threads at most. args and steps (bytes) in the
 // order a, (b,) y. Inputs may overlap y only as y itself or ahead of it.

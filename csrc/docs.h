@@ -440,6 +440,13 @@ and the output; for the gradients of x, dy, gamma, dx and 2 columns + 1 float64,
 dalpha. gamma and beta have one element for each column: float64 for float64, else float32.
 )";
 
+constexpr char advise_huge_pages[] = R"(_advise_huge_pages(address, bytes, /)
+--
+
+Have Linux put memory that is not yet in use into huge pages: a page fault for 2 MiB, not one for every 4 KiB.
+Does nothing to what is in use, and nothing where the system has no such pages or gives them to nobody.
+)";
+
 constexpr char fir[] = R"(_fir(x, taps, out, /)
 --
 

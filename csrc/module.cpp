@@ -104,6 +104,18 @@ PyObject *py_layer(PyObject *, PyObject *const *args, Py_ssize_t count) {
     return Py_NewRef(Py_None);
 }
 
+// _advise_huge_pages(address, bytes)
+PyObject *py_advise_huge_pages(PyObject *, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2)
+        return PyErr_Format(PyExc_TypeError, "_advise_huge_pages: takes address and bytes, got %zd arguments",
+                            count);
+    const std::size_t address = PyLong_AsSize_t(args[0]),
+                      bytes = PyErr_Occurred() ? 0 : PyLong_AsSize_t(args[1]);
+    if (PyErr_Occurred()) return nullptr;
+    advise_huge_pages(address, bytes);
+    return Py_NewRef(Py_None);
+}
+
 // The memory of an argument of _fir: contiguous, float32 or float64, with so many axes.
 struct Memory {
     Py_buffer view{};
@@ -255,6 +267,8 @@ PyMethodDef methods[] = {
      docs::compute},
     {"_layer", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_layer)), METH_FASTCALL,
      docs::layer},
+    {"_advise_huge_pages", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_advise_huge_pages)),
+     METH_FASTCALL, docs::advise_huge_pages},
     {"_fir", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(py_fir)), METH_FASTCALL, docs::fir},
     {nullptr, nullptr, 0, nullptr},
 };

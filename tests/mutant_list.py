@@ -179,6 +179,8 @@ MUTANTS = (
         "src/softsign/onnx/loading.py", "if end > held:", "if end > held + 1:", "tests/test_onnx_check.py"
     ),
     # PyTorch and JAX
+    Mutant("csrc/dispatch.cpp", "begin, MADV_HUGEPAGE);", "begin, MADV_NORMAL);", "tests/test_torch.py"),
+    Mutant("src/softsign/torch/ops.py", "y.nbytes >= _HUGE", "y.nbytes > _HUGE", "tests/test_torch.py"),
     Mutant(
         "src/softsign/torch/formulas.py",
         "return (1, -2, 2, 0)[min(n, 3)], max(2 - n, 0)",

@@ -368,10 +368,14 @@ def test_the_frameworks_benchmark_measures_in_turns(
     monkeypatch.setattr(frameworks, "MI", 1000)  # the pairs are not measured here
     monkeypatch.setattr(frameworks, "LARGE", (1000, 16_000))
     names = [pair.name for pair in (*frameworks.torch_pairs(), *frameworks.jax_pairs())]
-    assert len(names) == len(set(names)) == 23
+    assert len(names) == len(set(names)) == 30
     forward_and_backward, in_place = frameworks.memory_targets()
     assert forward_and_backward.verdict == "reached"
     assert in_place.verdict == "reached"
+    monkeypatch.setattr(frameworks, "MI", 1 << 20)
+    forward, both = frameworks.fault_targets()
+    # 1 and 2 without huge pages; with them, one for each of 2 MiB, and 4 MiB at the ends.
+    assert 0 < forward.measured < both.measured < 2.1
 
 
 def test_the_cuda_benchmark_takes_the_time_between_two_events(

@@ -4,6 +4,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -287,6 +288,65 @@ def test_memory_of_forward_and_backward() -> None:
         # In place, the gradient also passes leaf * 1.
         assert allocated <= (most + 4 * inplace) * n + 4096
         assert dx.shape == (n,)
+
+
+def in_huge_pages(x: Tensor) -> bool:
+    """Whether Linux has been asked for huge pages for the memory of x, be it that it has them or not."""
+    middle, inside = x.data_ptr() + x.nbytes // 2, False
+    smaps = Path("/proc/self/smaps")
+    for line in smaps.read_text().splitlines() if smaps.exists() else ():
+        first, *rest = line.split()
+        if first == "VmFlags:" and inside:
+            return "hg" in rest
+        if not first.endswith(":"):
+            begin, end = (int(address, 16) for address in first.split("-"))
+            inside = begin <= middle < end
+    return False
+
+
+def test_large_new_tensors_lie_in_huge_pages() -> None:
+    """In place nothing is new, and the memory of the program's own tensors stays as it is."""
+    x = torch.ones(9 << 10, 1 << 10)  # 36 MiB, for which malloc asks the system each time
+    leaf = x.clone().requires_grad_()
+    y = sst.softsign(leaf)
+    y.sum().backward()
+    assert leaf.grad is not None
+    layer = sst.nn.DynamicSoftsign(1 << 10)
+    new = [y, leaf.grad, layer(x), sst.softsign(x.T), sst.gradient(x, x), sst.nth_derivative(3, x)]
+    available = Path("/sys/kernel/mm/transparent_hugepage").exists()
+    assert [in_huge_pages(t) for t in new] == [available] * len(new)
+    assert not in_huge_pages(sst.softsign(x, inplace=True))
+    assert not in_huge_pages(leaf)
+
+
+def test_small_new_tensors_are_not_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(core._core, "_advise_huge_pages", lambda *memory: asked.append(memory))
+    dtype: torch.dtype
+    for dtype, itemsize in ((torch.bfloat16, 2), (torch.float32, 4), (torch.float64, 8)):
+        x = torch.zeros((4 << 20) // itemsize, dtype=dtype)
+        sst.softsign(x[1:])
+        sst.derivative(x[1:])
+        assert not asked
+        y = sst.softsign(x)
+        assert asked == [(y.data_ptr(), 4 << 20)]
+        asked.clear()
+
+
+@pytest.mark.parametrize("offset", [0, 1, 4095])
+@pytest.mark.parametrize("bytes", [0, 1, 4097, 1 << 22])
+def test_advice_changes_no_bytes(offset: int, bytes: int) -> None:
+    memory = torch.arange((1 << 22) + 8192, dtype=torch.int32).view(torch.uint8)
+    core._core._advise_huge_pages(memory.data_ptr() + offset, bytes)
+    assert torch.equal(memory, torch.arange((1 << 22) + 8192, dtype=torch.int32).view(torch.uint8))
+
+
+def test_advice_is_checked() -> None:
+    with pytest.raises(TypeError, match="takes address and bytes, got 1"):
+        core._core._advise_huge_pages(4096)  # type: ignore[call-arg]
+    for memory in ((-1, 4096), (4096, -1)):
+        with pytest.raises(OverflowError):
+            core._core._advise_huge_pages(*memory)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -68,7 +68,7 @@ transformed = torch._C._are_functorch_transforms_active
 
 if missing(FAST):
 
-    def is_ordinary(x: Any) -> bool:
+    def is_ordinary(x: Any, other: Any = None) -> bool:
         """Leave every tensor to the dispatcher."""
         return False
 
@@ -91,11 +91,18 @@ else:
     #: those of torch.func.
     _ORDINARY_KEYS = frozenset(_keys_of_ordinary_tensors())
 
-    def is_ordinary(x: Any) -> bool:
-        """Whether x is a tensor whose memory holds its elements, and no transformation is at work."""
+    def is_ordinary(x: Any, other: Any = None) -> bool:
+        """Whether x is a tensor whose memory holds its elements, and no transformation is at work.
+
+        So of another tensor, too, if there is one.
+        """
         return (
             type(x) in _ORDINARY_TYPES
             and _dispatch_keys(x).raw_repr() in _ORDINARY_KEYS
+            and (
+                other is None
+                or (type(other) in _ORDINARY_TYPES and _dispatch_keys(other).raw_repr() in _ORDINARY_KEYS)
+            )
             and not _dispatch_modes()
             and not _function_modes()
             and not transformed()

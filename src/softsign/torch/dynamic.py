@@ -98,7 +98,7 @@ def _run(x: Tensor, alpha: Tensor, *tensors: Tensor) -> None:
 def _forward(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     x = x.contiguous()
     wide = torch.promote_types(x.dtype, torch.float32)
-    y = torch.empty_like(x)
+    y = ops.new_like(x)
     _kernels(x)[0](x, alpha, weight.to(wide).contiguous(), bias.to(wide).contiguous(), y)
     return y
 
@@ -106,7 +106,7 @@ def _forward(x: Tensor, alpha: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _gradients(x: Tensor, alpha: Tensor, weight: Tensor, dy: Tensor) -> tuple[Tensor, ...]:
     """Return dx, dalpha, dweight and dbias by the kernels."""
     x, dy = x.contiguous(), dy.contiguous()
-    dx, columns = torch.empty_like(x), x.shape[-1]
+    dx, columns = ops.new_like(x), x.shape[-1]
     sums = torch.empty(2 * columns + 1, dtype=torch.float64, device=x.device)
     wide = torch.promote_types(x.dtype, torch.float32)
     _kernels(x)[1](x, alpha, dy, weight.to(wide).contiguous(), dx, sums)

@@ -41,7 +41,7 @@ class Softsign(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        if generally() or not (is_ordinary(x) and is_ordinary(dy)):
+        if generally() or not is_ordinary(x, dy):
             return rules.softsign_slope(x, dy)
         return ops.direct_gradient(x, dy)
 
@@ -59,7 +59,7 @@ class SoftsignInPlace(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        if generally() or not (is_ordinary(y) and is_ordinary(dy)):
+        if generally() or not is_ordinary(y, dy):
             return ops.gradient_from_output(y, dy)
         return ops.direct_gradient_from_output(y, dy)
 

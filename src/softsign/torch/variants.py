@@ -132,7 +132,7 @@ class _Ordinary(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[None, None, Tensor]:
         (x,) = ctx.saved_tensors
-        directly = not generally() and is_ordinary(x) and is_ordinary(dy)
+        directly = not generally() and is_ordinary(x, dy)
         gradient = ops.direct_gradient if directly else ops.gradient
         return None, None, rules.scaled_slope(ctx.name, ctx.number, x, dy, gradient)
 
