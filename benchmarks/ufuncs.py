@@ -38,6 +38,7 @@ from harness import (
     limit_threads,
     machine,
     make_parser,
+    parse_size,
     pause_between,
     section_to_write,
     size_label,
@@ -194,17 +195,6 @@ def copy_threshold() -> str:
         return "an unknown size"
     line = next((line for line in listing.splitlines() if "x86_non_temporal_threshold" in line), "")
     return f"{int(line.split()[1], 16) / MI:.3g} MiB" if line else "an unknown size"
-
-
-def parse_size(text: str) -> int:
-    """Read what size_label writes."""
-    for unit, suffix in ((MI, "Mi"), (KI, "Ki"), (1, "")):
-        digits = text.removesuffix(suffix)
-        if text.endswith(suffix) and digits.isdecimal() and int(digits) > 0:
-            return int(digits) * unit
-    raise argparse.ArgumentTypeError(
-        f"size {text!r} is not a positive whole number, with Ki or Mi or without"
-    )
 
 
 LABELS = {peer.name: peer.label for peer in PEERS}
