@@ -296,7 +296,12 @@ def target_table(targets: Sequence[Target]) -> Table:
         What is measured, the measurement, the target and the verdict.
     """
     lines = [
-        (t.name, written(t.measured), f"{'≥' if t.at_least else '≤'} {written(t.aim)}", t.verdict)
+        (
+            t.name,
+            "" if math.isnan(t.measured) else written(t.measured),
+            f"{'≥' if t.at_least else '≤'} {written(t.aim)}",
+            t.verdict,
+        )
         for t in targets
     ]
     return Table("Targets", ("", "measured", "target", "verdict"), lines)
