@@ -18,9 +18,9 @@ NEWEST = $(foreach name,python3.14 python3.13 $(wildcard $(HOME)/.pyenv/versions
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-oldest test-newest test-clang test-avx512 sanitize fuzz mutants kills lint format docs accuracy onnx-nodes \
-	onnx-engines bench bench-frameworks bench-study bench-operator bench-audio bench-companding bench-tonemap \
-	bench-robust peers explorer clean help
+.PHONY: run test test-oldest test-newest test-clang test-avx512 sanitize fuzz mutants kills lint format docs \
+	accuracy onnx-nodes onnx-engines bench bench-cycles bench-threads bench-frameworks bench-study bench-operator \
+	bench-audio bench-companding bench-tonemap bench-robust peers explorer clean help
 
 run: .venv/softsign.stamp  ## train on handwritten digits, check the results, measure the speed (softsign demo)
 	$(BIN)/softsign demo --force $(ARGS)
@@ -90,6 +90,12 @@ onnx-engines: .venv/softsign.stamp .venv/test.stamp  ## run models of softsign.o
 
 bench: .venv/softsign.stamp .venv/bench.stamp  ## time every function beside np.copyto and the peers installed
 	$(BIN)/python benchmarks/ufuncs.py $(ARGS)
+
+bench-cycles: .venv/softsign.stamp .venv/bench.stamp  ## count cycles beside the limits of core and memory
+	$(BIN)/python benchmarks/cycles.py $(ARGS)
+
+bench-threads: .venv/softsign.stamp .venv/bench.stamp  ## time two threads beside one: hot, after a pause, beside a busy process
+	$(BIN)/python benchmarks/threads.py $(ARGS)
 
 bench-frameworks: .venv/softsign.stamp .venv/test.stamp  ## time softsign.torch and softsign.jax beside PyTorch's and JAX's
 	$(BIN)/python benchmarks/frameworks.py $(ARGS)

@@ -28,6 +28,7 @@ import softsign
 
 KI, MI = 2**10, 2**20
 SAMPLE_SECONDS = 5e-4
+CPUS = sorted(os.sched_getaffinity(0))  # those that the process may use before `limit_threads`
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 
 Sampler = Callable[[], float]
@@ -118,7 +119,7 @@ def limit_threads(threads: int) -> None:
     threads : int
         From 1 to the number of CPUs that the process may use.
     """
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    os.sched_setaffinity(0, CPUS[-threads:])
     softsign.set_num_threads(threads)
 
 
@@ -295,7 +296,12 @@ def target_table(targets: Sequence[Target]) -> Table:
         What is measured, the measurement, the target and the verdict.
     """
     lines = [
-        (t.name, written(t.measured), f"{'≥' if t.at_least else '≤'} {written(t.aim)}", t.verdict)
+        (
+            t.name,
+            "" if math.isnan(t.measured) else written(t.measured),
+            f"{'≥' if t.at_least else '≤'} {written(t.aim)}",
+            t.verdict,
+        )
         for t in targets
     ]
     return Table("Targets", ("", "measured", "target", "verdict"), lines)
@@ -419,10 +425,36 @@ def thread_count(text: str) -> int:
     argparse.ArgumentTypeError
         If it is no such number.
     """
-    available = len(os.sched_getaffinity(0))
-    if not text.isdecimal() or not 1 <= int(text) <= available:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and the {available} CPUs available")
+    if not text.isdecimal() or not 1 <= int(text) <= len(CPUS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and the {len(CPUS)} CPUs available")
     return int(text)
+
+
+def parse_size(text: str) -> int:
+    """Read what size_label writes.
+
+    Parameters
+    ----------
+    text : str
+        What the user wrote.
+
+    Returns
+    -------
+    int
+        The number of elements.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is no such number.
+    """
+    for unit, suffix in ((MI, "Mi"), (KI, "Ki"), (1, "")):
+        digits = text.removesuffix(suffix)
+        if text.endswith(suffix) and digits.isdecimal() and int(digits) > 0:
+            return int(digits) * unit
+    raise argparse.ArgumentTypeError(
+        f"size {text!r} is not a positive whole number, with Ki or Mi or without"
+    )
 
 
 def make_parser(description: str, rounds: int, threads: bool = False) -> argparse.ArgumentParser:

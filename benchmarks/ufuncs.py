@@ -15,19 +15,23 @@ import argparse
 import csv
 import importlib.util
 import itertools
-import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import cycles
 import numpy as np
 import numpy.typing as npt
+import threads as two_threads
+from conditions import describe_memory, place
+from cycles import ARGUMENTS, call, dtype_named
 from harness import (
+    CPUS,
     KI,
     MI,
     Table,
@@ -38,6 +42,7 @@ from harness import (
     limit_threads,
     machine,
     make_parser,
+    parse_size,
     pause_between,
     section_to_write,
     size_label,
@@ -53,20 +58,17 @@ from softsign.functions import DTYPES, FUNCTIONS
 SIZES = (1, 16, 256, 4 * KI, 64 * KI, MI, 16 * MI, 64 * MI)
 QUICK_SIZES = (1, 4 * KI, MI)
 
-# What stands for the arguments of a function: x and dy are normal, u is softsign(x), a segment is (x, dy).
-ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "a": "x", "b": "dy"}
 # Timed in place too, over z = x: the functions that stay among ordinary numbers when applied again and again.
 IN_PLACE = ("softsign", "derivative", "gradient", "second_derivative", "nth_derivative", "log_jacobian")
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure on arrays of one dtype and size; `kernels` are those to compare softsign on."""
+    """What to measure on arrays of one dtype and size."""
 
     dtype: str
     size: int
     functions: tuple[str, ...]
-    kernels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,23 +107,13 @@ class Row:
 
 
 def make_arrays(dtype_name: str, size: int) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of a case; outputs are written once, so that no sample pays for a first touch."""
-    if dtype_name == "bfloat16":
-        import ml_dtypes
-
-        dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
-    else:
-        dtype = np.dtype(dtype_name)
+    """Return the arrays of a case."""
     rng = np.random.default_rng(2010)
+    dtype = dtype_named(dtype_name)
     x, dy = ((3 * rng.standard_normal(size, dtype=np.float32)).astype(dtype) for _ in range(2))
-    outputs = {name: x.copy() for name in ("y", "z", "second", "third")}
-    return {"x": x, "dy": dy, "u": softsign.softsign(x), **outputs}
-
-
-def call(function: str, arguments: Mapping[str, str], out: str) -> str:
-    """Return the statement that calls a function as f."""
-    given = ", ".join(arguments[name] for name in FUNCTIONS[function].arguments)
-    return f"f({given}, out={out if FUNCTIONS[function].outputs == 1 else f'({out}, second, third)'})"
+    outputs = dict.fromkeys(("y", "z", "second", "third"), x)
+    arrays = {"x": x, "dy": dy, "u": softsign.softsign(x), **outputs}
+    return {name: place(array) for name, array in arrays.items()}
 
 
 def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Contestant]:
@@ -139,15 +131,6 @@ def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Con
             yield Contestant(*ours, "in place", call(function, ARGUMENTS | {"x": "z"}, "z"), names)
     if "softsign" not in case.functions:
         return
-    switch = {
-        "f": softsign.softsign,
-        "use": softsign._core._use_kernels,
-        "best": softsign.cpu_features()["kernels"],
-    }
-    for kernels in case.kernels:
-        names = {**switch, "other": kernels, **arrays}
-        statement = "use(other); f(x, out=y); use(best)"
-        yield Contestant(f"softsign[{kernels}]", softsign.__version__, "softsign", "out", statement, names)
     for peer in peers:
         if case.dtype in peer.dtypes:
             names = peer.setup(arrays["x"], arrays["y"], threads)
@@ -196,17 +179,6 @@ def copy_threshold() -> str:
     return f"{int(line.split()[1], 16) / MI:.3g} MiB" if line else "an unknown size"
 
 
-def parse_size(text: str) -> int:
-    """Read what size_label writes."""
-    for unit, suffix in ((MI, "Mi"), (KI, "Ki"), (1, "")):
-        digits = text.removesuffix(suffix)
-        if text.endswith(suffix) and digits.isdecimal() and int(digits) > 0:
-            return int(digits) * unit
-    raise argparse.ArgumentTypeError(
-        f"size {text!r} is not a positive whole number, with Ki or Mi or without"
-    )
-
-
 LABELS = {peer.name: peer.label for peer in PEERS}
 
 
@@ -236,59 +208,38 @@ def ratio_tables(rows: Sequence[Row]) -> Iterator[Table]:
         yield Table(title, ["elements", *map(size_label, copies)], cells)
 
 
-# Speeds aimed at on one thread: dtype, size, function, form and the largest ratio to np.copyto.
-COPY_TARGETS = (
-    ("float32", 64 * MI, "softsign", "out", 0.80),
-    ("float32", 64 * MI, "softsign", "in place", 0.85),
-    ("float32", 64 * MI, "derivative", "out", 0.80),
-    ("float32", 64 * MI, "gradient", "out", 1.25),
-    ("float32", MI, "softsign", "out", 1.6),
-    ("float32", MI, "softsign", "in place", 1.6),
-    ("float32", MI, "derivative", "out", 1.6),
-    ("float32", MI, "gradient", "out", 2.4),
-    ("float32", 64 * KI, "softsign", "out", 2.5),
-    ("float32", 64 * KI, "softsign", "in place", 2.5),
-    ("float32", 64 * KI, "derivative", "out", 2.5),
-    ("float32", 64 * KI, "gradient", "out", 4.0),
-    ("float64", 16 * MI, "softsign", "out", 0.90),
-    ("float16", 64 * MI, "softsign", "out", 1.3),
-    ("bfloat16", 64 * MI, "softsign", "out", 1.3),
-)
+# What is aimed at beside cycles.py and threads.py.
 OVERHEAD_TARGET = 1.3  # softsign of one element, to np.abs
-AVX2_TARGET = 1.2  # the AVX2 kernels outside cache, to AVX-512
 PEER_TARGET = 1.0  # softsign, to the fastest peer at each size, on any number of threads
 NUMBA_TARGET_IN_L2 = 2.0  # softsign, to numba's naive formula, while input and output fit in L2
 IMPORT_TARGETS = {"ms": 15.0, "MB": 2.0}  # what `import softsign` adds to `import numpy`
 
-
-def target_cases(threads: int) -> list[Case]:
-    """Return the cases that the targets are about."""
-    functions = {("float32", size): {"softsign": None} for size in SIZES}
-    for dtype, size, function, *_ in COPY_TARGETS if threads == 1 else ():
-        functions.setdefault((dtype, size), {})[function] = None
-    pair = tuple(k for k in softsign.cpu_features()["available"] if k in ("avx2", "avx512"))
-    compared = ("float32", 64 * MI) if threads == 1 and len(pair) == 2 else None
-    return [Case(*key, tuple(names), pair if key == compared else ()) for key, names in functions.items()]
+PARTS = ("threads", "yardsticks", "values", "import", "peers")  # in this order: numba counts the CPUs once
 
 
 def targets(rows: Sequence[Row], threads: int) -> Iterator[Target]:
-    """Compare the measurements of `target_cases` with the targets."""
-    ratio = {(r.dtype, r.size, r.name, r.function, r.form): r.ratio for r in rows}
-    if threads == 1:
-        for dtype, size, function, form, aim in COPY_TARGETS:
-            measured = ratio.get((dtype, size, "softsign", function, form), math.nan)
-            yield Target(f"{function} {dtype} {size_label(size)} ({form}) / np.copyto", measured, aim)
-        one = ratio["float32", 1, "softsign", "softsign", "out"] / ratio["float32", 1, "numpy", "abs", "out"]
+    """Compare softsign with np.abs on one element, and with the peers."""
+    ratio = {(r.size, r.name, r.function): r.ratio for r in rows if r.form == "out"}
+    if threads == 1 and (1, "numpy", "abs") in ratio:
+        one = ratio[1, "softsign", "softsign"] / ratio[1, "numpy", "abs"]
         yield Target("softsign float32 1 (out) / np.abs", one, OVERHEAD_TARGET)
-        avx2, avx512 = (
-            ratio.get(("float32", 64 * MI, f"softsign[{k}]", "softsign", "out"), math.nan)
-            for k in ("avx2", "avx512")
-        )
-        yield Target("softsign float32 64Mi AVX2 / AVX-512", avx2 / avx512, AVX2_TARGET)
-        for unit, added in import_cost().items():
-            yield Target(f"import softsign, {unit} more than import numpy", added, IMPORT_TARGETS[unit])
-    for size in SIZES:
-        yield from peer_targets(size, [r for r in rows if (r.dtype, r.size) == ("float32", size)])
+    for size in dict.fromkeys(row.size for row in rows):
+        yield from peer_targets(size, [row for row in rows if row.size == size])
+
+
+def judge(part: str, rounds: int) -> list[Target]:
+    """Measure a part of what has a target, other than the peers."""
+    if part == "threads":
+        if len(CPUS) < 2:
+            return []
+        return list(two_threads.targets(two_threads.measure("softsign", two_threads.SIZES, rounds)))
+    limit_threads(1)
+    if part == "yardsticks":
+        return list(cycles.aim_targets({w: cycles.measure(w, f, rounds) for w, f in cycles.aimed().items()}))
+    if part == "values":
+        return list(cycles.real_life_targets(rounds))
+    cost = import_cost()
+    return [Target(f"import softsign, {u} more than import numpy", cost[u], IMPORT_TARGETS[u]) for u in cost]
 
 
 def peer_targets(size: int, rows: Sequence[Row]) -> Iterator[Target]:
@@ -353,7 +304,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="few sizes, 5 rounds")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--targets", action="store_true", help="measure what has a target, and judge it")
+    source.add_argument(
+        "--targets",
+        nargs="*",
+        choices=PARTS,
+        metavar="PART",
+        help=f"measure what has a target, and judge it: all, or some of {', '.join(PARTS)}",
+    )
     source.add_argument("--from", dest="stored", type=Path, metavar="CSV", help="measure nothing: read this")
     parser.add_argument(
         "--results", type=Path, default=Path(__file__).parent / "results", help="folder for the CSV"
@@ -365,6 +322,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--bars is now --targets")
     if arguments.stored and not arguments.stored.is_file():
         parser.error(f"argument --from: there is no file {arguments.stored}")
+    if arguments.targets == []:
+        arguments.targets = PARTS if arguments.threads == 1 else ["peers"]
     arguments.sizes = arguments.sizes or (QUICK_SIZES if arguments.quick else SIZES)
     arguments.rounds = arguments.rounds or (5 if arguments.quick else 15)
     return arguments
@@ -392,6 +351,7 @@ def measure(cases: Iterable[Case], arguments: argparse.Namespace) -> list[Row]:
     print(f"load average {os.getloadavg()[0]:.1f}: what else runs here disturbs the times")
     print(f"np.copyto bypasses the cache from {copy_threshold()}, ", end="")
     print(f"softsign from {softsign.cpu_features()['last_level_cache'] / MI:.3g} MiB")
+    print(describe_memory(place(np.zeros(64 * KI))))
     for name, reason in missing.items():
         print(f"missing: {name} ({reason})")
 
@@ -461,20 +421,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure or read, print and store; return 1 if a target is missed."""
     arguments = parse_arguments(argv)
     section = section_to_write(arguments, f"ufuncs-{arguments.threads}")
+    aims: list[Target] = []
     if arguments.stored:
         rows = read(arguments.stored)
     else:
+        parts = arguments.targets or ["peers"]
+        aims += [aim for part in PARTS[:-1] if part in parts for aim in judge(part, arguments.rounds)]
         limit_threads(arguments.threads)
         print(machine(arguments.threads))
-        product = itertools.product(arguments.dtypes, arguments.sizes)
-        cases = [Case(dtype, size, tuple(arguments.functions)) for dtype, size in product]
-        rows = measure(target_cases(arguments.threads) if arguments.targets else cases, arguments)
-    if not rows:
+        products = itertools.product(arguments.dtypes, arguments.sizes)
+        cases = [Case(dtype, size, tuple(arguments.functions)) for dtype, size in products]
+        if arguments.targets:
+            cases = [Case("float32", size, ("softsign",)) for size in arguments.sizes if "peers" in parts]
+        rows = measure(cases, arguments) if cases else []
+    if arguments.targets:
+        aims += targets(rows, arguments.threads)
+    if not rows and not aims:
         raise SystemExit("there is nothing to show: none of the dtypes can be measured here")
     if arguments.plot:
         plot(rows, arguments.plot)
-    aims = list(targets(rows, arguments.threads)) if arguments.targets else []
-    return conclude(list(ratio_tables(rows)), aims, section, origin(rows))
+    where = origin(rows) if rows else machine(arguments.threads)
+    return conclude(list(ratio_tables(rows)), aims, section, where)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def test_a_missing_peer_is_named(tmp_path: Path) -> None:
         (("--bars",), "--bars is now --targets"),
         (("--from", "none.csv"), "there is no file none.csv"),
         (("--from", "none.csv", "--targets"), "not allowed with argument --from"),
+        (("--targets", "speed"), "invalid choice: 'speed'"),
     ],
 )
 def test_bad_options_are_refused(
@@ -121,7 +122,7 @@ def module_named(name: str) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
         yield importlib.import_module(name)
-    for other in ("harness", "peers", name):
+    for other in ("harness", "peers", "conditions", "ports", "cycles", "threads", name):
         if other not in before:
             sys.modules.pop(other, None)
 
@@ -129,6 +130,26 @@ def module_named(name: str) -> Iterator[ModuleType]:
 @pytest.fixture
 def ufuncs() -> Iterator[ModuleType]:
     yield from module_named("ufuncs")
+
+
+@pytest.fixture
+def conditions() -> Iterator[ModuleType]:
+    yield from module_named("conditions")
+
+
+@pytest.fixture
+def cycles() -> Iterator[ModuleType]:
+    yield from module_named("cycles")
+
+
+@pytest.fixture
+def ports() -> Iterator[ModuleType]:
+    yield from module_named("ports")
+
+
+@pytest.fixture
+def threads() -> Iterator[ModuleType]:
+    yield from module_named("threads")
 
 
 @pytest.fixture
@@ -195,6 +216,23 @@ def test_installed_peers_compute_softsign(ufuncs: ModuleType) -> None:
             np.testing.assert_allclose(y, expected, rtol=2.5e-7, err_msg=peer.name)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numba_with_threads_is_a_loop_that_they_share(
+    ufuncs: ModuleType, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    numba = importlib.import_module("numba")
+    asked: list[int] = []
+    monkeypatch.setattr(numba, "set_num_threads", asked.append)
+    (peer,) = (peer for peer in ufuncs.PEERS if peer.name == "numba")
+    x = np.linspace(-50, 50, 1001, dtype=dtype)
+    y = np.zeros_like(x)
+    names = peer.setup(x, y, 2)
+    eval(peer.statement, names)
+    assert asked == [2]
+    assert names["softsign"].targetoptions["parallel"]
+    np.testing.assert_allclose(y, x / (1 + abs(x)), rtol=2.5e-7)
+
+
 @pytest.fixture
 def row(ufuncs: ModuleType) -> Any:
     """Return a maker of rows with the fields that a test is about."""
@@ -232,6 +270,244 @@ def test_targets_beside_peers(
     assert [target.verdict for target in ufuncs.peer_targets(2**20, rows)] == verdicts
 
 
+def test_arrays_lie_where_they_are_said_to(conditions: ModuleType) -> None:
+    for offset in (0, 16, 48):
+        array = conditions.buffer(1000, np.float64, offset)
+        assert array.ctypes.data % conditions.HUGE_PAGE == offset
+        assert array.shape == (1000,)
+        assert not array.any()
+        assert conditions.describe_memory(array).startswith(f"arrays begin {offset} bytes after")
+        assert 0 <= conditions.huge_share(array) <= 1
+    copy = conditions.place(np.arange(7, dtype=np.int16))
+    assert copy.dtype == np.int16
+    assert copy.tolist() == [*range(7)]
+    assert conditions.huge_share(np.zeros(1)) < 1  # malloc's memory, not advised
+
+
+def test_huge_pages_are_read_from_the_mapping_of_the_array(
+    conditions: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = np.zeros(10)
+    here = array.ctypes.data
+    mappings = [(here - 4096, here, 900), (here, here + 4096, 512), (here + 4096, here + 8192, 100)]
+    listing = "".join(
+        f"{begin:x}-{end:x} rw-p 00000000 00:00 0 \nRss: 1024 kB\nAnonHugePages: {huge} kB\nVmFlags: rd\n"
+        for begin, end, huge in mappings
+    )
+    monkeypatch.setattr(Path, "read_text", lambda path: listing)
+    assert conditions.huge_share(array) == 0.5
+
+
+def test_memcpy_copies(conditions: ModuleType) -> None:
+    x, y = np.arange(100.0), np.zeros(100)
+    assert conditions.memcpy(y, x)() > 0
+    assert y.tolist() == x.tolist()
+
+
+def test_a_call_after_a_pause_is_timed_without_the_pause(
+    conditions: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def perf_counter() -> float:
+        nonlocal now
+        now += 1e-6
+        return now
+
+    def call() -> None:
+        nonlocal now
+        calls.append(now)
+        now += 1e-3
+
+    calls: list[float] = []
+    monkeypatch.setattr(conditions.time, "perf_counter", perf_counter)
+    sample = conditions.after_pause(call, calls=3)
+    assert sample() == pytest.approx(1e-3, rel=0.01)
+    assert len(calls) == 3
+    assert min(np.diff(calls)) > 1e-3 + conditions.PAUSE
+
+
+def test_a_busy_neighbor_runs_for_a_while(conditions: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Process(subprocess.Popen[bytes]):
+        def __init__(self, command: list[str]) -> None:
+            super().__init__(command)
+            started.append(self)
+
+    monkeypatch.setattr(conditions.subprocess, "Popen", Process)
+    with conditions.busy_neighbor():
+        assert started[0].poll() is None
+    assert started[0].returncode is not None
+
+
+def test_the_clock_ticks_a_plausible_number_of_times(conditions: ModuleType) -> None:
+    assert 1e8 < 1 / conditions.clock()() < 1e10
+
+
+LOOP = """
+kernels.cpp.o:     file format elf64-x86-64
+
+0000000000000000 <Loop<softsign::(anonymous namespace)::Softsign, float, 1>::run(char* const*)>:
+   0:	vmovups (%rax),%ymm1
+   4:	vandps %ymm2,%ymm1,%ymm3        # 20 <x>
+   8:	vdivps %ymm3,%ymm1,%ymm4
+   c:	vfnmadd132ps %ymm3,%ymm1,%ymm5
+  10:	vmovaps %ymm3,0x40(%rsp)
+  14:	vmovups %ymm4,(%rbx,%rax,1)
+  18:	vmovups %ymm5,0x20(%rbx,%rax,1)
+  1c:	jae    0 <Loop<softsign::(anonymous namespace)::Softsign, float, 1>::run(char* const*)>
+  20:	vmovntps %ymm4,(%rbx,%rax,1)
+  24:	vdivps %ymm3,%ymm1,%ymm4
+  28:	jae    20 <Loop<softsign::(anonymous namespace)::Softsign, float, 1>::run(char* const*)>
+  2c:	jmp    0 <Loop<softsign::(anonymous namespace)::Softsign, float, 1>::run(char* const*)>
+"""
+
+
+def test_the_instructions_of_the_inner_loop_are_counted(
+    ports: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0, stdout=LOOP)
+    monkeypatch.setattr(ports.subprocess, "run", lambda *arguments, **options: done)
+    monkeypatch.setattr(ports, "objects", lambda kernels: [Path("kernels.cpp.o")])
+    (code,) = ports.disassembled(Path("kernels.cpp.o")).values()
+    cached, streamed = ports.loops(code)
+    assert [len(cached), len(streamed)] == [8, 3]
+    assert [ports.stored_bytes(cached), ports.stored_bytes(streamed)] == [64, 0]
+    assert [*ports.counts(cached).values()] == [1, 0, 1, 0, 3]
+    cost = {"vdivps": 9.0, "vfmadd231ps": 1.0, "vandps": 2.5, "vaddps": 1.0, "vdivpd": 9.0}
+    monkeypatch.setattr(ports, "cycles_each", lambda instruction, letter: cost[instruction])
+    wanted = [("float32", "softsign"), ("float64", "softsign"), ("float32", "derivative")]
+    assert ports.limits("avx2", wanted) == {("float32", "softsign"): 9.0}
+    cost["vandps"] = 4.0
+    assert ports.limits("avx2", wanted) == {("float32", "softsign"): 12.0}
+    half = [(0, "vcvtps2ph", "$0x4,%ymm1,(%rdx,%rax,2)"), (4, "vcvtps2ph", "$0x4,%ymm1,%xmm1")]
+    assert ports.stored_bytes(half) == 16
+
+
+def test_limits_that_cannot_be_told_have_a_reason(
+    ports: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ports.missing("sse2") == "loops of sse2 are not counted"
+    monkeypatch.setattr(ports.shutil, "which", lambda name: None)
+    assert "apt-get install binutils" in ports.missing("avx2")
+    monkeypatch.setattr(ports.shutil, "which", lambda name: "/usr/bin/objdump")
+    monkeypatch.setattr(ports, "BUILD", tmp_path)
+    assert ports.missing("avx2") == f"no object files in {tmp_path}"
+
+
+def test_cycles_are_those_of_64_bytes_without_the_call(cycles: ModuleType) -> None:
+    kernels = cycles.softsign.cpu_features()["kernels"]
+    samples = {
+        "memcpy": np.full(3, 2.0),
+        "softsign": np.array([3.0, 5.0, 9.0]),
+        "gradient": np.full(3, 7.0),
+        "cycle": np.array([0.25, 0.5, 1.0]),
+    }
+    single = {"memcpy": np.full(3, 1.0), "softsign": np.full(3, 1.0), "gradient": np.full(3, 1.0)}
+    measured = {(kernels, "float32", size): samples for size in cycles.TABLE_SIZES} | {
+        (kernels, "float32", 1): single
+    }
+    where = kernels, "float32", 16 * 1024
+    assert cycles.cycles(measured, where, "softsign") == 8 / 1024
+    assert math.isnan(cycles.cycles(measured, where, "inverse"))
+    (table,) = cycles.tables(measured, ["float32"], {("float32", "softsign"): 18.06})
+    assert [line[0] for line in table.lines] == ["memcpy", "softsign", "gradient"]
+    assert [line[4] for line in table.lines] == ["", "18.1", ""]
+
+
+def test_every_aim_is_measured_where_it_can_be(cycles: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = cycles.aimed()
+    for (kernels, _, size), functions in wanted.items():
+        assert kernels in cycles.softsign.cpu_features()["available"]
+        assert functions
+        assert size >= 16 * 1024
+    halves = {
+        where: dict.fromkeys(functions, np.full(3, 1.0))
+        | {"memcpy": np.full(3, 2.0), "np.divide": np.full(3, 2.0)}
+        for where, functions in wanted.items()
+    }
+    targets = list(cycles.aim_targets(halves))
+    assert len(targets) == sum((a.avx512 is not None) + (a.avx2 is not None) for a in cycles.AIMS) + 1
+    for target in targets[:-1]:
+        assert (
+            target.measured == 0.5
+            if target.name.split(":")[0] in {k for k, *_ in wanted}
+            else target.verdict == "not measured here"
+        )
+    assert all(t.verdict == "not measured here" for t in cycles.aim_targets({}))
+
+
+def test_yardsticks_and_functions_are_measured_on_the_arrays_they_take(cycles: ModuleType) -> None:
+    kernels = cycles.softsign.cpu_features()["available"][-1]
+    before = cycles.softsign.cpu_features()["kernels"]
+    functions = ("gradient", "inverse", "softsign in place")
+    samples = cycles.measure((kernels, "float32", 256), functions, rounds=1)
+    assert list(samples) == ["memcpy", "np.divide", *functions, "cycle"]
+    assert all(0 < seconds[0] < 1 for seconds in samples.values())
+    assert list(cycles.measure((kernels, "bfloat16", 256), ("softsign",), 1)) == [
+        "memcpy",
+        "softsign",
+        "cycle",
+    ]
+    assert cycles.softsign.cpu_features()["kernels"] == before
+
+
+def test_awkward_values_are_what_they_are_called(cycles: ModuleType) -> None:
+    values = cycles.real_life("float32", 1000)
+    assert set(values) == {"softsign", "derivative", "gradient", "inverse"}
+    x = values["softsign"]
+    assert abs(x["clipped at 0.9"]).max() == np.float32(0.9)
+    assert (abs(values["inverse"]["clipped at 1"]) == 1).mean() > 0.2
+    assert 0 < np.isinf(x["with infinities"]).mean() < 0.1
+    assert 1e7 < np.median(abs(x["of size 1e8"])) < 1e9
+    assert {v.dtype for arguments in values.values() for v in arguments.values()} == {np.dtype("float32")}
+    targets = list(cycles.real_life_targets(rounds=1, size=256))
+    assert len(targets) == 8
+    measured = {t.name.split(":")[0] for t in targets if t.measured > 0}
+    assert measured == {"avx512", "avx2"} & set(cycles.softsign.cpu_features()["available"])
+
+
+def test_two_threads_are_judged_in_every_condition(threads: ModuleType) -> None:
+    def column(hot: float, paused: float, busy: float, numba: float) -> Any:
+        ratios = {(False, False): hot, (True, False): paused, (False, True): busy, (True, True): 1.0}
+        return threads.Column(1e-5, ratios, {"numba": numba})
+
+    columns = {65536: column(0.7, 1.0, 1.2, 1.0), 4 * 2**20: column(0.5, 1.2, 1.4, 9.0)}
+    table = threads.table(columns, "softsign")
+    assert table.header == ("elements", "64Ki", "4Mi")
+    assert table.lines[0] == ["one thread, µs", "10.00", "10.00"]
+    assert table.lines[1] == ["two threads / one, hot", "0.70", "0.50"]
+    assert [line[0] for line in table.lines[1:5]] == [
+        f"two threads / one, {name}" for name in threads.CONDITIONS.values()
+    ]
+    assert table.lines[5] == ["two threads / numba on two", "1.00", "9.00"]
+    verdicts = [target.verdict for target in threads.targets(columns)]
+    assert verdicts[:5] == ["missed", "reached", "missed", "reached", "reached"]
+    avx512 = threads.softsign.cpu_features()["kernels"] == "avx512"
+    assert verdicts[5:] == ["reached" if avx512 else "not measured here", "not measured here"]
+
+
+def test_two_threads_are_measured_beside_one(threads: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threads.softsign.get_num_threads()
+    used = []
+
+    def call() -> None:
+        used.append(threads.softsign.get_num_threads())
+
+    try:
+        monkeypatch.setattr(threads, "SAMPLE_SECONDS", {False: 1e-6, True: 1e-6})
+        monkeypatch.setattr(threads, "PAUSED_CALLS", {False: 2, True: 2})
+        for paused, busy in threads.CONDITIONS:
+            used.clear()
+            seconds, ratio = threads.beside_one(call, paused, busy, rounds=2)
+            assert seconds > 0
+            assert ratio > 0
+            assert {1, 2} <= set(used)
+    finally:
+        threads.softsign.set_num_threads(before)
+
+
 def test_import_cost_is_a_time_and_a_size(ufuncs: ModuleType) -> None:
     cost = ufuncs.import_cost(processes=1)
     assert set(cost) == {"ms", "MB"}
@@ -258,7 +534,7 @@ def test_a_picture_from_stored_rows_shows_the_fastest_peers(
     assert ufuncs.main(["--from", str(stored_rows), "--plot", str(picture)]) == 0
     drawn = re.findall("<!-- (.*) -->", picture.read_text())
     assert drawn.count("softsign") == 1
-    assert {"x / (1 + np.abs(x))", "numba.vectorize", "64Ki"} <= set(drawn)
+    assert {"x / (1 + np.abs(x))", "numba", "64Ki"} <= set(drawn)
     assert "torch F.softsign" not in drawn
 
 
@@ -353,7 +629,10 @@ def test_tables_are_written_between_the_marks(
         harness.write_section(page, "c", "")
 
 
-@pytest.mark.parametrize("section", ["ufuncs-1", "frameworks-1", "frameworks-2", "operator_layer", "study"])
+@pytest.mark.parametrize(
+    "section",
+    ["ufuncs-1", "cycles", "threads", "frameworks-1", "frameworks-2", "operator_layer", "study"],
+)
 def test_the_page_has_the_sections_that_are_written(harness: ModuleType, section: str) -> None:
     before, after = harness.section_of(harness.PAGE, section)
     assert "\n| --" in harness.PAGE.read_text().removeprefix(before).removesuffix(after)
@@ -426,14 +705,29 @@ def test_the_study_benchmark_shows_numbers_of_one_round(
 ) -> None:
     small = dataclasses.replace(study.networks()["deep"], depth=2, width=10)
     monkeypatch.setattr(study, "networks", lambda: {"small": small})
-    table, (target,) = study.measure_training(rounds=1, updates=3)
+    table, (target,) = study.measure_training(rounds=1, wanted=3)
     assert 0 < target.measured < 100
     speeds = {"bare": iter((10.0, 40.0, 20.0)), "watched": iter((12.0, 20.0, 19.0))}
     for name, results in speeds.items():
         monkeypatch.setattr(study, name, lambda trial, results=results: next(results))
-    table, (target,) = study.measure_training(rounds=3, updates=3)
+    table, (target,) = study.measure_training(rounds=3, wanted=3)
     assert table.lines == [("small", "3", "20.0", "19.0", "0.95")]
     assert target.verdict == "reached"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "updates", "verdict"), [(2.5, 50, "not measured here"), (math.inf, 1080, "reached")]
+)
+def test_the_study_benchmark_trains_for_some_seconds_and_judges_whole_trainings(
+    study: ModuleType, monkeypatch: pytest.MonkeyPatch, seconds: float, updates: int, verdict: str
+) -> None:
+    deep = study.networks()["deep"]
+    monkeypatch.setattr(study, "networks", lambda: {"deep": deep})
+    monkeypatch.setattr(study, "bare", lambda trial: 20.0)
+    monkeypatch.setattr(study, "watched", lambda trial: 19.0)
+    table, (target,) = study.measure_training(1, None, seconds)
+    assert table.lines == [("deep", f"{updates:,}", "20.0", "19.0", "0.95")]
+    assert target.verdict == verdict
 
 
 def test_the_study_benchmark_counts_images_per_second(
