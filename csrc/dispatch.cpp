@@ -226,7 +226,8 @@ static bool fills_cache(const Layer &layer, Type type, std::size_t arrays) {
 static void share_layer(const Layer &layer, Type type, LayerKernel kernel, bool backwards, int threads) {
     const std::size_t blocks = (layer.rows + layer_block - 1) / layer_block;
     Pace &pace = layer_paces[backwards][static_cast<int>(type)];
-    share({static_cast<std::ptrdiff_t>(blocks), 1, static_cast<double>(layer_block * layer.columns), pace, false},
+    share({static_cast<std::ptrdiff_t>(blocks), 1, static_cast<double>(layer_block * layer.columns), pace,
+           false},
           threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
               kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
           });

@@ -80,6 +80,22 @@ int current_cpu() {
 #endif
 }
 
+// Moves this thread from a CPU to another one. Kernels wake a thread on the CPU of who wakes it more often than
+// is good for both, and may leave it there while another is idle: 64 Ki took 35 us instead of 13.
+bool leave(int cpu) {
+#if defined(__linux__)
+    cpu_set_t all, others;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) return false;
+    others = all;
+    CPU_CLR(cpu, &others);
+    if (sched_setaffinity(0, sizeof others, &others) != 0) return false;  // there is no other
+    sched_setaffinity(0, sizeof all, &all);
+    return true;
+#else
+    return cpu < 0;
+#endif
+}
+
 void pause() {
 #if defined(__x86_64__)
     _mm_pause();
@@ -111,12 +127,12 @@ struct Rest {
 class Pool {
     std::mutex turn;  // held by the call that uses the pool, which alone touches these:
     int size = 0;
-    Time last = 0;               // when the last call ended
-    Time credit = 0;             // what sleeping helpers would have saved in calls since they sleep
-    Time wake_cost = 10 * us;    // of late
-    Time woken_at = 0;           // and nobody has been seen at work since; or 0
-    Time debt = 0;               // for how long calls run alone
-    int losses = 0;              // in a row
+    Time last = 0;             // when the last call ended
+    Time credit = 0;           // what sleeping helpers would have saved in calls since they sleep
+    Time wake_cost = 10 * us;  // of late
+    Time woken_at = 0;         // and nobody has been seen at work since; or 0
+    Time debt = 0;             // for how long calls run alone
+    int losses = 0;            // in a row
 
     // The call. Who has taken a piece may read these.
     const Work *work = nullptr;
@@ -146,7 +162,7 @@ class Pool {
             if (rest.compare_exchange_weak(r.word, r.word - Rest::back_unit - seat)) return r.back() - 1;
         return -1;
     }
-    void run_piece(int i) const { (*work)(i * piece, std::min(units, (i + 1) * piece)); }
+    void run_piece(int i) const { (*work)(i *piece, std::min(units, (i + 1) * piece)); }
 
     bool join() {
         int i = take_last(Rest::seat_unit), count = 0;
@@ -190,19 +206,20 @@ class Pool {
 
     void help() {
         for (Time since = now(), before = since;;) {
-            const bool taken = current_cpu() == home;  // the caller has the core
+            const int cpu = home;
+            const bool taken = current_cpu() == cpu && !leave(cpu);
+            const Time time = now();
+            const bool shared = time - before > late;
+            if (shared) away += time - before;
             if (!taken && join()) {
                 since = before = now();
-                continue;
-            }
-            for (int i = 0; i < 8; ++i) pause();
-            const Time time = now(), lost = time - before > late ? time - before : 0;
-            if (lost) away += lost;
-            if (taken || lost || time - since > spin) {
+            } else if (taken || shared || time - since > spin) {
                 sleep(taken);
-                since = now();
+                since = before = now();
+            } else {
+                before = time;
+                for (int i = 0; i < 8; ++i) pause();
             }
-            before = since > time ? since : time;
         }
     }
 
@@ -220,7 +237,7 @@ class Pool {
 
     void lose(Time time) {
         debt = risk * time << losses;
-        losses = std::min(losses + 1, 3);
+        losses = std::min(losses + 1, 6);
     }
 
     // Whether to wake those that sleep, for a call that takes so long alone.
@@ -247,11 +264,12 @@ class Pool {
     void wait_for(int taken) {
         const Time begin = now();
         while (done != taken && now() - begin < awake) pause();
-        if (done == taken) return;
-        waiting = true;
-        std::unique_lock<std::mutex> lock(mutex);
-        finished.wait(lock, [&] { return done == taken; });
-        waiting = false;
+        if (done != taken) {
+            waiting = true;
+            std::unique_lock<std::mutex> lock(mutex);
+            finished.wait(lock, [&] { return done == taken; });
+            waiting = false;
+        }
         if (const Time waited = now() - begin; waited > late) lose(waited);
     }
 
