@@ -70,6 +70,12 @@ class Environment {
         std::fesetenv(&all);
         std::feclearexcept(FE_ALL_EXCEPT);
     }
+    int raised() const {
+#if defined(__x86_64__)
+        if (!x87) return _mm_getcsr() & FE_ALL_EXCEPT;  // what x87 has from calls before is not theirs
+#endif
+        return std::fetestexcept(FE_ALL_EXCEPT);
+    }
 };
 
 int current_cpu() {
@@ -171,7 +177,7 @@ class Pool {
         wake_one();
         environment.enter();
         for (; i >= 0; i = take_last(0), ++count) run_piece(i);
-        raised |= std::fetestexcept(FE_ALL_EXCEPT);
+        raised |= environment.raised();
         done += count;
         if (waiting) {
             std::lock_guard<std::mutex> guard(mutex);
@@ -205,6 +211,9 @@ class Pool {
     }
 
     void help() {
+#if defined(__linux__)
+        pthread_setname_np(pthread_self(), "softsign");  // what top and debuggers show
+#endif
         for (Time since = now(), before = since;;) {
             const int cpu = home;
             const bool taken = current_cpu() == cpu && !leave(cpu);
