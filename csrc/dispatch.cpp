@@ -149,9 +149,13 @@ bool read_ahead(const Operand &in, const Operand &out) {
 // in 32 MB: 0.85 of the time at 24 MB, 0.75 at 32); on a Zen 1 it costs nothing there and saves 5 % at 16 MB.
 bool fills_cache(std::size_t bytes) { return bytes >= last_level_cache() / 4 * 3; }
 
-// Work is shared in pieces of this many items, about 15 us of float32 and so many that waking a thread (5 us)
-// pays.
-constexpr std::ptrdiff_t piece = 1 << 16;
+// Fewer items are no work for two threads, whatever the function; pieces begin at multiples of it.
+constexpr std::ptrdiff_t grain = 1 << 10;
+
+Pace paces[static_cast<int>(Function::count)][static_cast<int>(Type::count)];
+Pace layer_paces[2][static_cast<int>(Type::count)];  // forwards, backwards
+
+bool is_x87(Type type) { return type == Type::longdouble; }
 
 }  // namespace
 
@@ -229,26 +233,32 @@ void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps
             apart = false;
             aligned &= in.data == out.data && in.step == out.step;
         }
-    if (n < piece) return call.run(0, n);  // too few for threads, and in the caches
+    if (n < 2 * grain) return call.run(0, n);
     std::size_t bytes = 0;
     for (int k = 0; k < operands; ++k) bytes += n * std::abs(steps[k]);
     if (fills_cache(bytes)) call.access = apart ? Access::streamed : Access::prefetched;
-    // Each thread has two pieces or more. Overlap other than in place needs the order of one thread.
-    threads = aligned ? static_cast<int>(std::min<std::ptrdiff_t>(threads, n / (2 * piece))) : 1;
-    share(n, piece, threads, [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
+    if (!aligned) threads = 1;  // overlap other than in place needs the order of one thread
+    share({n, grain, 1, paces[static_cast<int>(f)][static_cast<int>(type)], is_x87(type)}, threads,
+          [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
 }
 
 static std::size_t bytes_of(const Layer &layer, Type type) {  // of one array
     return layer.rows * layer.columns * item_size(type);
 }
 
+static void share_layer(const Layer &layer, Type type, LayerKernel kernel, bool backwards, int threads) {
+    const std::size_t blocks = (layer.rows + layer_block - 1) / layer_block;
+    Pace &pace = layer_paces[backwards][static_cast<int>(type)];
+    share({static_cast<std::ptrdiff_t>(blocks), 1, static_cast<double>(layer_block * layer.columns), pace,
+           false},
+          threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+              kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
+          });
+}
+
 void apply_layer(Type type, Layer layer, int threads) {
     layer.streamed = fills_cache(2 * bytes_of(layer, type));
-    const std::size_t blocks = (layer.rows + layer_block - 1) / layer_block;
-    const LayerKernel kernel = kernels_in_use()->layer[static_cast<int>(type)];
-    share(static_cast<std::ptrdiff_t>(blocks), 1, threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-        kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
-    });
+    share_layer(layer, type, kernels_in_use()->layer[static_cast<int>(type)], false, threads);
 }
 
 bool apply_layer_gradient(Type type, Layer layer, double *sums, int threads) {
@@ -259,10 +269,7 @@ bool apply_layer_gradient(Type type, Layer layer, double *sums, int threads) {
     if (!parts) return false;
     layer.sums = parts.get();
     layer.streamed = fills_cache(3 * bytes_of(layer, type));
-    const LayerKernel kernel = kernels_in_use()->layer_gradient[static_cast<int>(type)];
-    share(static_cast<std::ptrdiff_t>(blocks), 1, threads, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-        kernel(layer, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
-    });
+    share_layer(layer, type, kernels_in_use()->layer_gradient[static_cast<int>(type)], true, threads);
     std::fill(sums, sums + 2 * columns + 1, 0.0);
     auto sum = [&](auto *part) {
         for (std::size_t block = 0; block < blocks; ++block, part += 3 * columns) {

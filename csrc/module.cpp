@@ -311,4 +311,9 @@ PyModuleDef definition = {
 }  // namespace
 }  // namespace softsign
 
+// By this name threadpoolctl tells the core from the libraries of others that are called _core.
+extern "C" [[gnu::visibility("default")]] int softsign_get_num_threads() {
+    return softsign::get_num_threads();
+}
+
 PyMODINIT_FUNC PyInit__core() { return PyModuleDef_Init(&softsign::definition); }

@@ -1,5 +1,6 @@
 """Many threads: the same bits and flags as one, limits that are checked, and no trouble after a fork."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +25,18 @@ from tests.helpers import (
 
 LARGE = (1 << 19) + 77  # enough work for five threads, and no whole number of cache lines
 
+# For code that run_python runs: the pool's threads, waited for where they must come up.
+HELPERS = """
+import os, time
+from pathlib import Path
+def helpers():
+    return sum(task.read_text() == "softsign\\n" for task in Path("/proc/self/task").glob("*/comm"))
+def wait_until(condition):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+"""
+
 by_name = pytest.mark.parametrize("name", NAMES)
 by_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
@@ -41,7 +54,7 @@ def test_any_number_of_threads_gives_the_same_bits(name: str, dtype: np.dtype[An
 
 
 def test_a_last_piece_of_one_element() -> None:
-    x = np.full((8 << 16) + 1, 3.0)  # pieces have 65,536
+    x = np.full((8 << 16) + 1, 3.0)  # pieces have 1,024 elements or a multiple
     with threads(2):
         y = softsign.softsign(x, out=np.zeros_like(x))
     assert_same_bits(y, np.full_like(x, 0.75))
@@ -175,6 +188,157 @@ def test_flags_stay_in_the_python_thread_that_raised_them() -> None:
     with threads(2), ThreadPoolExecutor(4) as pool:
         flags = list(pool.map(lambda y: raised_flags(softsign.inverse, y), [quiet, loud] * 20))
     assert flags == [set(), {"invalid value"}] * 20
+
+
+@pytest.mark.parametrize("pause", [0, 0.001])
+def test_helpers_at_hand_and_asleep(pause: float) -> None:
+    """Numbers of threads and sizes that keep changing, with a value that counts at either end."""
+    with np.errstate(all="ignore"):
+        for i in range(60):
+            y = np.full((3001, 40_000, LARGE)[i % 3], 0.5, np.float32)
+            y[0], y[-1] = 0.75, 3
+            with threads(1 + i % 4):
+                assert raised_flags(softsign.inverse, y, out=y) == {"invalid value"}
+            assert y[0] == 3
+            assert np.isnan(y[-1])
+            assert (y[1:-1] == 1).all()
+            time.sleep(pause)
+
+
+def test_flags_of_long_double_do_not_linger() -> None:
+    quiet, loud = np.full(LARGE, 0.5, np.float32), np.full(40_000, 3, np.longdouble)
+    with threads(2):
+        for _ in range(20):
+            assert raised_flags(softsign.inverse, loud) == {"invalid value"}
+            assert raised_flags(softsign.inverse, quiet) == set()
+
+
+def test_no_thread_before_it_pays() -> None:
+    code = f"""{HELPERS}
+import numpy as np, softsign
+softsign.set_num_threads(3)
+small, large = np.ones(1000), np.ones({LARGE})
+for _ in range(1000):
+    softsign.softsign(small)
+assert helpers() == 0
+softsign.softsign(large)
+wait_until(lambda: helpers() == 2)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_time_counts_not_elements() -> None:
+    """A few elements that take long, often enough in a row."""
+    code = f"""{HELPERS}
+import numpy as np, softsign
+softsign.set_num_threads(2)
+x = np.full(20_000, 3, np.longdouble)
+wait_until(lambda: softsign.second_antiderivative(x).size and helpers() == 1)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("policy", ["PASSIVE", "passive", "ACTIVE"])
+def test_threads_on_one_cpu_and_threads_that_do_not_spin(policy: str) -> None:
+    code = f"""
+import os, numpy as np, softsign
+x = np.linspace(-9, 9, {LARGE})
+softsign.set_num_threads(1)
+expected = softsign.softsign(x)
+softsign.set_num_threads(4)
+for _ in range(20):
+    assert np.array_equal(softsign.softsign(x), expected)
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+for _ in range(20):
+    assert np.array_equal(softsign.softsign(x), expected)
+"""
+    done = run_python(code, OMP_WAIT_POLICY=policy)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_system_that_allows_no_more_threads() -> None:
+    code = f"""{HELPERS}
+import numpy as np, softsign
+x = np.full({LARGE}, 3.0)
+softsign.set_num_threads(4)
+assert all((softsign.softsign(x) == 0.75).all() for _ in range(20))
+assert helpers() == 0
+"""
+    # Threads get stacks of the size that the process was started with: more than the address space.
+    start = f"""
+import os, resource, sys
+hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+resource.setrlimit(resource.RLIMIT_STACK, (1 << 50, hard))
+os.execv(sys.executable, [sys.executable, "-c", {code!r}])
+"""
+    done = run_python(start, OPENBLAS_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_fork_while_helpers_look_out_for_work() -> None:
+    code = f"""{HELPERS}
+import numpy as np, softsign
+x = np.linspace(-9, 9, {LARGE})
+softsign.set_num_threads(3)
+before = softsign.softsign(x)
+for _ in range(20):
+    softsign.softsign(x)
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(softsign.softsign(x), before)
+        os._exit(0 if same and helpers() == 0 else 3)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(softsign.softsign(x), before)
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_fork_in_the_middle_of_a_call() -> None:
+    code = f"""{HELPERS}
+import threading, numpy as np, softsign
+x = np.linspace(-9, 9, {LARGE})
+softsign.set_num_threads(3)
+before = softsign.softsign(x)
+ended = threading.Event()
+def work():
+    while not ended.is_set():
+        softsign.softsign(x)
+caller = threading.Thread(target=work)
+caller.start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(softsign.softsign(x), before) else 3)
+    assert os.waitpid(child, 0)[1] == 0
+ended.set()
+caller.join()
+"""
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_signals_reach_the_program_itself() -> None:
+    code = f"""{HELPERS}
+import signal, numpy as np, softsign
+x = np.ones({LARGE})
+softsign.set_num_threads(3)
+softsign.softsign(x)
+wait_until(lambda: helpers() == 2)
+for task in Path("/proc/self/task").iterdir():
+    if (task / "comm").read_text() == "softsign\\n":
+        blocked = int((task / "status").read_text().split("SigBlk:")[1].split()[0], 16)
+        assert all(blocked >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM))
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    wait_until(lambda: softsign.softsign(x).size == 0)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = run_python(code)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 FORK = f"""

@@ -27,6 +27,7 @@ each with a docstring of its own::
     init, variants, accuracy, reference, functions, stream, operator, data    need NumPy alone
     applications                          audio and more, each with the extra of its name
     torch, jax, onnx, study, learn, cli                                       need the extras of these names
+    threadpool                            needs threadpoolctl, where it registers the threads
 
 Large arrays are computed on several threads (`set_num_threads`, `get_num_threads`) by the best kernels that
 the CPU can run (`cpu_features`). The environment variables SOFTSIGN_NUM_THREADS and SOFTSIGN_KERNELS, read

@@ -90,7 +90,7 @@ def _kernels(x: Tensor) -> tuple[Kernel, Kernel]:
 def _run(x: Tensor, alpha: Tensor, *tensors: Tensor) -> None:
     """Call the kernels for the CPU; weight and bias are in the type that is computed in."""
     columns = x.shape[-1]
-    threads = min(torch.get_num_threads(), 1024) if x.numel() >= 2 * 65536 else 1
+    threads = min(torch.get_num_threads(), 1024) if x.numel() >= 8192 else 1
     addresses = (t.data_ptr() for t in (x, *tensors))
     _core._layer(_TYPES[x.dtype], x.numel() // max(columns, 1), columns, threads, alpha.item(), *addresses)
 

@@ -76,8 +76,8 @@ def _formula(name: str) -> Kernel:
 _TYPES = {getattr(torch, name): index for index, name in enumerate(_core._types) if name != "longdouble"}
 _TAKEN = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _ORDERS = array.array("q", range(MAX_ORDER + 1))
-#: Below it the core uses one thread; asking PyTorch how many it may use takes 0.1 us.
-_THREADED = 2 * 65536
+#: Below it more threads would bring little; asking PyTorch how many it may use takes 0.1 us.
+_THREADED = 8192
 #: Bytes. From here on new memory is to lie in huge pages, as in NumPy.
 _HUGE = 4 << 20
 
