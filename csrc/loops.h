@@ -138,6 +138,8 @@ template <class Op, class T, int Inputs>
 class Loop {
     using V = Vector<T>;
     static constexpr int lanes = Lanes<V>::count;
+    static constexpr bool is_fast =
+        Op::template has_fast<V> && (sizeof(T) > 2 || std::is_base_of_v<Logarithmic, Op>);
 
     template <int U>
     [[gnu::always_inline]] static Group<V, U, Inputs> load(const T *const (&in)[2], std::size_t i) {
@@ -150,7 +152,7 @@ class Loop {
     [[gnu::always_inline]] static void step(const T *const (&in)[2], T *out, std::size_t i) {
         Group<V, U, Inputs> x = load<U>(in, i);
         V y[U];
-        if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
+        if constexpr (is_fast) {
             if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
             Bits<V> doubt{};
             for (int u = 0; u < U; ++u)

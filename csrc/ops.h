@@ -3,7 +3,8 @@
 // Every struct has `longdouble`, the formula in long double, and `plain`, the formula in V's own arithmetic,
 // safe at +-inf and free of spurious flags:
 //   float16, bfloat16   plain in float32, rounded once more;
-//   float32             plain in float64, rounded once. This *defines* the float32 result;
+//   float32             plain in float64, rounded once. This *defines* the float32 result, except of the
+//                       functions with logarithms (`Logarithmic`);
 //   float64             `fast` and `careful` where the struct has them, else plain.
 // `correct` replaces the few results that lie so near a midpoint that the wider format rounds to it.
 //
@@ -345,12 +346,68 @@ struct Log1p {
     }
 };
 
+// The functions with logarithms in float32 and the 16-bit types: `fast` is the definition of their finite
+// results, not correctly rounded but made of operations that round alike everywhere. Only infinities and nan
+// are left to `plain`.
+struct Logarithmic {
+    template <class V>
+    static constexpr bool has_fast = sizeof(Scalar<V>) == 4;
+    template <class V>
+    static constexpr auto limit = Lanes<V>::inf;
+};
+
+// a b + c where a b is exact, so that the instruction rounds no otherwise than product and sum.
+template <class V>
+inline V add_exact_product(V a, V b, V c) {
+    return has_fma ? fma(a, b, c) : a * b + c;
+}
+
+// 1 + a = 2^k (1 + f) with f in [-1/4, 1/2], for float32 numbers a >= 0, so that log1p(a) = k log 2 + 2
+// artanh(s), s = f/(2 + f), |s| <= 1/5.
+//
+// f = a 2^-k - (1 - 2^-k) is exact: for k = 0 it is a, and for k > 0 the two numbers are within a factor of two
+// of each other (Sterbenz). That is why k turns just above 3/2, for float32 rounds 1 + a to 3/2 already from a =
+// 1/2 - 2^-25 on. From k = 25 on float32 rounds 1 - 2^-k, by 2^-25 at most, while log1p(a) is 17 or more.
+template <class V>
+struct Reduced {
+    Bits<V> k;  // in the place of the exponent
+    V f;
+    explicit Reduced(V a) {
+        k = ((Bits<V>)(1 + a) - ((Bits<V>)splat<V>(0.75) + 1)) & Lanes<V>::inf;
+        V doubled = (V)((Bits<V>)splat<V>(2) - k);  // 2^(1-k), a normal number or 0
+        f = (V)((Bits<V>)a - k) + add_exact_product(doubled, splat<V>(0.5), splat<V>(-1));
+    }
+};
+
+// 1 + a as above in float64, which has digits enough to take every term as it stands.
+struct Wide : Reduced<vd> {
+    vd s, z, k_log2;  // f/(2 + f), s^2, k log 2
+    explicit Wide(vd a) : Reduced(a), s(f / (2 + f)), z(s * s) {
+        typedef uint64_t vu __attribute__((vector_size(vector_bytes)));
+        k_log2 = ((vd)(((vu)k >> 52) + 0x4330000000000000) - 0x1p52) * 0x1.62e42fefa39efp-1;
+    }
+    vd power() const { return (vd)(k + (vl)splat<vd>(1)); }  // 2^k
+};
+
 // log f'(x) = -2 log1p|x|.
-// Bound 2 ulp. Worst found in float64, 0.770: x 0x1.a7dba089a2764p-2, want -0x1.62ae75f21a0113bp-1, got
-// -0x1.62ae75f21a012p-1.
-struct LogJacobian : Direct {
-    static vf plain(vf x) {
-        return in_double(x, [](vd w) { return plain(w); });
+// Bound 1 ulp. Worst found in float64, 0.770: x 0x1.a7dba089a2764p-2, want -0x1.62ae75f21a0113bp-1, got
+// -0x1.62ae75f21a012p-1. Worst of all in float32, 0.603: x
+// 0x1.e51de8p-2, in float16 0.500F16.
+struct LogJacobian : Logarithmic {
+    // c = -2/(2 + f), s = c f and q = 2 c f, rounded, stand for -2s and -4s of above. q + c residual is -4s to
+    // 46 bits: 2f + q is exact (Sterbenz), and so is residual in float64, where fma is emulated. The series is
+    // -2 s^3 P(s^2), at most 1/75 of the whole; its three terms leave 0.05 ulp. k (2^23 of it) times `high` is
+    // exact. Below 2^-40 s is 0, as its powers would underflow; the whole is q there.
+    static vf fast(vf x, vi &) {
+        Reduced<vf> r(abs(x));
+        vf f = r.f, twice = f + f, c = -2 / (2 + f);
+        vf s = c * (vf)((vi)f & (magnitude_bits(x) > (vi)splat<vf>(0x1p-40f)));
+        vf q = c * twice, residual = fma(s, f, twice + q), z = s * s;
+        vf rest = (s * z) * (0x1.5555b4p-3f + z * (0x1.992aep-6f + z * 0x1.36e9e6p-8f));
+        const vf high = splat<vf>(-2 * 0x1.62ep-24f), minus_high = -high;
+        vf k = __builtin_convertvector(r.k, vf);  // k 2^23
+        vf y = add_exact_product(k, high, q), lost = q - add_exact_product(k, minus_high, y);
+        return y + ((c * residual + (lost + k * (-2 * 0x1.0bfbe8p-38f))) + rest);
     }
     static vd plain(vd x) {
         vd a = is_inf(x) ? vd{} : abs(x);
@@ -363,11 +420,20 @@ struct LogJacobian : Direct {
 
 // F(x) = |x| - log1p|x|, F' = softsign. |x| - hi is 0 where 1 + |x| < sqrt(2), which leaves the series of
 // log1p without its first term: no cancellation.
-// Bound 1 ulp, in float64 2. Worst found, 1.544: x 0x1.94b367f999825p-2, want 0x1.fd44ebd23033c75p-5, got
-// 0x1.fd44ebd23033ep-5.
-struct Antiderivative : Direct {
-    static vf plain(vf x) {
-        return in_double(x, [](vd w) { return plain(w); });
+// Bound 0.51 ulp, in float64 2. Worst found, 1.544: x 0x1.94b367f999825p-2, want 0x1.fd44ebd23033c75p-5, got
+// 0x1.fd44ebd23033ep-5. Worst of all in float32, 0.500026: x 0x1.f5e6aap-5.
+struct Antiderivative : Logarithmic {
+    // (a - f - k log 2) + s (f - z P(z)), where 2 artanh(s) = 2s + s z P(z) and f - 2s = s f. Only for k > 0 is
+    // there a first part; it takes no more than three bits. P = 2/3 + 2z/5 + ... is cut short with a relative
+    // error of 2^-33, of which s z P passes on a twentieth.
+    static vf fast(vf x, vi &) {
+        return in_double(x, [](vd w) {
+            constexpr double c[] = {0x1.55555556f9d84p-1, 0x1.9999933c50eb1p-2, 0x1.2495bb47c0d0dp-2,
+                                    0x1.c5980f7daca20p-3, 0x1.99646485cadb0p-3};
+            vd a = abs(w);
+            Wide r(a);
+            return (a - r.f - r.k_log2) + r.s * (r.f - r.z * polynomial(c, r.z));
+        });
     }
     static vd plain(vd x) {
         vd a = is_inf(x) ? vd{} : abs(x);
@@ -389,11 +455,22 @@ struct Antiderivative : Direct {
 //   |x| <= 1:  with r = |x|/(2 + |x|), G = r x^2 (1/3 + r^2/15 + r^4/35 + ...), term r^2k/((2k+1)(2k+3)), all
 //              positive;
 //   else:      the terms as exact products and sums; from 2^60 on x^2/2 is the whole of it.
-// Bound 1 ulp, in float64 4. Worst found, 2.780: x 0x1.25c54b911a987p-4, want 0x1.f210ea70e24a9c8p-15, got
-// 0x1.f210ea70e24a7p-15.
-struct SecondAntiderivative : Direct {
-    static vf plain(vf x) {
-        return in_double(x, [](vd w) { return plain(w); });
+// Bound 0.51 ulp, in float64 4. Worst found, 2.780: x 0x1.25c54b911a987p-4, want 0x1.f210ea70e24a9c8p-15, got
+// 0x1.f210ea70e24a7p-15. Worst of all in float32, 0.500076: x 0x1.6f248p-39.
+struct SecondAntiderivative : Logarithmic {
+    // With 1 + a = 2^k (1 + f), G(a) = (1 + a) ((a - f)/2 - k log 2) + (2^k - 1)/2 + 2^k G(f), and the series for
+    // G(f) = s f^2 Q(z) holds for negative f, too. Without a logarithm nothing cancels for k = 0, and for k > 0
+    // less than six bits. Q = 1/3 + z/15 + ... is cut short with a relative error of 2^-37.
+    static vf fast(vf x, vi &) {
+        vf y = in_double(x, [](vd w) {
+            constexpr double c[] = {0x1.555555555c256p-2, 0x1.1111108d23b11p-4, 0x1.d41eda52145bdp-6,
+                                    0x1.03a1e1f216f9ep-6, 0x1.6324f6a69bb2ap-7};
+            vd a = abs(w);
+            Wide r(a);
+            vd power = r.power(), far = (1 + a) * (0.5 * (a - r.f) - r.k_log2) + 0.5 * (power - 1);
+            return far + (power * (r.s * (r.f * r.f))) * polynomial(c, r.z);
+        });
+        return with_sign_of(y, x);
     }
     static vd plain(vd x) {
         vd a = abs(x);

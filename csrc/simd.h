@@ -180,6 +180,13 @@ inline vf narrow(vd2 x) {
     return r;
 #endif
 }
+#if !defined(__FMA__) && !defined(__FP_FAST_FMA)
+// In float32 by float64, where the product is exact: rounded as by the instruction if the sum is exact there.
+inline vf fma(vf a, vf b, vf c) {
+    vd2 p = widen(a), q = widen(b), r = widen(c);
+    return narrow({p.lo * q.lo + r.lo, p.hi * q.hi + r.hi});
+}
+#endif
 
 // Memory. The element types of a vf are float, IEEE half and bfloat16; of a vd, double.
 struct float16 {

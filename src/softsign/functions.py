@@ -123,7 +123,7 @@ FUNCTIONS: dict[str, Function] = {
         monotone="rising",
         kind="logarithmic",
         bounds={
-            "numpy": (1, 1, 1, 2),
+            "numpy": (0.51, 0.51, 0.51, 2),
             "onnx": (0.51, 0.51, 5.5, 5.5),
             "torch_compile": (0.51, 0.51, 3.5, 3.5),
             "jax": (0.51, 0.51, 4, 4),
@@ -138,7 +138,7 @@ FUNCTIONS: dict[str, Function] = {
         monotone="rising",
         kind="logarithmic",
         bounds={
-            "numpy": (1, 1, 1, 4),
+            "numpy": (0.51, 0.51, 0.51, 4),
             "onnx": (0.51, 0.51, 6, 6),
             "torch_compile": (0.51, 0.51, 6, 6),
             "jax": (0.51, 0.51, 6, 6),
@@ -153,7 +153,7 @@ FUNCTIONS: dict[str, Function] = {
         monotone="falling",
         kind="logarithmic",
         bounds={
-            "numpy": (2, 2, 2, 2),
+            "numpy": (0.51, 0.51, 0.61, 1),
             "onnx": (0.51, 0.51, 4, 4),
             "torch_compile": (0.51, 0.51, 2, 2),
             "jax": (0.51, 0.51, 3, 3),
