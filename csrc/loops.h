@@ -88,27 +88,53 @@ struct Group {
     }
 };
 
+// Lanes with arguments that `fast` may not attempt, over all vectors of the group. Zeros among the second
+// arguments are reported, too, though `fast` may have them: `outside` asks again.
 template <class Op, class V, int U, int Inputs>
-inline Bits<V> outside(const Group<V, U, Inputs> &x) {
-    Bits<V> top = magnitude_bits(x.v[0][0]);
-    for (int u = 1; u < U; ++u) {
-        Bits<V> m = magnitude_bits(x.v[0][u]);
-        top = m > top ? m : top;
+inline Bits<V> suspects(const Group<V, U, Inputs> &x) {
+    Bits<V> top[2], low;
+    for (int k = 0; k < Inputs; ++k) {
+        top[k] = low = magnitude_bits(x.v[k][0]);
+        for (int u = 1; u < U; ++u) {
+            Bits<V> m = magnitude_bits(x.v[k][u]);
+            top[k] = m > top[k] ? m : top[k];
+            low = m < low ? m : low;
+        }
     }
-    Bits<V> out = top >= Op::template limit<V>;
-    if constexpr (Inputs == 2)
-        for (int u = 0; u < U; ++u) out |= Op::outside(x.v[1][u]);
+    Bits<V> found = top[0] >= Op::template limit<V>;
+    if constexpr (Inputs == 2) {
+        found |= low < Op::template least<V>;
+        if constexpr (sizeof(Scalar<V>) == 8) found |= top[1] > Op::template greatest<V>;
+    }
+    return found;
+}
+
+// The lanes that `fast` may not attempt.
+template <class Op, class V, int Inputs>
+inline Bits<V> outside(const Group<V, 1, Inputs> &x) {
+    Bits<V> out = magnitude_bits(x.v[0][0]) >= Op::template limit<V>;
+    if constexpr (Inputs == 2) {
+        Bits<V> m = magnitude_bits(x.v[1][0]);
+        out |= ((m < Op::template least<V>)&(m != 0)) | (m > Op::template greatest<V>);
+    }
     return out;
+}
+
+// The definition of a float32 result before its rounding.
+template <class Op, int Inputs>
+inline vd2 unrounded(const Group<vf, 1, Inputs> &x) {
+    vd2 a = widen(x.v[0][0]), b = widen(x.v[Inputs - 1][0]);
+    if constexpr (Inputs == 1)
+        return {definition(Op{}, a.lo), definition(Op{}, a.hi)};
+    else
+        return {definition(Op{}, a.lo, b.lo), definition(Op{}, a.hi, b.hi)};
 }
 
 // The float32 result by its definition: computed in float64, rounded once, corrected.
 template <class Op, int Inputs>
 inline vf define(const Group<vf, 1, Inputs> &x) {
-    vd2 a = widen(x.v[0][0]);
-    if constexpr (Inputs == 1)
-        return correct(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
-    vd2 b = widen(x.v[Inputs - 1][0]);
-    if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
+    vf y = narrow(unrounded<Op>(x));
+    return Inputs == 1 ? correct(Op{}, (float *)nullptr, y, x.v[0][0]) : y;
 }
 
 // The lanes that `fast` has left, in float32 by the definition, in float64 one by one by exact arithmetic.
@@ -123,14 +149,28 @@ inline vd finish_lanes(const Group<vd, 1, Inputs> &x, vl left, vd y) {
     return y;
 }
 
+// `fast` for a vector. A formula leaves no lane in doubt.
+template <class Op, bool far = false, class V, int U, int Inputs>
+inline V attempt(const Group<V, U, Inputs> &x, int u, Bits<V> &doubt) {
+    if constexpr (is_formula<Op>)
+        return x.call(u, [](auto... args) { return Op::template fast<far>(args...); });
+    else
+        return x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
+}
+
 // A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
 // that no result depends on its neighbors.
 template <class Op, class V, int Inputs>
 inline V settle(const Group<V, 1, Inputs> &x) {
-    Bits<V> left = outside<Op>(x);
+    constexpr bool far = reaches_far<Op, V>;
+    Bits<V> left;
+    if constexpr (far)
+        left = x.call(0, [](auto... args) { return Op::beyond(args...); });
+    else
+        left = outside<Op>(x);
     Group<V, 1, Inputs> safe;
     for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
-    V y = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
+    V y = attempt<Op, far>(safe, 0, left);
     return any(left) ? finish_lanes<Op>(x, left, y) : y;
 }
 
@@ -152,14 +192,21 @@ class Loop {
     [[gnu::always_inline]] static void step(const T *const (&in)[2], T *out, std::size_t i) {
         Group<V, U, Inputs> x = load<U>(in, i);
         V y[U];
+        Bits<V> doubt{};
         if constexpr (is_fast) {
-            if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
-            Bits<V> doubt{};
-            for (int u = 0; u < U; ++u)
-                y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
-            if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
+            if (__builtin_expect(any(suspects<Op>(x)), 0))
+                if (Inputs == 1 || some_outside<U>(x)) return settle_all<U>(in, out, i);
+            for (int u = 0; u < U; ++u) y[u] = attempt<Op>(x, u, doubt);
         } else {
             for (int u = 0; u < U; ++u) {
+#if !defined(__FMA__) && !defined(__FP_FAST_FMA)
+                if constexpr (is_formula<Op> && sizeof(T) == 4) {
+                    vd2 w = unrounded<Op>(load<1>(in, i + u * lanes));
+                    doubt |= near_midpoint(w);
+                    y[u] = narrow(w);
+                    continue;
+                }
+#endif
                 if constexpr (sizeof(T) == 4)
                     y[u] = define<Op>(load<1>(in, i + u * lanes));
                 else
@@ -168,7 +215,17 @@ class Loop {
                     y[u] = correct(Op{}, (T *)nullptr, y[u], x.v[0][u]);
             }
         }
+        constexpr bool doubts = is_formula<Op> ? sizeof(T) == 4 && !has_fma : is_fast;
+        if constexpr (doubts)
+            if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
         write<Op, streamed>(out + i, y);
+    }
+    template <int U>
+    static bool some_outside(const Group<V, U, Inputs> &x) {
+        Bits<V> out{};
+        for (int u = 0; u < U; ++u)
+            if constexpr (Inputs == 2) out |= outside<Op>(Group<V, 1, 2>{{{x.v[0][u]}, {x.v[1][u]}}});
+        return any(out);
     }
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>

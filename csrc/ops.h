@@ -16,6 +16,8 @@
 //
 // Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
 #pragma once
+#include <type_traits>
+
 #include "exact.h"
 #include "simd.h"
 
@@ -36,6 +38,31 @@ struct Enclosure<vd> {
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
     static constexpr bool available = true;
 };
+
+// Functions whose `fast` is a formula without a proof of correct rounding. The arguments for which it is taken
+// are a part of the result's definition, and the same everywhere: those which the check of a group lets pass,
+// and in `settle` those which are not `beyond`, a range that includes the former.
+//
+// In float32 the formulas err by less than 2^-16 of a unit before their last rounding. The float64 definition,
+// within 8 of its own units of the exact value, therefore rounds to the same number unless it lies within 2^13
+// of its units of a midpoint. Without an fma instruction these elements alone, one in 2^15, take the formula,
+// with the fma of simd.h, and the others the definition. So every instruction set returns the same bits.
+struct Formula {
+    template <class V>
+    static constexpr bool has_fast = Enclosure<V>::available;
+    template <class V>
+    static constexpr auto limit = Enclosure<V>::limit;
+    // Sizes of a second argument z with which nothing underflows, and in float64 nothing overflows. In float32
+    // z p and z w (see Below) then stay above 2^-97 and 2^-122; an infinite z meets positive numbers only.
+    template <class V>
+    static constexpr typename Lanes<V>::Int least = sizeof(Scalar<V>) == 4 ? 0x27000000           // 2^-49
+                                                                           : 0x0df0000000000000;  // 2^-800
+    template <class V>
+    static constexpr typename Lanes<V>::Int greatest =
+        sizeof(Scalar<V>) == 4 ? INT32_MAX : 0x7d00000000000000;  // 2^977
+};
+template <class Op>
+constexpr bool is_formula = std::is_base_of_v<Formula, Op>;
 
 using real = long double;
 template <>
@@ -161,6 +188,33 @@ struct Inverse {
     }
 };
 
+// c = (1 - 3u)/t, below 1/(1 + a), and h = 1 - c(1 + a), for a < 2^24, or with `far` a < 2^48.
+//
+// c and e/t are each off by at most u, so u < h < 5u, and the two roundings of h change it by at most 8u^2.
+//
+// z c^2 (1 + kh), where z (1 + a)^-2 is asked for with k = 2, and (1 + a)^-3 with z = c and k = 3. c^2 is p plus
+// at most u p exactly, so that w = c^2 (1 + kh) - p is positive, between u p and 16u p. What is neglected, 3h^2
+// or 6h^2, and the roundings, 2k h's 8u^2, 5k u^2 of kh times c^2 - p, 5k u^2 of kh, and 16u^2 each of w and zw,
+// sum to less than 250u^2. So the error is below 0.50002 ulp. zp and zw have the sign of z, of zeros, too.
+//
+// Why the fma of simd.h rounds as the instruction does here: the exact sums that it rounds have at most 53 bits.
+// 1 - ct and c^2 - p are multiples of 2^-48 and 2^-24 units of p; kh p + (c^2 - p) and zp + zw span at most 51
+// bits, as kh > 2^-24. 1 - ct - ce has lost bits only where a < 2^-26, c = 1 - 3u; there all a have been tried
+// (with 4u, a = 0x1.800006p-46 would round to the other side).
+struct Below {
+    vf c, h;
+    template <bool far>
+    static Below of(vf a) {
+        TwoPart<vf> d = far ? two_sum(splat<vf>(1), a) : one_plus(a);
+        vf c = splat<vf>(1 - 0x3p-24f) / d.t;
+        return {c, fnma(c, d.e, fnma(c, d.t, splat<vf>(1)))};
+    }
+    vf times_square(vf z, vf kh) const {
+        vf p = c * c, w = fma(p, kh, fma(c, c, -p));
+        return fma(z, p, z * w);
+    }
+};
+
 // c = 1/t, g = 2(1 - c(t+e)) < 4u, so that (t+e)^-k = c^k (1 + kg/2 + ...). All but the last fnma is exact.
 template <class V>
 struct Reciprocal {
@@ -206,13 +260,9 @@ struct Derivative {
 };
 
 // -2 sgn(x)/(1 + |x|)^3 and, by definition, f''(+-0) = +-0: the mean of the one-sided limits -2 and 2.
-// Bound 1 ulp. Worst found in float64, 0.500000: x 0x1.35555558fa8e6p-51, want -0x1.ffffffffffff17ffp+0, got
-// -0x1.ffffffffffff1p+0. In float16 0.500086 (0x1.2bp-11): the float32 result is rounded once more.
-struct SecondDerivative {
-    template <class V>
-    static constexpr bool has_fast = sizeof(Scalar<V>) == 8;
-    template <class V>
-    static constexpr auto limit = Enclosure<V>::limit;
+// Bound 1 ulp. Worst in float32, of all inputs, 0.500007 (0x1.db50e6p-12). Worst found in float64, 0.500000:
+// x 0x1.35555558fa8e6p-51, want -0x1.ffffffffffff17ffp+0, got -0x1.ffffffffffff1p+0. In float16 0.500086 (0x1.2bp-11): the float32 result is rounded once more.
+struct SecondDerivative : Formula {
     template <class V>
     static V plain(V x) {
         V r = 1 / (1 + abs(x));
@@ -225,7 +275,15 @@ struct SecondDerivative {
 
     // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or
     // rounded once on every instruction set, so the bits agree without a proof of correct rounding.
-    static vd fast(vd x, vl &) {
+    static vi beyond(vf x) { return magnitude_bits(x) >= 0x4f800000; }  // 2^32, whose result is 2^-95
+    template <bool far>
+    static vf fast(vf x) {
+        Below r = Below::of<far>(abs(x));
+        vi y = (vi)r.times_square(-2 * r.c, 3 * r.h);  // below 0
+        return (vf)(((magnitude_bits(x) != 0) & y) ^ ((vi)x & INT32_MIN));
+    }
+    template <bool>
+    static vd fast(vd x) {
         Reciprocal<vd> r(abs(x));
         vd p = r.c * r.c, p_low = fma(r.c, r.c, -p);
         vd q = p * r.c, q_low = fma(p, r.c, -q);
@@ -240,50 +298,37 @@ struct SecondDerivative {
 };
 
 // dy/(1 + |x|)^2: SoftsignGradient.
-// Bound 1 ulp. Worst found in float64, 0.500000: x -0x1.a74d3c843ff2ep+24, dy -0x1.4157f967686c4p-443, want
-// -0x1.d61ef49b77f55801p-493, got -0x1.d61ef49b77f56p-493. In float16 0.500171 (0x1.a1cp-7, 11032).
-struct Gradient {
-    // In float32 the definition's two float64 divisions are the cheaper way on 32-byte vectors (3.6 against
-    // 5.0 ns for 8 elements on Zen 3); for 64 bytes they cost twice as much.
-    template <class V>
-    static constexpr bool has_fast = sizeof(Scalar<V>) == 8 || vector_bytes == 64;
-    template <class V>
-    static constexpr auto limit = Enclosure<V>::limit;
-
+// Bound 1 ulp. Worst found in float32, 0.500003: x 0x1.1613e2p-24, dy -0x1.61832p+104. In float64, 0.500000:
+// x -0x1.a74d3c843ff2ep+24, dy -0x1.4157f967686c4p-443, want -0x1.d61ef49b77f55801p-493, got
+// -0x1.d61ef49b77f56p-493. In float16 0.500171 (0x1.a1cp-7, 11032).
+struct Gradient : Formula {
     template <class V>
     static V plain(V x, V dy) {
         V r = 1 / (1 + abs(x));
         return (dy * r) * r;
     }
-    // Where |dy| lies between these powers of two, no product of `fast` over- or underflows.
-    static vi outside(vf dy) { return beyond(dy, 0x26800000, 0x7b000000); }                  // 2^-50, 2^119
-    static vl outside(vd dy) { return beyond(dy, 0x0df0000000000000, 0x7d00000000000000); }  // 2^-800, 2^977
-    template <class V>
-    static Bits<V> beyond(V dy, typename Lanes<V>::Int low, typename Lanes<V>::Int high) {
-        Bits<V> bits = magnitude_bits(dy);
-        return (bits < low) | (bits > high);
-    }
     // dy c^2 (1 + g), c^2 and its product with dy exact in two parts. In float64 their sum is the result,
     // below 0.51 ulp: every step is exact or rounded once on every instruction set.
-    static vd fast(vd x, vd dy, vl &) {
+    template <bool>
+    static vd fast(vd x, vd dy) {
         Reciprocal<vd> r(abs(x));
         vd p = r.c * r.c, p_low = fma(r.c, r.c, -p) + p * r.g;
         vd h = dy * p, h_low = fma(dy, p, -h) + dy * p_low;
         return with_sign_of(h + h_low, dy);
     }
-#if defined(__AVX512F__)
-    // In float32 it is enclosed as in `Derivative::fast`, with the same width: the product adds two roundings
-    // of the low part, 8 u^2.
-    static vf fast(vf x, vf dy, vi &doubt) {
-        const float width = Enclosure<vf>::width;
-        Reciprocal<vf> r(abs(x));
-        vf p = r.c * r.c, p_low = fma(p, r.g, fma(r.c, r.c, -p));
-        vf h = dy * p, h_low = fma(dy, p_low, fma(dy, p, -h));
-        vf y1 = h + fma(h, splat<vf>(-width), h_low), y2 = h + fma(h, splat<vf>(width), h_low);
-        doubt |= (vi)y1 ^ (vi)y2;
-        return y1;
+    // From 2^48 on, or where dy/(1 + |x|)^2 may be below 2^-99: the bits of a number are its exponent and a
+    // fraction that is within 0.09 of the logarithm's, and 1 + |x| is at most 2 max(1, |x|).
+    static vi beyond(vf x, vf dy) {
+        const vi one = vi{} + 0x3f800000, far = vi{} + 0x57800000;
+        vi m = magnitude_bits(x), z = magnitude_bits(dy), within = m < far ? m : far;
+        vi scale = 2 * ((within > one ? within : one) - one);
+        return (m >= far) | ((z - scale < 0x0f000000) & (z != 0));
     }
-#endif
+    template <bool far>
+    static vf fast(vf x, vf dy) {
+        Below r = Below::of<far>(abs(x));
+        return r.times_square(dy, r.h + r.h);
+    }
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
     static real longdouble(real x, real dy) {
         real r = 1 / (1 + abs(x));
@@ -301,7 +346,22 @@ struct Direct {
 // lost it cannot restore: the relative error against dy/(1 + |x|)^2 grows as u |x|, and from |y| = 1 on the
 // result is 0. Bound 2 ulp. Worst found in float64, 1.477: y 0x1.fffd2a86f4421p-1, dy 0x1.fab0306ff0e12p+0,
 // want 0x1.fca4a6c55333a7ap-31, got 0x1.fca4a6c553339p-31.
-struct GradientFromOutput : Direct {
+struct GradientFromOutput : Formula {
+    template <class V>
+    static constexpr bool has_fast = sizeof(Scalar<V>) == 4 && has_fma;
+    template <class V>
+    static constexpr int32_t limit = 0x40000000;
+
+    // 1 - |y| = t + e exactly, where |y| < 2. p is below t^2 by 3u to 7u of it, so that w = t^2 - p + 2te > 0 as
+    // in Below, and the neglected e^2 and all roundings are below 32u^2. The sums have at most 53 bits, but for
+    // t^2 - p + 2te where |y| < 2^-26, p = 1 - 5u: there all y have been tried. At 1 the result is dy 0.
+    template <bool>
+    static vf fast(vf y, vf dy) {
+        TwoPart<vf> d = one_minus(abs(y));
+        vf p = d.t * (d.t * (1 - 0x5p-24f));
+        vf w = fma(d.t, d.e + d.e, fma(d.t, d.t, -p));
+        return fma(dy, p, dy * w);
+    }
     static vf plain(vf y, vf dy) {
         vf s = 1 - abs(y);
         return (dy * s) * s;
@@ -559,6 +619,21 @@ struct NthDerivative {
         return x == 0 ? x : with_sign_of(v, -x);
     }
 };
+
+// Whether `fast<true>` reaches beyond the `limit`, for arguments that are not `beyond`.
+template <class Op, class V>
+constexpr bool reaches_far =
+    sizeof(Scalar<V>) == 4 && (std::is_same_v<Op, Gradient> || std::is_same_v<Op, SecondDerivative>);
+
+// What defines the float32 result.
+template <class Op, class... Arguments>
+inline vd definition(Op, Arguments... x) {
+    return Op::plain(x...);
+}
+inline vd definition(GradientFromOutput, vd y, vd dy) {
+    vd s = 1 - abs(y);
+    return (dy * s) * s;
+}
 
 // The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input
 // found these and no others. The pointer says the type.

@@ -145,6 +145,7 @@ inline vd fma(vd a, vd b, vd c) {
     vd sum_error = (p - (s - z)) + (c - z);
     return s + (sum_error + product_error(a, b, p));
 }
+inline vf fma(vf a, vf b, vf c);
 template <class V>
 inline V fnma(V a, V b, V c) {
     return fma(-a, b, c);
@@ -180,11 +181,21 @@ inline vf narrow(vd2 x) {
     return r;
 #endif
 }
+
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
 // In float32 by float64, where the product is exact: rounded as by the instruction if the sum is exact there.
 inline vf fma(vf a, vf b, vf c) {
-    vd2 p = widen(a), q = widen(b), r = widen(c);
-    return narrow({p.lo * q.lo + r.lo, p.hi * q.hi + r.hi});
+    vd2 x = widen(a), y = widen(b), z = widen(c);
+    return narrow({x.lo * y.lo + z.lo, x.hi * y.hi + z.hi});
+}
+// The lanes that lie within 2^13 units of float64 of a midpoint between normal numbers of float32.
+inline vi near_midpoint(vd2 y) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    vi low = __builtin_shufflevector((vi)y.lo, (vi)y.hi, 0, 2, 4, 6);
+#else
+    vi low = __builtin_shufflevector((vi)y.lo, (vi)y.hi, 1, 3, 5, 7);
+#endif
+    return (((low & 0x1fffffff) - (0x10000000 - 0x2000)) & ~0x3fff) == 0;
 }
 #endif
 
