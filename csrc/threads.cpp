@@ -102,7 +102,7 @@ bool leave(int cpu) {
 #endif
 }
 
-void pause() {
+void relax() {
 #if defined(__x86_64__)
     _mm_pause();
 #endif
@@ -227,7 +227,7 @@ class Pool {
                 since = before = now();
             } else {
                 before = time;
-                for (int i = 0; i < 8; ++i) pause();
+                for (int i = 0; i < 8; ++i) relax();
             }
         }
     }
@@ -272,7 +272,7 @@ class Pool {
 
     void wait_for(int taken) {
         const Time begin = now();
-        while (done != taken && now() - begin < awake) pause();
+        while (done != taken && now() - begin < awake) relax();
         if (done != taken) {
             waiting = true;
             std::unique_lock<std::mutex> lock(mutex);

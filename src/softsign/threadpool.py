@@ -1,8 +1,8 @@
 """The threads of softsign in threadpoolctl: importing this module registers them there.
 
-threadpoolctl finds a library by a controller that somebody has registered. From then on ``threadpool_info`` lists
-softsign and ``threadpool_limits`` limits it, as ``set_num_threads`` does; ``limits={"softsign": 1}`` means it
-alone. PyTorch's number of threads, which ``softsign.torch`` follows, is not concerned.
+threadpoolctl finds a library by a controller that somebody has registered. From then on ``threadpool_info``
+lists softsign and ``threadpool_limits`` limits it, as ``set_num_threads`` does; ``limits={"softsign": 1}``
+means it alone. PyTorch's number of threads, which ``softsign.torch`` follows, is not concerned.
 
 Examples
 --------
