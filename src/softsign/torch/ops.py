@@ -102,10 +102,13 @@ def new_like(x: Tensor) -> Tensor:
     return y
 
 
+def _threads(n: int) -> int:
+    return min(torch.get_num_threads(), 1024) if n >= _THREADED else 1
+
+
 def _run(function: int, name: str, n: int, x: Tensor, *addresses: int) -> None:
-    threads = min(torch.get_num_threads(), 1024) if n >= _THREADED else 1
     try:
-        _core._compute(function, _TYPES[x.dtype], n, threads, *addresses)
+        _core._compute(function, _TYPES[x.dtype], n, _threads(n), *addresses)
     except (KeyError, ValueError):
         check_dtype(name, x)
         raise
@@ -156,7 +159,10 @@ def _unary_on_cpu(name: str) -> Kernel:
         y = torch.empty_like(x) if n < _THREADED else new_like(x)  # of a small x directly: 0.3 us
         if not (x.is_contiguous() or is_dense(x)):
             x = y.copy_(x)
-        _run(function, name, n, x, x.data_ptr(), y.data_ptr())
+        if n < _THREADED and x.dtype in _TYPES:  # `_run` with its list of addresses takes 0.7 us more
+            _core._compute(function, _TYPES[x.dtype], n, 1, x.data_ptr(), y.data_ptr())
+        else:
+            _run(function, name, n, x, x.data_ptr(), y.data_ptr())
         return y
 
     return kernel
