@@ -436,6 +436,16 @@ def test_every_aim_is_measured_where_it_can_be(cycles: ModuleType, monkeypatch: 
             else target.verdict == "not measured here"
         )
     assert all(t.verdict == "not measured here" for t in cycles.aim_targets({}))
+    functions = ("softsign", "inverse", "derivative", "gradient", "gradient_from_output")
+    slow = {  # at one of the sizes
+        ("avx2", "float32", size): dict.fromkeys(functions, np.full(3, seconds))
+        | {"np.divide": np.full(3, 1.0)}
+        for size, seconds in zip(cycles.CACHED, (2.0, 5.0, 3.0), strict=True)
+    }
+    (derivative,) = (
+        t for t in cycles.aim_targets(slow) if t.name.startswith("avx2: derivative float32 16Ki")
+    )
+    assert derivative.measured == 5.0
 
 
 def test_yardsticks_and_functions_are_measured_on_the_arrays_they_take(cycles: ModuleType) -> None:
