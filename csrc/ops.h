@@ -22,16 +22,16 @@ namespace softsign {
 namespace {
 
 template <class V>
-struct Enclosure;  // u; the factors derived in `quotient`; the relative half-width of `Derivative::fast`
+struct Enclosure;  // the factor derived in `quotient`; where `fast` holds
 template <>
 struct Enclosure<vf> {
-    static constexpr float below = 1 - 0x1p-21f, above = 1 + 0x1p-20f, width = 0x1p-42f;
+    static constexpr float below = 1 - 0x1p-21f, width = 0x1p-42f;  // width: of `Gradient::fast`
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
 };
 template <>
 struct Enclosure<vd> {
-    static constexpr double below = 1 - 0x1p-50, above = 1 + 0x1p-49, width = 0x1p-100;
+    static constexpr double below = 1 - 0x1p-50;
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
     static constexpr bool available = true;
 };
@@ -70,19 +70,26 @@ inline TwoPart<V> one_minus(V a) {
     return {t, (1 - t) - a};
 }
 
+// The number so many units in the last place above x > 0, for the price of an addition of integers.
+template <class V>
+inline V above(V x, int units) {
+    return (V)((Bits<V>)x + units);
+}
+
 // x/(t + e), correctly rounded or marked in doubt.
 //
 // c = (1 - 8u)/t, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of
 // c keeps r near -8u x, so that its two roundings, that of c and e/t <= u together stay below 4.6 u of it,
-// and 1/(t+e) lies surely between c and c(1 + 16u). The two ends of that interval enclose the quotient. They
-// are 176 u^2 apart at most, so that one float32 element in 2^16 is in doubt. r is formed with its sign such
-// that x = -0 gives -0.
+// and 1/(t+e) lies surely between c and c(1 + 16u). A unit in the last place of c is more than u c and at most
+// 2u c, also across a power of two, so that 16 of them lead beyond c(1 + 16u), and not beyond c(1 + 32u). The
+// two ends of that interval enclose the quotient. They are 352 u^2 apart at most, so that one float32 element
+// in 2^15 is in doubt. r is formed with its sign such that x = -0 gives -0.
 template <class V>
 inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
     V c = splat<V>(Enclosure<V>::below) / d.t;
     V q = x * c;
     V r = fma(q, d.e, fma(q, d.t, -x));
-    V y1 = fnma(r, c, q), y2 = fnma(r, c * Enclosure<V>::above, q);
+    V y1 = fnma(r, c, q), y2 = fnma(r, above(c, 16), q);
     doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
     return has_fma ? y1 : with_sign_of(y1, x);
 }
@@ -187,16 +194,26 @@ struct Derivative {
         return r * r;
     }
 
-    // c^2 (1 + g) with c^2 exact inside an fma. The neglected 3 g^2/4 <= 3 u^2 * 4 and the roundings of c^2
-    // g, g and their product sum to less than 16 u^2 = width/4.
+    // 1/(t + e)^2. With c = (1 - 8u)/t and h = 1 - c(t+e) it is c^2/(1-h)^2 = c^2 + w, w = 2c^2 h (1 + 3h/2 +
+    // 2h^2 + ...). The roundings of c and t leave 6u < h < 10u, so that w is 2c^2 h times a number between 1 +
+    // 9u and 1 + 15.1u. The two roundings in h, one of a number below h + u and one of h, change it by less
+    // than 2.4u of itself, the two in m = 2c^2 h by 2u more. So m lies below w; and since a unit of m is more
+    // than u m, (1 - 4.5u)(1 + 24u) > 1 + 15.1u says that the number 24 units above m lies above w. fma(c, c, m)
+    // rounds the exact c^2 + m once. The ends are 20u(48u + 15.1u) apart at most, relative to the result. The
+    // fma without the instruction errs by 2u^2 more; 54u^2 are left at either end.
     template <class V>
-    static V fast(V x, Bits<V> &doubt) {
-        Reciprocal<V> r(abs(x));
-        V p = r.c * r.c, m = p * r.g;
-        V y1 = fma(r.c, r.c, fma(p, splat<V>(-Enclosure<V>::width), m));
-        V y2 = fma(r.c, r.c, fma(p, splat<V>(Enclosure<V>::width), m));
+    static V enclose(TwoPart<V> d, Bits<V> &doubt) {
+        V c = splat<V>(Enclosure<V>::below) / d.t;
+        V h = fnma(d.t, c, splat<V>(1));
+        h = has_fma ? fnma(d.e, c, h) : h - d.e * c;
+        V m = (c + c) * c * h;
+        V y1 = fma(c, c, m), y2 = fma(c, c, above(m, 24));
         doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
         return y1;
+    }
+    template <class V>
+    static V fast(V x, Bits<V> &doubt) {
+        return enclose(one_plus(abs(x)), doubt);
     }
     static double careful(double x) { return exact::derivative(x); }
     static real longdouble(real x) {
