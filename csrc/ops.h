@@ -25,14 +25,16 @@ template <class V>
 struct Enclosure;  // the factor derived in `quotient`; where `fast` holds
 template <>
 struct Enclosure<vf> {
-    static constexpr float below = 1 - 0x1p-21f, width = 0x1p-42f;  // width: of `Gradient::fast`
+    static constexpr float u = 0x1p-24f, below = 1 - 8 * u, width = 0x1p-42f;  // width: of `Gradient::fast`
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
+    static constexpr int32_t wide = 0x57800000;                     // 2^48, limit of `Derivative::wide`
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
 };
 template <>
 struct Enclosure<vd> {
-    static constexpr double below = 1 - 0x1p-50;
+    static constexpr double u = 0x1p-53, below = 1 - 8 * u;
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
+    static constexpr int64_t wide = 0x58f0000000000000;                             // 2^400
     static constexpr bool available = true;
 };
 
@@ -70,6 +72,16 @@ inline TwoPart<V> one_minus(V a) {
     return {t, (1 - t) - a};
 }
 
+// 1 + |x| or 1 - |x| and its reciprocal, c = (1 - 8u)/t: what `fast` starts with.
+template <class V>
+struct Divided {
+    V t, e, c;
+};
+template <class V>
+inline Divided<V> divide(TwoPart<V> d) {
+    return {d.t, d.e, splat<V>(Enclosure<V>::below) / d.t};
+}
+
 // The number so many units in the last place above x > 0, for the price of an addition of integers.
 template <class V>
 inline V above(V x, int units) {
@@ -85,13 +97,29 @@ inline V above(V x, int units) {
 // two ends of that interval enclose the quotient. They are 352 u^2 apart at most, so that one float32 element
 // in 2^15 is in doubt. r is formed with its sign such that x = -0 gives -0.
 template <class V>
-inline V quotient(V x, TwoPart<V> d, Bits<V> &doubt) {
-    V c = splat<V>(Enclosure<V>::below) / d.t;
-    V q = x * c;
-    V r = fma(q, d.e, fma(q, d.t, -x));
-    V y1 = fnma(r, c, q), y2 = fnma(r, above(c, 16), q);
+inline V quotient(V x, Divided<V> s, Bits<V> &doubt) {
+    V q = x * s.c;
+    V r = fma(q, s.e, fma(q, s.t, -x));
+    V y1 = fnma(r, s.c, q), y2 = fnma(r, above(s.c, 16), q);
     doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
     return has_fma ? y1 : with_sign_of(y1, x);
+}
+
+// The number nearest to x/(t + e), given the one that `quotient` left in doubt: y, or the next one away from 0.
+//
+// Let x > 0, m = y + h the midpoint between the two and w = ulp(y) ulp(t), so that h = ulp(y)/2 and |e| <=
+// ulp(t)/2. The sign of x - m(t+e) decides, which is not 0: the quotient is never a midpoint (docs/numerics.md).
+// x - yt = (x - m(t+e)) + ye + h(t+e) is a multiple of w and, the first term being so small, at most 2^24 w (2^53
+// w in float64), hence exact. `rest` = x - mt, a multiple of w/2, is at most as large as ye + he and the first
+// term, hence exact up to 2^24 w/2, or else beyond that by more than its rounding error, w/2, can change. What
+// remains is the sign of (rest - ye) - he. Its terms are multiples of h ulp(x), and ulp(e) <= ulp(x); so where
+// rest - ye is not he it is a unit of he away at least, and rounding keeps the order. Without doubt y remains, for
+// the same reasons; also where h underflows, as then y = x.
+template <class V>
+inline V nearest_quotient(V x, TwoPart<V> d, V y) {
+    V v = abs(y), h = (V)(magnitude_bits(y) & Lanes<V>::inf) * Enclosure<V>::u;
+    V rest = fnma(h, d.t, fnma(v, d.t, abs(x)));
+    return (V)((Bits<V>)y - (fnma(v, d.e, rest) > h * d.e));
 }
 
 // What the rounded product p = ab has lost, or 0 where it is too small to tell exactly.
@@ -123,10 +151,21 @@ inline V keep_nan(V y, V x) {
     return x != x ? x : y;
 }
 
-// x/(1 + |x|).
-struct Softsign {
+// The functions that divide by Op::denominator first, so that a loop can let the divisions of several vectors run
+// side by side. `rest` is what remains of `fast`; `wide` is the same for every x, but for the lanes that it leaves.
+struct Division {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
+};
+struct Quotient : Division {
+    template <class V>
+    static V rest(V x, Divided<V> s, Bits<V> &doubt) {
+        return quotient(x, s, doubt);
+    }
+};
+
+// x/(1 + |x|).
+struct Softsign : Quotient {
     template <class V>
     static constexpr auto limit = Enclosure<V>::limit;
     template <class V>
@@ -136,17 +175,26 @@ struct Softsign {
         return with_sign_of(a / (1 + a), x);
     }
     template <class V>
-    static V fast(V x, Bits<V> &doubt) {
-        return quotient(x, one_plus(abs(x)), doubt);
+    static TwoPart<V> denominator(V x) {
+        return one_plus(abs(x));
     }
-    static double careful(double x) { return exact::softsign(x); }
+    // From |x| = 1/u on 1/(1 + |x|) is less than u, so that the result is that of 1/u, 1 - u; and from 2/u on, where
+    // it is less than u/2, the next number, 1.
+    template <class V>
+    static V wide(V x, Bits<V> &) {
+        Bits<V> bits = magnitude_bits(x), doubt{};
+        V a = (V)(bits < limit<V> ? bits : Bits<V>{} + limit<V>);
+        TwoPart<V> d = one_plus(a);
+        V y = quotient(a, divide(d), doubt);
+        if (any(doubt)) y = nearest_quotient(a, d, y);
+        y = (V)((Bits<V>)y - (bits >= (Bits<V>)splat<V>(2 / Enclosure<V>::u)));  // true is -1
+        return is_nan(x) ? x + 0 : with_sign_of(y, x);
+    }
     static real longdouble(real x) { return is_inf(x) ? with_sign_of(1, x) : x / (1 + abs(x)); }
 };
 
 // y/(1 - |y|): +-inf with DIVBYZERO at +-1, nan with INVALID beyond.
-struct Inverse {
-    template <class V>
-    static constexpr bool has_fast = Enclosure<V>::available;
+struct Inverse : Quotient {
     template <class V>
     static constexpr auto limit = Enclosure<V>::one;
     template <class V>
@@ -157,10 +205,23 @@ struct Inverse {
         return with_sign_of((beyond ? V{} : a) / denominator, y);
     }
     template <class V>
-    static V fast(V y, Bits<V> &doubt) {
-        return quotient(y, one_minus(abs(y)), doubt);
+    static TwoPart<V> denominator(V y) {
+        return one_minus(abs(y));
     }
-    static double careful(double y) { return exact::inverse(y); }
+    // At the poles c is the result, inf, and its division raises the flag.
+    template <class V>
+    static V wide(V y, Bits<V> &) {
+        Bits<V> bits = magnitude_bits(y), pole = bits >= limit<V>, doubt{};
+        V a = (V)(pole ? Bits<V>{} + limit<V> : bits), safe = pole ? V{} : a;
+        TwoPart<V> d = one_minus(a);
+        Divided<V> s = divide(d);
+        V end = s.c;
+        s.c = pole ? splat<V>(1) : end;
+        V x = quotient(safe, s, doubt);
+        if (any(doubt)) x = nearest_quotient(safe, d, x);
+        x = with_sign_of(pole ? end : x, y);
+        return any(bits > limit<V>) ? (pole ? plain(y) : x) : x;
+    }
     static real longdouble(real y) {
         bool beyond = __builtin_isgreater(abs(y), real(1));
         volatile real zero = 0;  // 0/0 at run time: nan with INVALID
@@ -183,9 +244,7 @@ struct Reciprocal {
 };
 
 // 1/(1 + |x|)^2.
-struct Derivative {
-    template <class V>
-    static constexpr bool has_fast = Enclosure<V>::available;
+struct Derivative : Division {
     template <class V>
     static constexpr auto limit = Enclosure<V>::limit;
     template <class V>
@@ -202,18 +261,26 @@ struct Derivative {
     // rounds the exact c^2 + m once. The ends are 20u(48u + 15.1u) apart at most, relative to the result. The
     // fma without the instruction errs by 2u^2 more; 54u^2 are left at either end.
     template <class V>
-    static V enclose(TwoPart<V> d, Bits<V> &doubt) {
-        V c = splat<V>(Enclosure<V>::below) / d.t;
-        V h = fnma(d.t, c, splat<V>(1));
-        h = has_fma ? fnma(d.e, c, h) : h - d.e * c;
+    static V rest(V, Divided<V> s, Bits<V> &doubt) {
+        V c = s.c, h = fnma(s.t, c, splat<V>(1));
+        h = has_fma ? fnma(s.e, c, h) : h - s.e * c;
         V m = (c + c) * c * h;
         V y1 = fma(c, c, m), y2 = fma(c, c, above(m, 24));
         doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
         return y1;
     }
     template <class V>
-    static V fast(V x, Bits<V> &doubt) {
-        return enclose(one_plus(abs(x)), doubt);
+    static TwoPart<V> denominator(V x) {
+        return one_plus(abs(x));
+    }
+    // The same with the sum of any two numbers. Below 2^48 or 2^400 no product of it is subnormal.
+    template <class V>
+    static V wide(V x, Bits<V> &left) {
+        Bits<V> bits = magnitude_bits(x);
+        left = bits >= Enclosure<V>::wide;
+        V y = rest(x, divide(two_sum(splat<V>(1), left ? V{} : abs(x))), left);
+        left &= bits < Lanes<V>::inf;
+        return is_nan(x) ? abs(x) + 0 : is_inf(x) ? V{} : y;
     }
     static double careful(double x) { return exact::derivative(x); }
     static real longdouble(real x) {
