@@ -109,17 +109,9 @@ inline V attempt(const Group<V, 1, Inputs> &x, Bits<V> &left) {
 // A vector with lanes that `fast` may not attempt or leaves in doubt.
 template <class Op, class V, int Inputs>
 inline V settle(const Group<V, 1, Inputs> &x) {
-    Bits<V> left{};
-    if constexpr (is_quotient<Op>) {
-        return Op::wide(x.v[0][0], left);
-    } else {
-        V y;
-        if constexpr (divides<Op>)
-            y = Op::wide(x.v[0][0], left);
-        else
-            y = attempt<Op>(x, left);
-        return any(left) ? finish_lanes<Op>(x, left, y) : y;
-    }
+    Bits<V> left;
+    V y = attempt<Op>(x, left);
+    return any(left) ? finish_lanes<Op>(x, left, y) : y;
 }
 
 template <class Op, class T, int Inputs>
@@ -143,7 +135,7 @@ class Loop {
             if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
             Bits<V> doubt{};
             if constexpr (divides<Op>)
-                divide_all(x.v[0], y, doubt);
+                divide_all<Op>(x.v[0], y, doubt);
             else
                 for (int u = 0; u < U; ++u)
                     y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
@@ -173,16 +165,6 @@ class Loop {
                 write(p, y[u]);
         }
     }
-    // Two divisions at a time run side by side, for 0.95 of the time on Zen 1.
-    template <int U>
-    [[gnu::always_inline]] static void divide_all(const V (&x)[U], V (&y)[U], Bits<V> &doubt) {
-        constexpr int pair = U < 2 ? U : 2;
-        for (int u = 0; u < U; u += pair) {
-            Divided<V> s[pair];
-            for (int k = 0; k < pair; ++k) s[k] = divide(Op::denominator(x[u + k]));
-            for (int k = 0; k < pair; ++k) y[u + k] = Op::rest(x[u + k], s[k], doubt);
-        }
-    }
     // Apart, and with a copy of what `fast` found: otherwise the common case has fewer registers (1.19).
     template <int U>
     [[gnu::noinline]] static void nearest_all(const T *in, T *out, const V (&y)[U]) {
@@ -194,7 +176,19 @@ class Loop {
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>
     [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
-        for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+        if constexpr (divides<Op>) {
+            Group<V, U, 1> x = load<U>(in, i);
+            V y[U];
+            Bits<V> left[U]{};
+            Op::wide(x.v[0], y, left);
+            for (int u = 0; u < U; ++u, i += lanes) {
+                if constexpr (!is_quotient<Op>)
+                    if (any(left[u])) y[u] = finish_lanes<Op>(Group<V, 1, 1>{{{x.v[0][u]}}}, left[u], y[u]);
+                write(out + i, y[u]);
+            }
+        } else {
+            for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+        }
     }
     // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any
     // function.
