@@ -97,20 +97,15 @@ inline vd finish_lanes(const Group<vd, 1, Inputs> &x, vl left, vd y) {
     return y;
 }
 
-// What can be computed in V's own precision; the rest is `left`. A lane that `fast` has settled keeps its result,
-// so that none depends on its neighbors.
-template <class Op, class V, int Inputs>
-inline V attempt(const Group<V, 1, Inputs> &x, Bits<V> &left) {
-    left = outside<Op>(x);
-    Group<V, 1, Inputs> safe;
-    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
-    return safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
-}
-// A vector with lanes that `fast` may not attempt or leaves in doubt.
+// A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
+// that no result depends on its neighbors; where it is correctly rounded, the definition gives the same.
 template <class Op, class V, int Inputs>
 inline V settle(const Group<V, 1, Inputs> &x) {
-    Bits<V> left;
-    V y = attempt<Op>(x, left);
+    if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define<Op>(x);
+    Bits<V> left = outside<Op>(x);
+    Group<V, 1, Inputs> safe;
+    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
+    V y = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
     return any(left) ? finish_lanes<Op>(x, left, y) : y;
 }
 
@@ -176,16 +171,12 @@ class Loop {
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>
     [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
-        if constexpr (divides<Op>) {
-            Group<V, U, 1> x = load<U>(in, i);
-            V y[U];
-            Bits<V> left[U]{};
-            Op::wide(x.v[0], y, left);
-            for (int u = 0; u < U; ++u, i += lanes) {
-                if constexpr (!is_quotient<Op>)
-                    if (any(left[u])) y[u] = finish_lanes<Op>(Group<V, 1, 1>{{{x.v[0][u]}}}, left[u], y[u]);
-                write(out + i, y[u]);
-            }
+        if constexpr (is_quotient<Op>) {
+            T x[U * lanes], y[U * lanes];
+            for (int u = 0; u < U; ++u) write(x + u * lanes, Op::within(read(in[0] + i + u * lanes)));
+            step<U>({x, x}, y, 0);
+            for (int u = 0; u < U; ++u)
+                write(out + i + u * lanes, Op::beyond(read(in[0] + i + u * lanes), read(y + u * lanes)));
         } else {
             for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
         }

@@ -27,14 +27,12 @@ template <>
 struct Enclosure<vf> {
     static constexpr float u = 0x1p-24f, below = 1 - 8 * u, width = 0x1p-42f;  // width: of `Gradient::fast`
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
-    static constexpr int32_t wide = 0x57800000;                     // 2^48, limit of `Derivative::wide`
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
 };
 template <>
 struct Enclosure<vd> {
     static constexpr double u = 0x1p-53, below = 1 - 8 * u;
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
-    static constexpr int64_t wide = 0x58f0000000000000;                             // 2^400
     static constexpr bool available = true;
 };
 
@@ -151,8 +149,8 @@ inline V keep_nan(V y, V x) {
     return x != x ? x : y;
 }
 
-// The functions that divide by Op::denominator first. `rest` is what remains of `fast`; `wide` computes a group of
-// any numbers, but for the lanes that it leaves.
+// The functions that divide by Op::denominator first, and round correctly in every type. `rest` is what remains of
+// `fast`.
 struct Division {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
@@ -168,25 +166,18 @@ inline void divide_all(const V (&x)[U], V (&y)[U], Bits<V> &doubt) {
     }
 }
 
+// Those that settle every x in their own precision: the result for any x is beyond(x, that for within(x)).
 struct Quotient : Division {
     template <class V>
     static V rest(V x, Divided<V> s, Bits<V> &doubt) {
         return quotient(x, s, doubt);
     }
 };
-// Quotients within the limit, in doubt or not.
-template <class Op, class V, int U>
-inline void decide_all(const V (&x)[U], V (&y)[U]) {
-    Bits<V> doubt{};
-    divide_all<Op>(x, y, doubt);
-    if (any(doubt))
-        for (int u = 0; u < U; ++u) y[u] = nearest_quotient(x[u], Op::denominator(x[u]), y[u]);
-}
 
 // x/(1 + |x|).
 struct Softsign : Quotient {
     template <class V>
-    static constexpr auto limit = Enclosure<V>::limit;
+    static constexpr auto limit = Enclosure<V>::limit + 1;  // 1 + 1/u is exact in two parts, too
     template <class V>
     static V plain(V x) {
         V a = abs(x);
@@ -199,22 +190,15 @@ struct Softsign : Quotient {
     }
     // From |x| = 1/u on 1/(1 + |x|) is less than u, so that the result is that of 1/u, 1 - u; and from 2/u on, where
     // it is less than u/2, the next number, 1.
-    template <class V, int U>
-    static void wide(const V (&x)[U], V (&y)[U], Bits<V> (&)[U]) {
-        V a[U];
-        Bits<V> nan{};
-        for (int u = 0; u < U; ++u) {
-            Bits<V> bits = magnitude_bits(x[u]);
-            a[u] = (V)(bits < limit<V> ? bits : Bits<V>{} + limit<V>);
-            nan |= is_nan(x[u]);
-        }
-        decide_all<Softsign>(a, y);
-        for (int u = 0; u < U; ++u) {
-            Bits<V> one = magnitude_bits(x[u]) >= (Bits<V>)splat<V>(2 / Enclosure<V>::u);
-            y[u] = with_sign_of((V)((Bits<V>)y[u] - one), x[u]);  // true is -1
-        }
-        if (any(nan))
-            for (int u = 0; u < U; ++u) y[u] = is_nan(x[u]) ? x[u] + 0 : y[u];
+    template <class V>
+    static V within(V x) {
+        Bits<V> bits = magnitude_bits(x);
+        return (V)(bits < limit<V> ? bits : Bits<V>{} + (limit<V> - 1));
+    }
+    template <class V>
+    static V beyond(V x, V y) {
+        Bits<V> one = magnitude_bits(x) >= (Bits<V>)splat<V>(2 / Enclosure<V>::u);  // -1 where true
+        return is_nan(x) ? x + 0 : with_sign_of((V)((Bits<V>)y - one), x);
     }
     static real longdouble(real x) { return is_inf(x) ? with_sign_of(1, x) : x / (1 + abs(x)); }
 };
@@ -234,23 +218,13 @@ struct Inverse : Quotient {
     static TwoPart<V> denominator(V y) {
         return one_minus(abs(y));
     }
-    // Where no number of a group is beyond the poles, one division raises their flag for all of them.
-    template <class V, int U>
-    static void wide(const V (&y)[U], V (&x)[U], Bits<V> (&)[U]) {
-        V safe[U];
-        Bits<V> top{};
-        for (int u = 0; u < U; ++u) {
-            Bits<V> bits = magnitude_bits(y[u]);
-            top = bits > top ? bits : top;
-            safe[u] = bits < limit<V> ? y[u] : V{};
-        }
-        decide_all<Inverse>(safe, x);
-        bool poles = !any(top > limit<V>);
-        V pole = poles ? plain((V)top) : V{};
-        for (int u = 0; u < U; ++u) {
-            V end = poles ? with_sign_of(pole, y[u]) : plain(y[u]);
-            x[u] = magnitude_bits(y[u]) < limit<V> ? x[u] : end;
-        }
+    template <class V>
+    static V within(V y) {
+        return magnitude_bits(y) < limit<V> ? y : V{};
+    }
+    template <class V>
+    static V beyond(V y, V x) {
+        return magnitude_bits(y) < limit<V> ? x : plain(y);
     }
     static real longdouble(real y) {
         bool beyond = __builtin_isgreater(abs(y), real(1));
@@ -303,41 +277,16 @@ struct Derivative : Division {
     static TwoPart<V> denominator(V x) {
         return one_plus(abs(x));
     }
-    // The same with the sum of any two numbers. Below 2^48 or 2^400 no product of it is subnormal.
-    struct Wide;
-    template <class V, int U>
-    static void wide(const V (&x)[U], V (&y)[U], Bits<V> (&left)[U]);
+    template <class V>
+    static V fast(V x, Bits<V> &doubt) {
+        return rest(x, divide(denominator(x)), doubt);
+    }
     static double careful(double x) { return exact::derivative(x); }
     static real longdouble(real x) {
         real r = 1 / (1 + abs(x));
         return r * r;
     }
 };
-
-struct Derivative::Wide : Derivative {
-    template <class V>
-    static TwoPart<V> denominator(V a) {
-        return two_sum(splat<V>(1), a);
-    }
-};
-template <class V, int U>
-void Derivative::wide(const V (&x)[U], V (&y)[U], Bits<V> (&left)[U]) {
-    V a[U];
-    Bits<V> doubt{}, rare{};
-    for (int u = 0; u < U; ++u) {
-        Bits<V> bits = magnitude_bits(x[u]), beyond = bits >= Enclosure<V>::wide;
-        a[u] = beyond ? V{} : (V)bits;
-        rare |= beyond;
-    }
-    divide_all<Wide>(a, y, doubt);
-    if (!any(doubt | rare)) return;
-    for (int u = 0; u < U; ++u) {
-        Bits<V> bits = magnitude_bits(x[u]), again{};
-        Wide::rest(a[u], divide(Wide::denominator(a[u])), again);
-        left[u] = (again | (bits >= Enclosure<V>::wide)) & (bits < Lanes<V>::inf);
-        y[u] = is_nan(x[u]) ? abs(x[u]) + 0 : is_inf(x[u]) ? V{} : y[u];
-    }
-}
 
 // -2 sgn(x)/(1 + |x|)^3 and, by definition, f''(+-0) = +-0: the mean of the one-sided limits -2 and 2.
 // Bound 1 ulp. Worst found in float64, 0.500000: x 0x1.35555558fa8e6p-51, want -0x1.ffffffffffff17ffp+0, got
