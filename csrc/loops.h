@@ -135,11 +135,12 @@ class Loop {
                 for (int u = 0; u < U; ++u)
                     y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
             if (__builtin_expect(any(doubt), 0)) {
-                if constexpr (!is_quotient<Op>) return settle_all<U>(in, out, i);
                 if constexpr (is_quotient<Op>) {
-                    V estimates[U];
-                    for (int u = 0; u < U; ++u) estimates[u] = y[u];
-                    return nearest_all(in[0] + i, out + i, estimates);
+                    V found[U];
+                    for (int u = 0; u < U; ++u) found[u] = y[u];
+                    return nearest_all(in[0] + i, out + i, found);
+                } else {
+                    return settle_all<U>(in, out, i);
                 }
             }
         } else {

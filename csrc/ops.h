@@ -10,8 +10,8 @@
 // `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two
 // values that enclose the exact result and round to the same number. Lanes where they differ are marked in
 // `doubt` (Ziv's test), and lanes with |x| >= limit are not attempted. Such lanes go to the float64 definition
-// (float32) or to `careful` (float64), which decides by exact arithmetic. So every instruction set returns the
-// same bits.
+// (float32) or to `careful` (float64), which decides by exact arithmetic; quotients are decided exactly in V's own
+// precision. So every instruction set returns the same bits.
 //
 // Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
 #pragma once
@@ -103,21 +103,23 @@ inline V quotient(V x, Divided<V> s, Bits<V> &doubt) {
     return has_fma ? y1 : with_sign_of(y1, x);
 }
 
-// The number nearest to x/(t + e), given the one that `quotient` left in doubt: y, or the next one away from 0.
+// The number nearest to x/(t + e), given what `quotient` found: y, or the next number away from 0.
 //
-// Let x > 0, m = y + h the midpoint between the two and w = ulp(y) ulp(t), so that h = ulp(y)/2 and |e| <=
-// ulp(t)/2. The sign of x - m(t+e) decides, which is not 0: the quotient is never a midpoint (docs/numerics.md).
-// x - yt = (x - m(t+e)) + ye + h(t+e) is a multiple of w and, the first term being so small, at most 2^24 w (2^53
-// w in float64), hence exact. `rest` = x - mt, a multiple of w/2, is at most as large as ye + he and the first
-// term, hence exact up to 2^24 w/2, or else beyond that by more than its rounding error, w/2, can change. What
-// remains is the sign of (rest - ye) - he. Its terms are multiples of h ulp(x), and ulp(e) <= ulp(x); so where
-// rest - ye is not he it is a unit of he away at least, and rounding keeps the order. Without doubt y remains, for
-// the same reasons; also where h underflows, as then y = x.
+// Let x > 0, m = y + h the midpoint between the two, w = ulp(y) ulp(t) and p the precision, 24 or 53. The sign of
+// S = x - m(t+e) decides. It is not 0: the quotient is never a midpoint (docs/numerics.md). As h = ulp(y)/2 and
+// |e| <= ulp(t)/2, y|e| <= (2^p - 1)w/2 and h(t+e) <= (2^p - 1/2)w/2.
+//   x - yt = S + ye + h(t+e) is a multiple of w, so exact up to 2^p w; a larger one says S >= 1.75w, and is
+//   rounded by at most w.
+//   left = x - yt - ht = S + me is a multiple of w/2, so exact up to 2^p w/2; a larger one says |S| >= 0.75w, and
+//   is rounded by at most w/2.
+// Neither rounding nor both change the sign of S = (left - ye) - he. With left exact, left - ye is a multiple of
+// h ulp(x), and ulp(e) <= ulp(x): it is he or at least a unit of he away, so that its rounding keeps the order.
+// Where there was no doubt, y remains, for the same reasons; where h underflows because y = x.
 template <class V>
 inline V nearest_quotient(V x, TwoPart<V> d, V y) {
     V v = abs(y), h = (V)(magnitude_bits(y) & Lanes<V>::inf) * Enclosure<V>::u;
-    V rest = fnma(h, d.t, fnma(v, d.t, abs(x)));
-    return (V)((Bits<V>)y - (fnma(v, d.e, rest) > h * d.e));
+    V left = fnma(h, d.t, fnma(v, d.t, abs(x)));
+    return (V)((Bits<V>)y - (fnma(v, d.e, left) > h * d.e));  // -1 where true
 }
 
 // What the rounded product p = ab has lost, or 0 where it is too small to tell exactly.
