@@ -137,6 +137,11 @@ inline vf define(const Group<vf, 1, Inputs> &x) {
     return Inputs == 1 ? correct(Op{}, (float *)nullptr, y, x.v[0][0]) : y;
 }
 
+template <class Op>
+constexpr bool divides = std::is_base_of_v<Division, Op>;
+template <class Op>
+constexpr bool is_quotient = std::is_base_of_v<Quotient, Op>;
+
 // The lanes that `fast` has left, in float32 by the definition, in float64 one by one by exact arithmetic.
 template <class Op, int Inputs>
 inline vf finish_lanes(const Group<vf, 1, Inputs> &x, vi left, vf y) {
@@ -159,9 +164,10 @@ inline V attempt(const Group<V, U, Inputs> &x, int u, Bits<V> &doubt) {
 }
 
 // A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
-// that no result depends on its neighbors.
+// that no result depends on its neighbors; where it is correctly rounded, the definition gives the same.
 template <class Op, class V, int Inputs>
 inline V settle(const Group<V, 1, Inputs> &x) {
+    if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define<Op>(x);
     constexpr bool far = reaches_far<Op, V>;
     Bits<V> left;
     if constexpr (far)
@@ -196,7 +202,10 @@ class Loop {
         if constexpr (is_fast) {
             if (__builtin_expect(any(suspects<Op>(x)), 0))
                 if (Inputs == 1 || some_outside<U>(x)) return settle_all<U>(in, out, i);
-            for (int u = 0; u < U; ++u) y[u] = attempt<Op>(x, u, doubt);
+            if constexpr (divides<Op>)
+                divide_all<Op>(x.v[0], y, doubt);
+            else
+                for (int u = 0; u < U; ++u) y[u] = attempt<Op>(x, u, doubt);
         } else {
             for (int u = 0; u < U; ++u) {
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
@@ -217,7 +226,15 @@ class Loop {
         }
         constexpr bool doubts = is_formula<Op> ? sizeof(T) == 4 && !has_fma : is_fast;
         if constexpr (doubts)
-            if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
+            if (__builtin_expect(any(doubt), 0)) {
+                if constexpr (is_quotient<Op>) {
+                    V found[U];
+                    for (int u = 0; u < U; ++u) found[u] = y[u];
+                    return nearest_all(in[0] + i, out + i, found);
+                } else {
+                    return settle_all<U>(in, out, i);
+                }
+            }
         write<Op, streamed>(out + i, y);
     }
     template <int U>
@@ -227,10 +244,26 @@ class Loop {
             if constexpr (Inputs == 2) out |= outside<Op>(Group<V, 1, 2>{{{x.v[0][u]}, {x.v[1][u]}}});
         return any(out);
     }
+    // Apart, and with a copy of what `fast` found: otherwise the common case has fewer registers (1.19).
+    template <int U>
+    [[gnu::noinline]] static void nearest_all(const T *in, T *out, const V (&y)[U]) {
+        for (int u = 0; u < U; ++u, in += lanes, out += lanes) {
+            V x = read(in);
+            write(out, nearest_quotient(x, Op::denominator(x), y[u]));
+        }
+    }
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>
     [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
-        for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+        if constexpr (is_quotient<Op>) {
+            T x[U * lanes], y[U * lanes];
+            for (int u = 0; u < U; ++u) write(x + u * lanes, Op::within(read(in[0] + i + u * lanes)));
+            step<U>({x, x}, y, 0);
+            for (int u = 0; u < U; ++u)
+                write(out + i + u * lanes, Op::beyond(read(in[0] + i + u * lanes), read(y + u * lanes)));
+        } else {
+            for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+        }
     }
     // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any
     // function.
