@@ -193,9 +193,9 @@ class Loop {
     // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient
     // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;
-    // Bytes of output. NumPy's arrays lie at 16 or 48 modulo 64, so that each store of 64 bytes meets two lines:
-    // 2-9 % of the time on a Zen 4, against about 100 cycles for the first part. Stores of 32 bytes are not worth
-    // it (0.99 of the time at offset 0 and at 16 alike, 1.03 at 1 Ki, on a Zen 1).
+    // Bytes of output. NumPy's arrays lie at 16 or 48 modulo 64, so that each store of 64 bytes meets two
+    // lines: 2-9 % of the time on a Zen 4, against about 100 cycles for the first part. Stores of 32 bytes
+    // are not worth it (0.99 of the time at offset 0 and at 16 alike, 1.03 at 1 Ki, on a Zen 1).
     static constexpr std::size_t aligned_from = 1 << 15;
 
   public:
