@@ -194,8 +194,8 @@ class Loop {
     // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;
     // Bytes of output. NumPy's arrays lie at 16 or 48 modulo 64, so that each store of 64 bytes meets two
-    // lines: 2-9 % of the time on a Zen 4, against about 100 cycles for the first part. Stores of 32 bytes
-    // are not worth it (0.99 of the time at offset 0 and at 16 alike, 1.03 at 1 Ki, on a Zen 1).
+    // lines: 2-9 % of the time on a Zen 4, against some 60 cycles for the first part (on a Zen 1). Stores of
+    // 32 bytes are not worth it (0.99 of the time at offset 0 and at 16 alike, 1.03 at 1 Ki, on a Zen 1).
     static constexpr std::size_t aligned_from = 1 << 15;
 
   public:
