@@ -39,9 +39,12 @@ test-clang: .venv/softsign.stamp .venv/test.stamp  ## compile with Clang and run
 	$(call variant,clang,-C cmake.define.CMAKE_CXX_COMPILER=clang++)
 	$(call pytest_with,clang) -k '$(CLANG)' $(ARGS) tests/test_ufuncs.py tests/test_accuracy.py tests/test_reductions.py
 
-test-avx512: .venv/softsign.stamp .venv/test.stamp  ## emulate AVX-512 on AVX2 and run a part of the tests; ARGS="-k kernels" some of them
-	$(call variant,avx512-clang,-C cmake.define.CMAKE_CXX_COMPILER=clang++ -C cmake.define.SOFTSIGN_EMULATE_AVX512=ON -C 'cmake.define.SOFTSIGN_KERNEL_SETS=avx512;sse2')
-	$(call pytest_with,avx512-clang) -k '$(CLANG) or alignment or overlap or in_place' $(ARGS) tests/test_ufuncs.py tests/test_accuracy.py tests/test_reductions.py
+test-avx512: .venv/softsign.stamp .venv/test.stamp  ## run a part of the tests on AVX-512 kernels, emulated on AVX2 (Clang)
+	$(call need,command -v clang++,clang++: install clang)
+	$(call variant,avx512-clang,-C cmake.define.CMAKE_CXX_COMPILER=clang++ \
+		-C cmake.define.SOFTSIGN_EMULATE_AVX512=ON -C 'cmake.define.SOFTSIGN_KERNEL_SETS=avx512;sse2')
+	$(call pytest_with,avx512-clang) -k '$(CLANG) or alignment or overlap or in_place' $(ARGS) \
+		tests/test_ufuncs.py tests/test_accuracy.py tests/test_reductions.py
 
 sanitize: .venv/softsign.stamp .venv/test.stamp  ## run the core's tests under sanitizers (GCC); ARGS="-k NAME" some of them
 	$(call need,g++ -fsanitize=thread -x c++ -fsyntax-only /dev/null,g++ with its sanitizers: install g++)

@@ -144,9 +144,10 @@ bool read_ahead(const Operand &in, const Operand &out) {
     return in.step >= out.step && in.step >= size && in.data >= out.data;
 }
 
-// Whether operands of so many bytes together leave no room in the last-level cache for what the next step reads.
-// At 3/4 of it writing past the cache begins to pay on a Zen 4, even if the next step reads the result (float32
-// in 32 MB: 0.85 of the time at 24 MB, 0.75 at 32); on a Zen 1 it costs nothing there and saves 5 % at 16 MB.
+// Whether operands of so many bytes together leave no room in the last-level cache for what the next step
+// reads. At 3/4 of it writing past the cache begins to pay on a Zen 4, even if the next step reads the result
+// (float32 in 32 MB: 0.85 of the time at 24 MB, 0.75 at 32); on a Zen 1 it costs nothing there and saves 5 %
+// at 16 MB.
 bool fills_cache(std::size_t bytes) { return bytes >= last_level_cache() / 4 * 3; }
 
 // Fewer items are no work for two threads, whatever the function; pieces begin at multiples of it.

@@ -45,7 +45,7 @@ inline void write(T *p, Vector<T> v) {
 
 // U vectors of neighbors, in the order of memory, but for bfloat16, where the first of two has the even ones.
 template <class T, int U>
-inline void read(const T *p, Vector<T> (&v)[U]) {
+[[gnu::always_inline]] inline void read(const T *p, Vector<T> (&v)[U]) {  // else 3 % slower
     if constexpr (std::is_same_v<T, bfloat16> && U % 2 == 0)
         for (int u = 0; u < U; u += 2) {
             vi raw;
@@ -275,6 +275,14 @@ class Loop {
         std::memcpy(out + i, y, count * sizeof(T));
     }
 
+    // What lies before the first aligned vector of the output; the index behind it.
+    static std::size_t until_aligned(const T *const (&in)[2], T *out, std::size_t n) {
+        std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
+        if (head > n) head = n;
+        for (std::size_t i = 0; i < head; i += lanes) part(in, out, i, head - i < lanes ? head - i : lanes);
+        return head;
+    }
+
     // As many whole groups as there are from index i on; the index behind them.
     template <bool streamed>
     static std::size_t fetched_groups(const T *const (&in)[2], T *out, std::size_t i, std::size_t n) {
@@ -292,9 +300,9 @@ class Loop {
     // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient
     // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;
-    // Bytes of output. NumPy's arrays lie at 16 or 48 modulo 64, so that each store of 64 bytes meets two lines:
-    // 2-9 % of the time on a Zen 4, against about 100 cycles for the first part. Stores of 32 bytes are not worth
-    // it (0.99 of the time at offset 0 and at 16 alike, 1.03 at 1 Ki, on a Zen 1).
+    // Bytes of output. NumPy's arrays lie at 16 or 48 modulo 64, so that each store of 64 bytes meets two
+    // lines: 2-9 % of the time on a Zen 4, against some 60 cycles for the first part (on a Zen 1). Stores of
+    // 32 bytes are not worth it (0.99 of the time at offset 0 and at 16 alike, 1.03 at 1 Ki, on a Zen 1).
     static constexpr std::size_t aligned_from = 1 << 15;
 
   public:
@@ -302,12 +310,8 @@ class Loop {
         const T *const in[2] = {reinterpret_cast<T *>(operands[0]), reinterpret_cast<T *>(operands[1])};
         T *out = reinterpret_cast<T *>(operands[Inputs]);
         std::size_t i = 0;
-        if (access == Access::streamed || (vector_bytes == 64 && n * sizeof(T) >= aligned_from)) {
-            std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
-            if (head > n) head = n;
-            for (; i < head; i += lanes) part(in, out, i, head - i < lanes ? head - i : lanes);
-            i = head;
-        }
+        if (access == Access::streamed || (vector_bytes == 64 && n * sizeof(T) >= aligned_from))
+            i = until_aligned(in, out, n);
         if (access == Access::streamed) {
             i = fetched_groups<true>(in, out, i, n);
             stream_fence();

@@ -742,8 +742,8 @@ inline vf correct(Inverse, float16 *, vf y, vf x) {
     return replace(y, x, 0x3dfe2000, 0x3e112000);  // 0x1.fc4p-4
 }
 
-// Whether `plain` makes of a bfloat16 a midpoint of two bfloat16 whose lower neighbor is odd. Trying every input
-// found none for these, and one even: the derivative at 2^67, 2^-134.
+// Whether `plain` makes of a bfloat16 a midpoint of two bfloat16 whose lower neighbor is odd. Trying every
+// input found none for these, and one even: the derivative at 2^67, 2^-134.
 template <class Op>
 constexpr bool has_bfloat_ties = true;
 template <>

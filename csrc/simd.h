@@ -289,9 +289,10 @@ inline vh to_half(vf x) {  // round to nearest even
 #endif
 }
 inline vf from_bfloat(vh h) { return (vf)(spread(h) << 16); }
-// Round to nearest even, in the upper half of each lane; overflow rounds to inf. A nan keeps its upper bits: it
-// came from a bfloat16 or from the processor, so that its lower 16 bits are 0 and the addition carries nothing
-// into the upper ones. Where every midpoint is to be rounded down (`ties` false), adding less than half does.
+// Round to nearest even, in the upper half of each lane; overflow rounds to inf. A nan keeps its upper bits:
+// it came from a bfloat16 or from the processor, so that its lower 16 bits are 0 and the addition carries
+// nothing into the upper ones. Where every midpoint is to be rounded down (`ties` false), adding less than
+// half does.
 template <bool ties = true>
 inline vi round_to_bfloat(vf x) {
     vi b = (vi)x;

@@ -1,6 +1,6 @@
-// The AVX-512 instructions that csrc/simd.h uses, as pairs of AVX2's, which the CPU executes: SIMDe, the usual
-// library for that, lacks half of them. With SOFTSIGN_EMULATE_AVX512 CMake has the compiler read this file
-// before kernels.cpp, so that the avx512 kernels give their bits on a CPU without AVX-512, slowly.
+// The AVX-512 instructions that csrc/simd.h uses, as pairs of AVX2's, which the CPU executes: SIMDe, the
+// usual library for that, lacks half of them. With SOFTSIGN_EMULATE_AVX512 CMake has the compiler read this
+// file before kernels.cpp, so that the avx512 kernels give their bits on a CPU without AVX-512, slowly.
 #pragma once
 #include <immintrin.h>
 
