@@ -46,6 +46,10 @@ MUTANTS = (
     Mutant("csrc/loops.h", "pad = x[i];", "pad = T{};", UFUNCS),
     Mutant("csrc/ops.h", "left > 1000 ? vl{} + 1000 : left", "left > 1000 ? vl{} + 1100 : left", UFUNCS),
     Mutant("csrc/ops.h", "(vl)splat<vd>(0x1p60), beyond", "(vl)splat<vd>(0x1p50), beyond", UFUNCS),
+    Mutant("csrc/ops.h", "(Bits<V>)splat<V>(0.75) + 1)", "(Bits<V>)splat<V>(0.75))", UFUNCS),
+    Mutant("csrc/ops.h", "(vi)splat<vf>(0x1p-40f)", "(vi)splat<vf>(0x1p-70f)", UFUNCS),
+    Mutant("csrc/ops.h", "0.5 * (power - 1)", "0.5 * power", UFUNCS),
+    Mutant("csrc/ops.h", "lost = q - add_exact", "lost = 0 * q - add_exact", UFUNCS),
     Mutant("csrc/ops.h", "a - (u - 1);  // of 1 + a", "(u - 1) - a;  // of 1 + a", UFUNCS),
     Mutant(
         "csrc/ops.h", "above = 1 + 0x1p-49, width = 0x1p-100", "above = 1 + 0x1p-52, width = 0x1p-100", UFUNCS
