@@ -402,9 +402,9 @@ struct LogJacobian : Logarithmic {
     // trying every input found no other result from that.
     static vf fast(vf x, vi &) {
         Reduced<vf> r(abs(x));
-        vf f = r.f, c = -2 / (2 + f), s = c * f, q = s + s;
-        s = (vf)((vi)s & (magnitude_bits(x) > (vi)splat<vf>(0x1p-40f)));
-        vf residual = fma(s, f, (f + f) + q), z = s * s, cube = s * z;
+        vf f = r.f, twice = f + f, c = -2 / (2 + f), q = c * twice;
+        vf s = c * (vf)((vi)f & (magnitude_bits(x) > (vi)splat<vf>(0x1p-40f)));
+        vf residual = fma(s, f, twice + q), z = s * s, cube = s * z;
         vf series =
             fma(z, fma(z, splat<vf>(0x1.36e9e6p-8f), splat<vf>(0x1.992aep-6f)), splat<vf>(0x1.5555b4p-3f));
         vf k = __builtin_convertvector(r.k, vf);  // k 2^23
