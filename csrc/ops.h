@@ -536,23 +536,25 @@ struct Wide : Reduced<vd> {
 
 // log f'(x) = -2 log1p|x|.
 // Bound 1 ulp. Worst found in float64, 0.770: x 0x1.a7dba089a2764p-2, want -0x1.62ae75f21a0113bp-1, got
-// -0x1.62ae75f21a012p-1. Worst of all in float32, 0.603: x
-// 0x1.e51de8p-2, in float16 0.500F16.
+// -0x1.62ae75f21a012p-1. Worst of all in float32, 0.600: x
+// 0x1.dbfea8p-2, in float16 0.500009.
 struct LogJacobian : Logarithmic {
-    // c = -2/(2 + f), s = c f and q = 2 c f, rounded, stand for -2s and -4s of above. q + c residual is -4s to
-    // 46 bits: 2f + q is exact (Sterbenz), and so is residual in float64, where fma is emulated. The series is
-    // -2 s^3 P(s^2), at most 1/75 of the whole; its three terms leave 0.05 ulp. k (2^23 of it) times `high` is
-    // exact. Below 2^-40 s is 0, as its powers would underflow; the whole is q there.
+    // c = -2/(2 + f), s = c f and q = 2s, rounded, stand for -2s and -4s of above. q + c residual is -4s to 46
+    // bits: 2f + q is exact (Sterbenz). `cube` times `series` is the rest, at most 1/75 of the whole; its three
+    // terms leave 0.05 ulp. k (2^23 of it) times `high` is exact, and so are y and `lost` for k = 0. Below 2^-40 the
+    // cube and all of residual would underflow, while the whole is q. Without the instruction fma rounds twice;
+    // trying every input found no other result from that.
     static vf fast(vf x, vi &) {
         Reduced<vf> r(abs(x));
-        vf f = r.f, twice = f + f, c = -2 / (2 + f);
+        vf f = r.f, twice = f + f, c = -2 / (2 + f), q = c * twice;
         vf s = c * (vf)((vi)f & (magnitude_bits(x) > (vi)splat<vf>(0x1p-40f)));
-        vf q = c * twice, residual = fma(s, f, twice + q), z = s * s;
-        vf rest = (s * z) * (0x1.5555b4p-3f + z * (0x1.992aep-6f + z * 0x1.36e9e6p-8f));
-        const vf high = splat<vf>(-2 * 0x1.62ep-24f), minus_high = -high;
+        vf residual = fma(s, f, twice + q), z = s * s, cube = s * z;
+        vf series =
+            fma(z, fma(z, splat<vf>(0x1.36e9e6p-8f), splat<vf>(0x1.992aep-6f)), splat<vf>(0x1.5555b4p-3f));
         vf k = __builtin_convertvector(r.k, vf);  // k 2^23
-        vf y = add_exact_product(k, high, q), lost = q - add_exact_product(k, minus_high, y);
-        return y + ((c * residual + (lost + k * (-2 * 0x1.0bfbe8p-38f))) + rest);
+        const float high = -2 * 0x1.62ep-24f, low = -2 * 0x1.0bfbe8p-38f;
+        vf y = add_exact_product(k, splat<vf>(high), q), lost = q - add_exact_product(k, splat<vf>(-high), y);
+        return y + fma(cube, series, fma(c, residual, fma(k, splat<vf>(low), lost)));
     }
     static vd plain(vd x) {
         vd a = is_inf(x) ? vd{} : abs(x);

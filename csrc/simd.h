@@ -183,7 +183,8 @@ inline vf narrow(vd2 x) {
 }
 
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
-// In float32 by float64, where the product is exact: rounded as by the instruction if the sum is exact there.
+// In float32 by float64: the product is exact. As by the instruction, unless the sum there is not exact and near a
+// midpoint of float32.
 inline vf fma(vf a, vf b, vf c) {
     vd2 x = widen(a), y = widen(b), z = widen(c);
     return narrow({x.lo * y.lo + z.lo, x.hi * y.hi + z.hi});

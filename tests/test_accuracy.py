@@ -157,6 +157,33 @@ def test_data_of_real_life(function: str, dtype: str, kind: str, kernels: str) -
     np.testing.assert_array_equal(got[~finite], expected[~finite])
 
 
+LOGARITHMIC = ("log_jacobian", "antiderivative", "second_antiderivative")
+
+
+@pytest.mark.parametrize("function", LOGARITHMIC)
+def test_float32_logarithms_where_their_formulas_turn(function: str) -> None:
+    """Around each 3/2 * 2**k - 1, where the exponent of 1 + x changes, 2**-40, 2**24 and the worst inputs."""
+    exponents = np.arange(0, 128)
+    turns = np.ldexp(1.5, exponents) - 1
+    worst = [float.fromhex(v) for v in ("0x1.dbfea8p-2", "0x1.f5e6aap-5", "0x1.6f248p-39", "0x1.fffffep+127")]
+    points = np.concatenate([turns, [2.0**-40, 2.0**24, *worst]]).astype(np.float32).view(np.int32)
+    bits = np.unique(points[:, None] + np.arange(-40, 41, dtype=np.int32))
+    x = bits[bits <= np.float32(np.finfo(np.float32).max).view(np.int32)].view(np.float32)
+    with np.errstate(over="ignore"):
+        results = [command.evaluate(function, kernels, (x,))[0] for kernels in command.KERNELS]
+        finding = measure(function, results[0], x)
+    assert finding.wrong == 0, finding
+    assert all((y.view(np.int32) == results[0].view(np.int32)).all() for y in results)
+
+
+@pytest.mark.parametrize("kernels", command.KERNELS)
+def test_float32_log_jacobian_raises_no_flags(kernels: str) -> None:
+    x = np.ldexp(np.float32(1.25), np.arange(-126, 128)).astype(np.float32)
+    with np.errstate(all="raise"):
+        (y,) = command.evaluate("log_jacobian", kernels, (x,))
+    assert (y[:80] == -2 * x[:80]).all()
+
+
 def near_powers_of_two() -> Array:
     """Numbers whose results often lie next to a midpoint: near powers of two, of few digits, near 2**54."""
     steps = 1 + np.arange(-64, 65) * 2.0**-52
