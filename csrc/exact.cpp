@@ -66,14 +66,6 @@ double nearest(double y, Exceeds exceeds) {
     return exceeds(y, down) ? y : down;
 }
 
-// Whether x/(1 + sx) > m for s = +-1 and the midpoint m = y + h, by the sign of x - m(1 + sx).
-bool quotient_exceeds(double x, double s, double y, double z) {
-    double h = (z - y) / 2;
-    Expansion r;
-    r.add(x), r.add(-y), r.add(-h), r.add(-s * h * x), r.add(two_product(-s * y, x));
-    return r.sign() > 0;
-}
-
 // Whether 1/(1 + a)^2 > m for finite a and the midpoint m = y + h, by the sign of 1 - m(1 + a)^2. With b 2^E =
 // a, 1 <= b < 2, that is 1 - M(b + d)^2 for M = m 2^2E and d = 2^-E, all of whose terms are exact down to d =
 // 2^-200. A smaller d decides nothing and is replaced by it: b and M have at most 53 and 54 bits, so that |1 -
@@ -138,25 +130,6 @@ double round(Scaled v) {
 bool special(double x) { return !(std::fabs(x) <= DBL_MAX); }
 
 }  // namespace
-
-double softsign(double x) {
-    if (std::isnan(x)) return x + x;
-    double a = std::fabs(x);
-    if (a >= 0x1p53) return std::copysign(a >= 0x1p54 ? 1.0 : 1 - 0x1p-53, x);
-    return std::copysign(
-        nearest(a / (1 + a), [a](double y, double z) { return quotient_exceeds(a, 1, y, z); }), x);
-}
-
-double inverse(double y) {
-    if (std::isnan(y)) return y + y;
-    double a = std::fabs(y);
-    if (a >= 1) {
-        std::feraiseexcept(a > 1 ? FE_INVALID : FE_DIVBYZERO);
-        return a > 1 ? NAN : std::copysign(INFINITY, y);
-    }
-    return std::copysign(
-        nearest(a / (1 - a), [a](double x, double z) { return quotient_exceeds(a, -1, x, z); }), y);
-}
 
 double derivative(double x) {
     if (std::isnan(x)) return x + x;

@@ -4,8 +4,6 @@
 
 namespace softsign::exact {
 
-double softsign(double x);
-double inverse(double y);
 double derivative(double x);
 double second_derivative(double x);
 double gradient(double x, double dy);

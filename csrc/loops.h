@@ -1,6 +1,7 @@
 // Loops over contiguous arrays, written once for every function, element type and number of inputs.
 #pragma once
 #include <cstddef>
+#include <type_traits>
 
 #include "functions.h"
 #include "ops.h"
@@ -79,6 +80,11 @@ inline vf define(const Group<vf, 1, Inputs> &x) {
     if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
 }
 
+template <class Op>
+constexpr bool divides = std::is_base_of_v<Division, Op>;
+template <class Op>
+constexpr bool is_quotient = std::is_base_of_v<Quotient, Op>;
+
 // The lanes that `fast` has left, in float32 by the definition, in float64 one by one by exact arithmetic.
 template <class Op, int Inputs>
 inline vf finish_lanes(const Group<vf, 1, Inputs> &x, vi left, vf y) {
@@ -91,10 +97,11 @@ inline vd finish_lanes(const Group<vd, 1, Inputs> &x, vl left, vd y) {
     return y;
 }
 
-// A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
-// that no result depends on its neighbors.
+// A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`,
+// so that no result depends on its neighbors; where it is correctly rounded, the definition gives the same.
 template <class Op, class V, int Inputs>
 inline V settle(const Group<V, 1, Inputs> &x) {
+    if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define<Op>(x);
     Bits<V> left = outside<Op>(x);
     Group<V, 1, Inputs> safe;
     for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
@@ -122,9 +129,20 @@ class Loop {
         if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
             if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
             Bits<V> doubt{};
-            for (int u = 0; u < U; ++u)
-                y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
-            if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
+            if constexpr (divides<Op>)
+                divide_all<Op>(x.v[0], y, doubt);
+            else
+                for (int u = 0; u < U; ++u)
+                    y[u] = x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
+            if (__builtin_expect(any(doubt), 0)) {
+                if constexpr (is_quotient<Op>) {
+                    V found[U];
+                    for (int u = 0; u < U; ++u) found[u] = y[u];
+                    return nearest_all(in[0] + i, out + i, found);
+                } else {
+                    return settle_all<U>(in, out, i);
+                }
+            }
         } else {
             for (int u = 0; u < U; ++u) {
                 if constexpr (sizeof(T) == 4)
@@ -143,10 +161,26 @@ class Loop {
                 write(p, y[u]);
         }
     }
+    // Apart, and with a copy of what `fast` found: otherwise the common case has fewer registers (1.19).
+    template <int U>
+    [[gnu::noinline]] static void nearest_all(const T *in, T *out, const V (&y)[U]) {
+        for (int u = 0; u < U; ++u, in += lanes, out += lanes) {
+            V x = read(in);
+            write(out, nearest_quotient(x, Op::denominator(x), y[u]));
+        }
+    }
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>
     [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
-        for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+        if constexpr (is_quotient<Op>) {
+            T x[U * lanes], y[U * lanes];
+            for (int u = 0; u < U; ++u) write(x + u * lanes, Op::within(read(in[0] + i + u * lanes)));
+            step<U>({x, x}, y, 0);
+            for (int u = 0; u < U; ++u)
+                write(out + i + u * lanes, Op::beyond(read(in[0] + i + u * lanes), read(y + u * lanes)));
+        } else {
+            for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+        }
     }
     // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any
     // function.

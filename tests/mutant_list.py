@@ -47,7 +47,16 @@ MUTANTS = (
     Mutant("csrc/ops.h", "left > 1000 ? vl{} + 1000 : left", "left > 1000 ? vl{} + 1100 : left", UFUNCS),
     Mutant("csrc/ops.h", "(vl)splat<vd>(0x1p60), beyond", "(vl)splat<vd>(0x1p50), beyond", UFUNCS),
     Mutant("csrc/ops.h", "a - (u - 1);  // of 1 + a", "(u - 1) - a;  // of 1 + a", UFUNCS),
-    Mutant("csrc/ops.h", "y2 = fnma(r, above(c, 16), q)", "y2 = fnma(r, above(c, 1), q)", UFUNCS),
+    Mutant("csrc/ops.h", "y2 = fnma(r, above(s.c, 16), q)", "y2 = fnma(r, above(s.c, 1), q)", UFUNCS),
+    Mutant("csrc/ops.h", "fnma(h, d.t, fnma(v, d.t, abs(x)))", "fnma(v, d.t, abs(x))", UFUNCS),
+    Mutant("csrc/ops.h", "fnma(v, d.e, left) > h * d.e", "fma(v, d.e, left) > h * d.e", UFUNCS),
+    Mutant(
+        "csrc/ops.h",
+        "(Bits<V>)splat<V>(2 / Enclosure<V>::u)",
+        "(Bits<V>)splat<V>(4 / Enclosure<V>::u)",
+        UFUNCS,
+    ),
+    Mutant("csrc/loops.h", "found[u] = y[u];", "found[u] = y[0];", UFUNCS),
     Mutant("csrc/ops.h", "y2 = fma(c, c, above(m, 24))", "y2 = fma(c, c, above(m, 1))", UFUNCS),
     Mutant("csrc/exact.cpp", "return exceeds(y, down) ? y : down;", "return y;", UFUNCS),
     Mutant(

@@ -119,12 +119,42 @@ def test_hard_inputs(function: str, kernels: str) -> None:
 
 @pytest.mark.parametrize("kernels", command.KERNELS)
 def test_float32_enclosures_are_wide_enough(kernels: str) -> None:
-    """Where both ends around 1/(1 + x)**2 would round to one wrong number if they were 32 times closer."""
-    x = np.array(
-        [float.fromhex(v) for v in ("0x1.e982bep-17", "0x1.7f52e6p-13", "0x1.5acf4ep-4")], np.float32
-    )
+    """Where both ends around 1/(1 + x)**2 would round to one wrong number if one unit apart, not 24."""
+    hard = ("0x1.0180c2p-17", "0x1.f3359ep-13", "0x1.0b4c24p-7", "0x1.b01424p-2")
+    x = np.array([float.fromhex(v) for v in hard], np.float32)
     (got,) = command.evaluate("derivative", kernels, (x,))
     assert correctly_rounded("derivative", got, x).all()
+
+
+REAL_LIFE: dict[str, Callable[[Array], Array]] = {
+    "clipped at 0.9": lambda x: np.clip(x, -0.9, 0.9),
+    "clipped at 1": lambda x: np.clip(x, -1, 1),
+    "clipped beyond 1": lambda x: np.clip(x, -1.5, 1.5),
+    "with infinities": lambda x: np.where(np.arange(len(x)) % 100 == 50, np.copysign(np.inf, x), x),
+    "with nan": lambda x: np.where(np.arange(len(x)) % 100 == 50, np.copysign(np.nan, x), x),
+    "about 1/u": lambda x: x * (x.dtype.type(4) / np.finfo(x.dtype).eps),
+    "huge": lambda x: x * np.sqrt(np.finfo(x.dtype).max),
+}
+
+
+@pytest.mark.parametrize("kernels", command.KERNELS)
+@pytest.mark.parametrize("kind", REAL_LIFE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", command.SWEPT)
+def test_data_of_real_life(function: str, dtype: str, kind: str, kernels: str) -> None:
+    """Doubtful, huge and special numbers in every vector; the others there are as if alone."""
+    seed = secrets.randbits(64)
+    x = REAL_LIFE[kind](np.random.default_rng(seed).standard_normal(3333).astype(dtype))
+    with np.errstate(all="ignore"):
+        (got,) = command.evaluate(function, kernels, (x,))
+    finite = np.isfinite(x) & ((np.abs(x) < 1) | (function != "inverse"))
+    assert correctly_rounded(function, got[finite], x[finite]).all(), seed
+    expected = {
+        "softsign": np.sign(x),
+        "derivative": 0 * np.sign(x) ** 2,
+        "inverse": np.where(np.abs(x) == 1, np.copysign(np.inf, x), np.nan),
+    }[function]
+    np.testing.assert_array_equal(got[~finite], expected[~finite])
 
 
 def near_powers_of_two() -> Array:
