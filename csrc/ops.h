@@ -10,9 +10,9 @@
 //
 // `fast` computes a result in V's own precision together with proof that it is the correctly rounded one: two
 // values that enclose the exact result and round to the same number. Lanes where they differ are marked in
-// `doubt` (Ziv's test), and lanes with |x| >= limit are not attempted. Such lanes go to the float64 definition
-// (float32) or to `careful` (float64), which decides by exact arithmetic; quotients are decided exactly in V's own
-// precision. So every instruction set returns the same bits.
+// `doubt` (Ziv's test), and lanes with |x| >= limit are not attempted. Such lanes go to the float64
+// definition (float32) or to `careful` (float64), which decides by exact arithmetic; quotients are decided
+// exactly in V's own precision. So every instruction set returns the same bits.
 //
 // Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |x|.
 #pragma once
@@ -118,10 +118,10 @@ inline V above(V x, int units) {
 //
 // c = (1 - 8u)/t, q = x c and the residual r = q(t+e) - x give the exact quotient as q - r/(t+e). The bias of
 // c keeps r near -8u x, so that its two roundings, that of c and e/t <= u together stay below 4.6 u of it,
-// and 1/(t+e) lies surely between c and c(1 + 16u). A unit in the last place of c is more than u c and at most
-// 2u c, also across a power of two, so that 16 of them lead beyond c(1 + 16u), and not beyond c(1 + 32u). The
-// two ends of that interval enclose the quotient. They are 352 u^2 apart at most, so that one float32 element
-// in 2^15 is in doubt. r is formed with its sign such that x = -0 gives -0.
+// and 1/(t+e) lies surely between c and c(1 + 16u). A unit in the last place of c is more than u c and at
+// most 2u c, also across a power of two, so that 16 of them lead beyond c(1 + 16u), and not beyond c(1 +
+// 32u). The two ends of that interval enclose the quotient. They are 352 u^2 apart at most, so that one
+// float32 element in 2^15 is in doubt. r is formed with its sign such that x = -0 gives -0.
 template <class V>
 inline V quotient(V x, Divided<V> s, Bits<V> &doubt) {
     V q = x * s.c;
@@ -133,16 +133,16 @@ inline V quotient(V x, Divided<V> s, Bits<V> &doubt) {
 
 // The number nearest to x/(t + e), given what `quotient` found: y, or the next number away from 0.
 //
-// Let x > 0, m = y + h the midpoint between the two, w = ulp(y) ulp(t) and p the precision, 24 or 53. The sign of
-// S = x - m(t+e) decides. It is not 0: the quotient is never a midpoint (docs/numerics.md). As h = ulp(y)/2 and
-// |e| <= ulp(t)/2, y|e| <= (2^p - 1)w/2 and h(t+e) <= (2^p - 1/2)w/2.
+// Let x > 0, m = y + h the midpoint between the two, w = ulp(y) ulp(t) and p the precision, 24 or 53. The
+// sign of S = x - m(t+e) decides. It is not 0: the quotient is never a midpoint (docs/numerics.md). As h =
+// ulp(y)/2 and |e| <= ulp(t)/2, y|e| <= (2^p - 1)w/2 and h(t+e) <= (2^p - 1/2)w/2.
 //   x - yt = S + ye + h(t+e) is a multiple of w, so exact up to 2^p w; a larger one says S >= 1.75w, and is
 //   rounded by at most w.
-//   left = x - yt - ht = S + me is a multiple of w/2, so exact up to 2^p w/2; a larger one says |S| >= 0.75w, and
-//   is rounded by at most w/2.
-// Neither rounding nor both change the sign of S = (left - ye) - he. With left exact, left - ye is a multiple of
-// h ulp(x), and ulp(e) <= ulp(x): it is he or at least a unit of he away, so that its rounding keeps the order.
-// Where there was no doubt, y remains, for the same reasons; where h underflows because y = x.
+//   left = x - yt - ht = S + me is a multiple of w/2, so exact up to 2^p w/2; a larger one says |S| >= 0.75w,
+//   and is rounded by at most w/2.
+// Neither rounding nor both change the sign of S = (left - ye) - he. With left exact, left - ye is a multiple
+// of h ulp(x), and ulp(e) <= ulp(x): it is he or at least a unit of he away, so that its rounding keeps the
+// order. Where there was no doubt, y remains, for the same reasons; where h underflows because y = x.
 template <class V>
 inline V nearest_quotient(V x, TwoPart<V> d, V y) {
     V v = abs(y), h = (V)(magnitude_bits(y) & Lanes<V>::inf) * Enclosure<V>::u;
@@ -179,8 +179,8 @@ inline V keep_nan(V y, V x) {
     return x != x ? x : y;
 }
 
-// The functions that divide by Op::denominator first, and round correctly in every type. `rest` is what remains of
-// `fast`.
+// The functions that divide by Op::denominator first, and round correctly in every type. `rest` is what
+// remains of `fast`.
 struct Division {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
@@ -217,8 +217,8 @@ struct Softsign : Quotient {
     static TwoPart<V> denominator(V x) {
         return one_plus(abs(x));
     }
-    // From |x| = 1/u on 1/(1 + |x|) is less than u, so that the result is that of 1/u, 1 - u; and from 2/u on, where
-    // it is less than u/2, the next number, 1.
+    // From |x| = 1/u on 1/(1 + |x|) is less than u, so that the result is that of 1/u, 1 - u; and from 2/u
+    // on, where it is less than u/2, the next number, 1.
     template <class V>
     static V within(V x) {
         Bits<V> bits = magnitude_bits(x);
@@ -314,12 +314,12 @@ struct Derivative : Division {
     }
 
     // 1/(t + e)^2. With c = (1 - 8u)/t and h = 1 - c(t+e) it is c^2/(1-h)^2 = c^2 + w, w = 2c^2 h (1 + 3h/2 +
-    // 2h^2 + ...). The roundings of c and t leave 6u < h < 10u, so that w is 2c^2 h times a number between 1 +
-    // 9u and 1 + 15.1u. The two roundings in h, one of a number below h + u and one of h, change it by less
+    // 2h^2 + ...). The roundings of c and t leave 6u < h < 10u, so that w is 2c^2 h times a number between 1
+    // + 9u and 1 + 15.1u. The two roundings in h, one of a number below h + u and one of h, change it by less
     // than 2.4u of itself, the two in m = 2c^2 h by 2u more. So m lies below w; and since a unit of m is more
-    // than u m, (1 - 4.5u)(1 + 24u) > 1 + 15.1u says that the number 24 units above m lies above w. fma(c, c, m)
-    // rounds the exact c^2 + m once. The ends are 20u(48u + 15.1u) apart at most, relative to the result. The
-    // fma without the instruction errs by 2u^2 more; 54u^2 are left at either end.
+    // than u m, (1 - 4.5u)(1 + 24u) > 1 + 15.1u says that the number 24 units above m lies above w. fma(c, c,
+    // m) rounds the exact c^2 + m once. The ends are 20u(48u + 15.1u) apart at most, relative to the result.
+    // The fma without the instruction errs by 2u^2 more; 54u^2 are left at either end.
     template <class V>
     static V rest(V, Divided<V> s, Bits<V> &doubt) {
         V c = s.c, h = fnma(s.t, c, splat<V>(1));
