@@ -39,21 +39,23 @@ struct Enclosure<vd> {
     static constexpr bool available = true;
 };
 
-// Functions whose `fast` is a formula without a proof of correct rounding. The arguments for which it is taken
-// are a part of the result's definition, and the same everywhere: those which the check of a group lets pass,
-// and in `settle` those which are not `beyond`, a range that includes the former.
+// Functions whose `fast` is a formula without a proof of correct rounding. The arguments for which it is
+// taken are a part of the result's definition, and the same everywhere: those which the check of a group
+// lets pass, and in `settle` those which are not `beyond`, a range that includes the former.
 //
-// In float32 the formulas err by less than 2^-16 of a unit before their last rounding. The float64 definition,
-// within 8 of its own units of the exact value, therefore rounds to the same number unless it lies within 2^13
-// of its units of a midpoint. Without an fma instruction these elements alone, one in 2^15, take the formula,
-// with the fma of simd.h, and the others the definition. So every instruction set returns the same bits.
+// In float32 the formulas err by less than 2^-16 of a unit before their last rounding. The float64
+// definition, within 8 of its own units of the exact value, therefore rounds to the same number unless it
+// lies within 2^13 of its units of a midpoint. Without an fma instruction these elements alone, one in 2^15,
+// take the formula, with the fma of simd.h, and the others the definition. So every instruction set returns
+// the same bits.
 struct Formula {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
     template <class V>
     static constexpr auto limit = Enclosure<V>::limit;
-    // Sizes of a second argument z with which nothing underflows, and in float64 nothing overflows. In float32
-    // z p and z w (see Below) then stay above 2^-97 and 2^-122; an infinite z meets positive numbers only.
+    // Sizes of a second argument z with which nothing underflows, and in float64 nothing overflows. In
+    // float32 z p and z w (see Below) then stay above 2^-97 and 2^-122; an infinite z meets positive numbers
+    // only.
     template <class V>
     static constexpr typename Lanes<V>::Int least = sizeof(Scalar<V>) == 4 ? 0x27000000           // 2^-49
                                                                            : 0x0df0000000000000;  // 2^-800
@@ -266,15 +268,16 @@ struct Inverse : Quotient {
 //
 // c and e/t are each off by at most u, so u < h < 5u, and the two roundings of h change it by at most 8u^2.
 //
-// z c^2 (1 + kh), where z (1 + a)^-2 is asked for with k = 2, and (1 + a)^-3 with z = c and k = 3. c^2 is p plus
-// at most u p exactly, so that w = c^2 (1 + kh) - p is positive, between u p and 16u p. What is neglected, 3h^2
-// or 6h^2, and the roundings, 2k h's 8u^2, 5k u^2 of kh times c^2 - p, 5k u^2 of kh, and 16u^2 each of w and zw,
-// sum to less than 250u^2. So the error is below 0.50002 ulp. zp and zw have the sign of z, of zeros, too.
+// z c^2 (1 + kh), where z (1 + a)^-2 is asked for with k = 2, and (1 + a)^-3 with z = c and k = 3. c^2 is p
+// plus at most u p exactly, so that w = c^2 (1 + kh) - p is positive, between u p and 16u p. What is
+// neglected, 3h^2 or 6h^2, and the roundings, 2k h's 8u^2, 5k u^2 of kh times c^2 - p, 5k u^2 of kh, and
+// 16u^2 each of w and zw, sum to less than 250u^2. So the error is below 0.50002 ulp. zp and zw have the
+// sign of z, of zeros, too.
 //
-// Why the fma of simd.h rounds as the instruction does here: the exact sums that it rounds have at most 53 bits.
-// 1 - ct and c^2 - p are multiples of 2^-48 and 2^-24 units of p; kh p + (c^2 - p) and zp + zw span at most 51
-// bits, as kh > 2^-24. 1 - ct - ce has lost bits only where a < 2^-26, c = 1 - 3u; there all a have been tried
-// (with 4u, a = 0x1.800006p-46 would round to the other side).
+// Why the fma of simd.h rounds as the instruction does here: the exact sums that it rounds have at most 53
+// bits. 1 - ct and c^2 - p are multiples of 2^-48 and 2^-24 units of p; kh p + (c^2 - p) and zp + zw span at
+// most 51 bits, as kh > 2^-24. 1 - ct - ce has lost bits only where a < 2^-26, c = 1 - 3u; there all a have
+// been tried (with 4u, a = 0x1.800006p-46 would round to the other side).
 struct Below {
     vf c, h;
     template <bool far>
@@ -344,9 +347,10 @@ struct Derivative : Division {
     }
 };
 
-// -2 sgn(x)/(1 + |x|)^3 and, by definition, f''(+-0) = +-0: the mean of the one-sided limits -2 and 2.
-// Bound 1 ulp. Worst in float32, of all inputs, 0.500007 (0x1.db50e6p-12). Worst found in float64, 0.500000:
-// x 0x1.35555558fa8e6p-51, want -0x1.ffffffffffff17ffp+0, got -0x1.ffffffffffff1p+0. In float16 0.500086 (0x1.2bp-11): the float32 result is rounded once more.
+// -2 sgn(x)/(1 + |x|)^3 and, by definition, f''(+-0) = +-0: the mean of the one-sided limits -2 and 2. Bound
+// 1 ulp. Worst in float32, of all inputs, 0.500007 (0x1.db50e6p-12). Worst found in float64, 0.500000: x
+// 0x1.35555558fa8e6p-51, want -0x1.ffffffffffff17ffp+0, got -0x1.ffffffffffff1p+0. In float16 0.500086
+// (0x1.2bp-11): the float32 result is rounded once more.
 struct SecondDerivative : Formula {
     template <class V>
     static V plain(V x) {
@@ -437,9 +441,10 @@ struct GradientFromOutput : Formula {
     template <class V>
     static constexpr int32_t limit = 0x40000000;
 
-    // 1 - |y| = t + e exactly, where |y| < 2. p is below t^2 by 3u to 7u of it, so that w = t^2 - p + 2te > 0 as
-    // in Below, and the neglected e^2 and all roundings are below 32u^2. The sums have at most 53 bits, but for
-    // t^2 - p + 2te where |y| < 2^-26, p = 1 - 5u: there all y have been tried. At 1 the result is dy 0.
+    // 1 - |y| = t + e exactly, where |y| < 2. p is below t^2 by 3u to 7u of it, so that w = t^2 - p + 2te >
+    // 0 as in Below, and the neglected e^2 and all roundings are below 32u^2. The sums have at most 53 bits,
+    // but for t^2 - p + 2te where |y| < 2^-26, p = 1 - 5u: there all y have been tried. At 1 the result is
+    // dy 0.
     template <bool>
     static vf fast(vf y, vf dy) {
         TwoPart<vf> d = one_minus(abs(y));
@@ -722,8 +727,8 @@ inline vd definition(GradientFromOutput, vd y, vd dy) {
     return (dy * s) * s;
 }
 
-// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every input
-// found these and no others. The pointer says the type.
+// The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every
+// input found these and no others. The pointer says the type.
 template <class Op, class T>
 inline vf correct(Op, T *, vf y, vf) {
     return y;

@@ -61,6 +61,12 @@ MUTANTS = (
     ),
     Mutant("csrc/loops.h", "found[u] = y[u];", "found[u] = y[0];", UFUNCS),
     Mutant("csrc/ops.h", "y2 = fma(c, c, above(m, 24))", "y2 = fma(c, c, above(m, 1))", UFUNCS),
+    Mutant("csrc/ops.h", "splat<vf>(1 - 0x3p-24f) / d.t", "splat<vf>(1) / d.t", UFUNCS),
+    Mutant("csrc/ops.h", "d.t * (1 - 0x5p-24f)", "d.t", UFUNCS),
+    Mutant("csrc/ops.h", "? 0x27000000 ", "? 0x17000000 ", UFUNCS),
+    Mutant("csrc/ops.h", "z - scale < 0x0f000000", "z < 0x0f000000", UFUNCS),
+    Mutant("csrc/loops.h", "return left != 0 ? define<Op>(x) : y;", "return define<Op>(x);", UFUNCS),
+    Mutant("csrc/simd.h", "& ~0x3fff) == 0", "& ~0x3f) == 0", UFUNCS),
     Mutant("csrc/exact.cpp", "return exceeds(y, down) ? y : down;", "return y;", UFUNCS),
     Mutant(
         "csrc/exact.cpp",

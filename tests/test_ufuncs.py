@@ -484,6 +484,59 @@ def test_pieces_give_the_bits_of_the_whole(name: str, dtype: np.dtype[Any], data
                 assert_same_bits(f(*(a[::step] for a in inputs)), whole[::step])
 
 
+# Inputs whose float32 results are not the correctly rounded ones, but those of a formula, and the results.
+FORMULAS = {
+    "gradient": (("0x1.1613e2p-24", "-0x1.61832p+104"), "-0x1.61831cp+104"),
+    "second_derivative": (("0x1.db50e6p-12",), "-0x1.ff4deap+0"),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("chosen", softsign.cpu_features()["available"])
+@given(data=st.data())
+def test_no_result_depends_on_its_neighbors(name: str, chosen: str, data: st.DataObject) -> None:
+    inputs, expected = FORMULAS[name]
+    beside = st.sampled_from([*special_values(np.dtype("f4")), np.float32(1e8), np.float32(1e-30)])
+    row = st.lists(beside, min_size=40, max_size=40).map(lambda values: np.array(values, np.float32))
+    place = data.draw(st.integers(0, 39))
+    arrays = [data.draw(row) for _ in inputs]
+    for a, value in zip(arrays, inputs, strict=True):
+        a[place] = float.fromhex(value)
+    with np.errstate(all="ignore"), kernels(chosen):
+        assert float(ufunc(name)(*arrays)[place]) == float.fromhex(expected)
+
+
+@by_standard_dtype
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("dy", [0.0, np.inf])
+def test_zero_and_infinite_gradients_keep_their_sign(name: str, dtype: np.dtype[Any], dy: float) -> None:
+    x = random_values(dtype, 1000, seed=9)
+    x = np.concatenate([x[np.abs(x) < 1e4], np.linspace(-1, 1, 101, dtype=dtype)[1:-1]])
+    x = x[np.abs(x) < 1] if name == "gradient_from_output" else x
+    for sign in (1, -1):
+        assert_same_bits(ufunc(name)(x, dtype.type(sign * dy)), np.full(x.size, sign * dy, dtype))
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("chosen", softsign.cpu_features()["available"])
+def test_underflow_of_gradients_is_that_of_the_result(name: str, chosen: str) -> None:
+    tiny = np.finfo(np.float32).tiny
+    values = [
+        np.float32(v) for v in (0, 0.3, 0.9999, *([] if name == "gradient_from_output" else [1e4, 1e8]))
+    ]
+    with kernels(chosen):
+        for x in values:
+            for exponent in range(-149, -30):
+                dy = np.full(20, 1.3 * 2.0**exponent, np.float32)
+                flags = raised_flags(ufunc(name), np.full_like(dy, x), dy)
+                exact_value = abs(exact(name, fraction(x), fraction(dy[0])))
+                inexact = fraction(np.float32(float(exact_value))) != exact_value
+                assert flags == ({"underflow"} if exact_value < fraction(tiny) and inexact else set()), (
+                    x,
+                    exponent,
+                )
+
+
 @by_any_dtype
 @by_name
 def test_every_length_and_alignment(name: str, dtype: np.dtype[Any]) -> None:
