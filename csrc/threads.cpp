@@ -270,7 +270,8 @@ class Pool {
         return end;
     }
 
-    void wait_for(int taken) {
+    // A helper that has just begun its last piece takes `usual` for it.
+    void wait_for(int taken, Time usual) {
         const Time begin = now();
         while (done != taken && now() - begin < awake) relax();
         if (done != taken) {
@@ -279,7 +280,7 @@ class Pool {
             finished.wait(lock, [&] { return done == taken; });
             waiting = false;
         }
-        if (const Time waited = now() - begin; waited > late) lose(waited);
+        if (const Time waited = now() - begin; waited > late + 2 * usual) lose(waited);
     }
 
   public:
@@ -314,7 +315,7 @@ class Pool {
         if (const int taken = pieces - own) {
             woken_at = 0;
             const int before = losses;
-            wait_for(taken);
+            wait_for(taken, static_cast<Time>(load.pace.of(piece * load.elements)));
             if (losses == before) losses = 0;
         }
         last = now();
