@@ -28,7 +28,7 @@ template <class V>
 struct Enclosure;  // the factor derived in `quotient`; where `fast` holds
 template <>
 struct Enclosure<vf> {
-    static constexpr float u = 0x1p-24f, below = 1 - 8 * u, width = 0x1p-42f;  // width: of `Gradient::fast`
+    static constexpr float u = 0x1p-24f, below = 1 - 8 * u;
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
 };
@@ -423,12 +423,6 @@ struct Gradient : Formula {
         real r = 1 / (1 + abs(x));
         return dy * r * r;
     }
-};
-
-// A function that `plain` computes in every type.
-struct Direct {
-    template <class V>
-    static constexpr bool has_fast = false;
 };
 
 // dy (1 - |y|)^2, the gradient from the output: for |y| <= 1 two roundings of that expression. What y has
