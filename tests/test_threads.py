@@ -328,6 +328,7 @@ for task in Path("/proc/self/task").iterdir():
     if (task / "comm").read_text() == "softsign\\n":
         blocked = int((task / "status").read_text().split("SigBlk:")[1].split()[0], 16)
         assert all(blocked >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins with SIGINT ignored
 try:
     os.kill(os.getpid(), signal.SIGINT)
     wait_until(lambda: softsign.softsign(x).size == 0)
