@@ -1,5 +1,6 @@
 // Loops over contiguous arrays, written once for every function, element type and number of inputs.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 
 #include "functions.h"
@@ -42,7 +43,7 @@ inline void write(T *p, Vector<T> v) {
     std::memcpy(p, &raw, sizeof raw);
 }
 
-// One group of U vectors of arguments: x, or x and z.
+// One group of U vectors of arguments: x, and up to two more.
 template <class V, int U, int Inputs>
 struct Group {
     V v[Inputs][U];
@@ -51,8 +52,10 @@ struct Group {
     auto call(int u, F f) const {
         if constexpr (Inputs == 1)
             return f(v[0][u]);
-        else
+        else if constexpr (Inputs == 2)
             return f(v[0][u], v[1][u]);
+        else
+            return f(v[0][u], v[1][u], v[2][u]);
     }
 };
 
@@ -64,8 +67,10 @@ inline Bits<V> outside(const Group<V, U, Inputs> &x) {
         top = m > top ? m : top;
     }
     Bits<V> out = top >= Op::template limit<V>;
-    if constexpr (Inputs == 2)
-        for (int u = 0; u < U; ++u) out |= Op::outside(x.v[1][u]);
+    for (int u = 0; u < U; ++u) {
+        if constexpr (Inputs == 2) out |= Op::outside(x.v[1][u]);
+        if constexpr (Inputs == 3) out |= Op::outside(x.v[1][u], x.v[2][u]);
+    }
     return out;
 }
 
@@ -75,8 +80,9 @@ inline vf define(const Group<vf, 1, Inputs> &x) {
     vd2 a = widen(x.v[0][0]);
     if constexpr (Inputs == 1)
         return correct(Op{}, (float *)nullptr, narrow({Op::plain(a.lo), Op::plain(a.hi)}), x.v[0][0]);
-    vd2 b = widen(x.v[Inputs - 1][0]);
+    vd2 b = widen(x.v[Inputs > 1][0]), c = widen(x.v[Inputs - 1][0]);
     if constexpr (Inputs == 2) return narrow({Op::plain(a.lo, b.lo), Op::plain(a.hi, b.hi)});
+    if constexpr (Inputs == 3) return narrow({Op::plain(a.lo, b.lo, c.lo), Op::plain(a.hi, b.hi, c.hi)});
 }
 
 // The lanes that `fast` has left, in float32 by the definition, in float64 one by one by exact arithmetic.
@@ -97,26 +103,28 @@ template <class Op, class V, int Inputs>
 inline V settle(const Group<V, 1, Inputs> &x) {
     Bits<V> left = outside<Op>(x);
     Group<V, 1, Inputs> safe;
-    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
+    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? splat<V>(k > 0) : x.v[k][0];
     V y = safe.call(0, [&](auto... args) { return Op::fast(args..., left); });
     return any(left) ? finish_lanes<Op>(x, left, y) : y;
 }
 
-template <class Op, class T, int Inputs>
+// With `Number` the second input is one number, from which `run` makes a vector.
+template <class Op, class T, int Inputs, bool Number = false>
 class Loop {
     using V = Vector<T>;
     static constexpr int lanes = Lanes<V>::count;
 
     template <int U>
-    [[gnu::always_inline]] static Group<V, U, Inputs> load(const T *const (&in)[2], std::size_t i) {
+    [[gnu::always_inline]] static Group<V, U, Inputs> load(const T *const (&in)[3], std::size_t i) {
         Group<V, U, Inputs> x;
         for (int k = 0; k < Inputs; ++k)
-            for (int u = 0; u < U; ++u) x.v[k][u] = read(in[k] + i + u * lanes);
+            for (int u = 0; u < U; ++u) x.v[k][u] = read(in[k] + (fixed(k) ? 0 : i + u * lanes));
         return x;
     }
+    static constexpr bool fixed(int k) { return Number && k == 1; }
     // U whole vectors from index i on.
     template <int U, bool streamed = false>
-    [[gnu::always_inline]] static void step(const T *const (&in)[2], T *out, std::size_t i) {
+    [[gnu::always_inline]] static void step(const T *const (&in)[3], T *out, std::size_t i) {
         Group<V, U, Inputs> x = load<U>(in, i);
         V y[U];
         if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
@@ -145,24 +153,26 @@ class Loop {
     }
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>
-    [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
+    [[gnu::noinline]] static void settle_all(const T *const (&in)[3], T *out, std::size_t i) {
         for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
     }
-    // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any
-    // function.
-    static void part(const T *const (&in)[2], T *out, std::size_t i, std::size_t count) {
-        T a[lanes] = {}, b[lanes] = {}, y[lanes];
-        std::memcpy(a, in[0] + i, count * sizeof(T));
-        if (Inputs == 2) std::memcpy(b, in[1] + i, count * sizeof(T));
-        step<1>({a, b}, y, 0);
+    // Fewer elements than a vector, through the same arithmetic. The padding, 0 and for the others 1, raises
+    // no flag in any function.
+    static void part(const T *const (&in)[3], T *out, std::size_t i, std::size_t count) {
+        T a[3][lanes] = {}, y[lanes];
+        for (int k = 0; k < Inputs; ++k) {
+            if (k > 0) write(a[k], splat<V>(1));
+            std::memcpy(a[k], in[k] + (fixed(k) ? 0 : i), count * sizeof(T));
+        }
+        step<1>({a[0], a[1], a[2]}, y, 0);
         std::memcpy(out + i, y, count * sizeof(T));
     }
 
     // As many whole groups as there are from index i on; the index behind them.
     template <bool streamed>
-    static std::size_t fetched_groups(const T *const (&in)[2], T *out, std::size_t i, std::size_t n) {
+    static std::size_t fetched_groups(const T *const (&in)[3], T *out, std::size_t i, std::size_t n) {
         for (; i + group * lanes <= n; i += group * lanes) {
-            for (int k = 0; k < Inputs; ++k)
+            for (int k = 0; k < Inputs; k += fixed(k + 1) ? 2 : 1)
                 for (std::size_t byte = 0; byte < group * lanes * sizeof(T); byte += 64)
                     __builtin_prefetch(reinterpret_cast<const char *>(in[k] + i) + prefetch_distance + byte);
             step<group, streamed>(in, out, i);
@@ -171,15 +181,18 @@ class Loop {
     }
 
     static constexpr int group =
-        4 / Inputs;  // vectors that share one check for rare cases and still fit the registers
+        Inputs == 1 ? 4 : 2;  // vectors that share one check for rare cases and still fit the registers
     // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient
     // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;
 
   public:
     static void run(char *const *operands, std::size_t n, Access access) {
-        const T *const in[2] = {reinterpret_cast<T *>(operands[0]), reinterpret_cast<T *>(operands[1])};
-        T *out = reinterpret_cast<T *>(operands[Inputs]);
+        T *at[Inputs + 1], number[lanes];
+        for (int k = 0; k <= Inputs; ++k) at[k] = reinterpret_cast<T *>(operands[k]);
+        if (Number) std::fill_n(number, lanes, *at[1]);
+        const T *const in[3] = {at[0], Number ? number : at[1], Inputs == 3 ? at[2] : nullptr};
+        T *out = at[Inputs];
         std::size_t i = 0;
         if (access == Access::streamed) {
             std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);

@@ -22,16 +22,16 @@ namespace softsign {
 namespace {
 
 template <class V>
-struct Enclosure;  // u; the factors derived in `quotient`; the relative half-width of `Derivative::fast`
+struct Enclosure;  // 2u; the factors derived in `quotient`; the relative half-width of `Derivative::fast`
 template <>
 struct Enclosure<vf> {
-    static constexpr float below = 1 - 0x1p-21f, above = 1 + 0x1p-20f, width = 0x1p-42f;
+    static constexpr float epsilon = 0x1p-23f, below = 1 - 0x1p-21f, above = 1 + 0x1p-20f, width = 0x1p-42f;
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
 };
 template <>
 struct Enclosure<vd> {
-    static constexpr double below = 1 - 0x1p-50, above = 1 + 0x1p-49, width = 0x1p-100;
+    static constexpr double epsilon = 0x1p-52, below = 1 - 0x1p-50, above = 1 + 0x1p-49, width = 0x1p-100;
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
     static constexpr bool available = true;
 };
@@ -288,6 +288,137 @@ struct Gradient {
     static real longdouble(real x, real dy) {
         real r = 1 / (1 + abs(x));
         return dy * r * r;
+    }
+};
+
+// x/(1 + |x|/c) = x c/(c + |x|), odd in x: x where c is infinite, +-c where x is, +-0 where c is 0; INVALID
+// for c < 0.
+struct Scaled {
+    // Beyond these magnitudes of x and outside these of c the product x c might not be exact in two parts.
+    template <class V>
+    static constexpr bool has_fast = Enclosure<V>::available;
+    template <class V>
+    static constexpr typename Lanes<V>::Int limit = sizeof(Scalar<V>) == 4 ? 0x5f800000   // 2^64
+                                                                           : 0x58f0000000000000;  // 2^400
+    static vi outside(vf c) { return beyond(c, 0x2b800000, 0x53800000); }                  // 2^-40, 2^40
+    static vl outside(vd c) { return beyond(c, 0x3370000000000000, 0x4c70000000000000); }  // 2^-200, 2^200
+    template <class V>
+    static Bits<V> beyond(V c, typename Lanes<V>::Int low, typename Lanes<V>::Int high) {
+        return ((Bits<V>)c < low) | ((Bits<V>)c > high);
+    }
+    static vi tiny(vf x) { return (magnitude_bits(x) < 0x21800000) & (magnitude_bits(x) != 0); }  // 2^-60
+    static vl tiny(vd x) {
+        return (magnitude_bits(x) < 0x26f0000000000000) & (magnitude_bits(x) != 0);  // 2^-400
+    }
+
+    // Correctly rounded or marked in doubt, as in `quotient`, with the numerator p + l = x c.
+    //
+    // k = (1 - 12u)/t up to u, q = p k up to u, e/t and l/p are u at most: the residual r = q(t+e) - (p+l) lies
+    // between -16.1u p and -7.9u p. Its three roundings are 2u r and 2u^2 p, 4.4u of it at most, and 1/(t+e) is
+    // k (1 + 12u +- 2.1u), so that the exact quotient q - r/(t+e) lies between q - r k and q - r k (1 + 20u).
+    // 20 units of the last place of k are 20u k or more. The ends are at most 680 u^2 apart.
+    template <class V>
+    static V fast(V x, V c, Bits<V> &doubt) {
+        TwoPart<V> d = two_sum(c, abs(x));
+        V k = splat<V>(1 - 6 * Enclosure<V>::epsilon) / d.t, k_above = (V)((Bits<V>)k + 20);
+        V p = x * c, q = p * k;
+        V r = fma(q, d.t, -p) + fma(q, d.e, -fma(x, c, -p));
+        V y1 = fnma(r, k, q), y2 = fnma(r, k_above, q);
+        doubt |= ((Bits<V>)y1 ^ (Bits<V>)y2) | tiny(x);
+        return has_fma ? y1 : with_sign_of(y1, x);
+    }
+    static double careful(double x, double c) { return exact::scaled(x, c); }
+
+    // With the lower and the greater of |x| and c, low/(1 + low/high), which neither overflows nor underflows
+    // in between. Five halves of u at most.
+    template <class V>
+    static V formula(V x, V c) {
+        const Bits<V> greater = magnitude_bits(x) > magnitude_bits(c), equal = abs(x) == abs(c);
+        V low = abs(greater ? c : x), high = abs(greater ? x : c);
+        V ratio = (equal ? splat<V>(1) : low) / (equal ? splat<V>(1) : high);
+        const Bits<V> below = is_negative(c);  // 0/0
+        return with_sign_of((below ? V{} : low) / (below ? V{} : 1 + ratio), x);
+    }
+    template <class V>
+    static Bits<V> is_negative(V c) {  // not -0
+        return ((Bits<V>)c < 0) & (magnitude_bits(c) > 0) & (magnitude_bits(c) <= Lanes<V>::inf);
+    }
+    static vf plain(vf x, vf c) { return formula(x, c); }
+
+    // For float32, whose midpoints the exact value may be nearer to than float64 tells, or on: where it lies
+    // within 8 units of one, and where float32 is subnormal, exact arithmetic decides.
+    static vd plain(vd x, vd c) {
+        vd y = formula(x, c);
+        const vl bits = magnitude_bits(y), rest = bits & ((1 << 29) - 1);
+        vl near = (rest >= (1 << 28) - 8) & (rest <= (1 << 28) + 8);
+        near |= (bits < 0x3820000000000000) & (bits != 0);  // 2^-125
+        if (any(near))
+            for (int lane = 0; lane < double_lanes; ++lane)
+                if (near[lane]) y[lane] = exact::scaled((float)x[lane], (float)c[lane]);
+        return y;
+    }
+    static real longdouble(real x, real c) {
+        const real a = abs(x), low = a < c ? a : c, high = a < c ? c : a;
+        volatile real zero = 0;  // 0/0 at run time: nan with INVALID
+        if (__builtin_isless(c, zero)) return zero / zero;
+        if (__builtin_isnan(x) || __builtin_isnan(c)) return x + c;
+        return with_sign_of(low == high ? low / 2 : low / (1 + low / high), x);
+    }
+};
+
+// dy (c/(c + |x|))^2, the gradient of `Scaled` in x: dy where c is infinite, dy 0 where it is 0.
+struct ScaledGradient {
+    template <class V>
+    static constexpr bool has_fast = sizeof(Scalar<V>) == 8;
+    template <class V>
+    static constexpr int64_t limit = 0x4950000000000000;  // 2^150
+    // |c| within 2^+-150 and |dy| between 2^-300 and 2^300, or 0: no product of `fast` over- or underflows.
+    static vl outside(vd c, vd dy) {
+        return Scaled::beyond(c, 0x3690000000000000, 0x4950000000000000) |
+               (Scaled::beyond(abs(dy), 0x2d30000000000000, 0x52b0000000000000) & (magnitude_bits(dy) != 0));
+    }
+
+    // rho = c/(t + e) = s + h, s rounded and h its error, so that rho^2 = s^2 + 2 s h and 3u^2 of it. Then as
+    // `Gradient::fast`.
+    static vd fast(vd x, vd c, vd dy, vl &) {
+        TwoPart<vd> d = two_sum(c, abs(x));
+        vd k = 1 / d.t, s = c * k;
+        vd h = (fnma(s, d.t, c) - s * d.e) * k;
+        vd p = s * s, p_low = fma(s, s, -p) + 2 * (s * h);
+        vd g = dy * p, g_low = fma(dy, p, -g) + dy * p_low;
+        return with_sign_of(g + g_low, dy);
+    }
+    static double careful(double x, double c, double dy) { return exact::scaled_gradient(x, c, dy); }
+
+    // rho by the ratio of the lower of |x| and c to the greater, which does not overflow.
+    static vf plain(vf x, vf c, vf dy) {
+        const vf one = splat<vf>(1);
+        const vi greater = magnitude_bits(x) > magnitude_bits(c), equal = abs(x) == abs(c);
+        vf low = abs(greater ? c : x), high = abs(greater ? x : c);
+        vf ratio = (equal ? (is_inf(c) ? vf{} : one) : low) / (equal ? one : high);
+        vf top = equal & (magnitude_bits(c) == 0) ? vf{} : greater ? ratio : one;
+        return times_square(dy, top, 1 + ratio, c);
+    }
+    // For float32.
+    static vd plain(vd x, vd c, vd dy) {
+        const vd one = splat<vd>(1);
+        vd b = abs(c), t = abs(x) + b;
+        return times_square(dy, is_inf(c) ? one : b, (is_inf(c) & is_inf(t)) | (t == 0) ? one : t, c);
+    }
+    template <class V>
+    static V times_square(V dy, V top, V bottom, V c) {  // dy (top/bottom)^2, or nan where c < 0
+        const Bits<V> below = Scaled::is_negative(c);
+        V r = (below ? V{} : top) / (below ? V{} : bottom);
+        return (dy * r) * r;
+    }
+    static real longdouble(real x, real c, real dy) {
+        volatile real zero = 0;  // 0/0 at run time: nan with INVALID
+        if (__builtin_isless(c, zero)) return zero / zero;
+        if (__builtin_isnan(x) || __builtin_isnan(c)) return x + c;
+        const real a = abs(x);
+        if (is_inf(c) || c == 0) return c == 0 ? dy * 0 : dy;
+        const real r = a > c ? (c / a) / (1 + c / a) : 1 / (1 + a / c);
+        return (dy * r) * r;
     }
 };
 
