@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "functions.h"
 #include "ops.h"
@@ -59,14 +60,20 @@ struct Group {
     }
 };
 
-template <class Op, class V, int U, int Inputs>
-inline Bits<V> outside(const Group<V, U, Inputs> &x) {
+// The greatest magnitudes of x, as bits.
+template <class V, int U, int Inputs>
+inline Bits<V> top(const Group<V, U, Inputs> &x) {
     Bits<V> top = magnitude_bits(x.v[0][0]);
     for (int u = 1; u < U; ++u) {
         Bits<V> m = magnitude_bits(x.v[0][u]);
         top = m > top ? m : top;
     }
-    Bits<V> out = top >= Op::template limit<V>;
+    return top;
+}
+
+template <class Op, class V, int U, int Inputs>
+inline Bits<V> outside(const Group<V, U, Inputs> &x) {
+    Bits<V> out = top(x) >= Op::template limit<V>;
     for (int u = 0; u < U; ++u) {
         if constexpr (Inputs == 2) out |= Op::outside(x.v[1][u]);
         if constexpr (Inputs == 3) out |= Op::outside(x.v[1][u], x.v[2][u]);
@@ -122,12 +129,24 @@ class Loop {
         return x;
     }
     static constexpr bool fixed(int k) { return Number && k == 1; }
+    static constexpr bool by_scale = [] {
+        if constexpr (Number && sizeof(T) > 2 && std::is_base_of_v<ByScale, Op>)
+            return Op::template has_fast<V>;
+        else
+            return false;
+    }();
     // U whole vectors from index i on.
     template <int U, bool streamed = false>
     [[gnu::always_inline]] static void step(const T *const (&in)[3], T *out, std::size_t i) {
         Group<V, U, Inputs> x = load<U>(in, i);
         V y[U];
-        if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
+        if constexpr (by_scale) {
+            const Scale<V> &scale = *reinterpret_cast<const Scale<V> *>(in[1]);
+            if (__builtin_expect(any(top(x) >= scale.limit), 0)) return settle_all<U>(in, out, i);
+            Bits<V> doubt{};
+            for (int u = 0; u < U; ++u) y[u] = Op::fast(x.v[0][u], scale, doubt);
+            if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
+        } else if constexpr (sizeof(T) > 2 && Op::template has_fast<V>) {
             if (__builtin_expect(any(outside<Op>(x)), 0)) return settle_all<U>(in, out, i);
             Bits<V> doubt{};
             for (int u = 0; u < U; ++u)
@@ -162,9 +181,9 @@ class Loop {
         T a[3][lanes] = {}, y[lanes];
         for (int k = 0; k < Inputs; ++k) {
             if (k > 0) write(a[k], splat<V>(1));
-            std::memcpy(a[k], in[k] + (fixed(k) ? 0 : i), count * sizeof(T));
+            if (!fixed(k)) std::memcpy(a[k], in[k] + i, count * sizeof(T));
         }
-        step<1>({a[0], a[1], a[2]}, y, 0);
+        step<1>({a[0], Number ? in[1] : a[1], a[2]}, y, 0);
         std::memcpy(out + i, y, count * sizeof(T));
     }
 
@@ -190,9 +209,17 @@ class Loop {
     static void run(char *const *operands, std::size_t n, Access access) {
         T *at[Inputs + 1], number[lanes];
         for (int k = 0; k <= Inputs; ++k) at[k] = reinterpret_cast<T *>(operands[k]);
-        if (Number) std::fill_n(number, lanes, *at[1]);
-        const T *const in[3] = {at[0], Number ? number : at[1], Inputs == 3 ? at[2] : nullptr};
-        T *out = at[Inputs];
+        const T *second = at[1];
+        if (Number) second = std::fill_n(number, lanes, *at[1]) - lanes;
+        if constexpr (by_scale) {
+            const Scale<V> scale(*at[1]);  // begins with c, repeated
+            return run_on({at[0], reinterpret_cast<const T *>(&scale), nullptr}, at[Inputs], n, access);
+        }
+        run_on({at[0], second, Inputs == 3 ? at[2] : nullptr}, at[Inputs], n, access);
+    }
+
+  private:
+    static void run_on(const T *const (&in)[3], T *out, std::size_t n, Access access) {
         std::size_t i = 0;
         if (access == Access::streamed) {
             std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);

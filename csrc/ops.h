@@ -28,12 +28,16 @@ struct Enclosure<vf> {
     static constexpr float epsilon = 0x1p-23f, below = 1 - 0x1p-21f, above = 1 + 0x1p-20f, width = 0x1p-42f;
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
+    static vi beyond_scales(vf c) { return ((vi)c < 0x21800000) | ((vi)c > 0x5d800000); }  // 2^-60, 2^60
 };
 template <>
 struct Enclosure<vd> {
     static constexpr double epsilon = 0x1p-52, below = 1 - 0x1p-50, above = 1 + 0x1p-49, width = 0x1p-100;
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
     static constexpr bool available = true;
+    static vl beyond_scales(vd c) {
+        return ((vl)c < 0x2d30000000000000) | ((vl)c > 0x52b0000000000000);  // 2^-300, 2^300
+    }
 };
 
 using real = long double;
@@ -291,9 +295,31 @@ struct Gradient {
     }
 };
 
+// A function whose second argument, if that is one number, comes to `fast` as `Scale`.
+struct ByScale {};
+
+// One scale c for all x, with which 1 + |x|/c takes one operation more than 1 + |x|.
+template <class V>
+struct Scale {
+    V c, z, z_low;  // z + z_low = 1/c up to 2u^2, as 1 - cz is exact
+    Bits<V> limit;  // of |x|, that t stays below 2^22 or 2^51; 0 where z_low might underflow
+
+    explicit Scale(Scalar<V> number) : c(splat<V>(number)) {
+        const Bits<V> beyond = Enclosure<V>::beyond_scales(c);
+        z = 1 / (beyond ? splat<V>(1) : c), z_low = z * fnma(c, z, splat<V>(1));
+        limit = beyond ? Bits<V>{} : (Bits<V>)(c * (0.5f / Enclosure<V>::epsilon));
+    }
+    // 1 + a/c as t + e. t - 1 is exact, and e rounded twice, by u^2 t and by 2u^2 t: |e| <= 2u t, and t + e is
+    // right up to 5u^2 t.
+    TwoPart<V> one_plus(V a) const {
+        V t = fma(a, z, splat<V>(1));
+        return {t, fma(a, z_low, fma(a, z, 1 - t))};
+    }
+};
+
 // x/(1 + |x|/c) = x c/(c + |x|), odd in x: x where c is infinite, +-c where x is, +-0 where c is 0; INVALID
 // for c < 0.
-struct Scaled {
+struct Scaled : ByScale {
     // Beyond these magnitudes of x and outside these of c the product x c might not be exact in two parts.
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
@@ -325,6 +351,18 @@ struct Scaled {
         V r = fma(q, d.t, -p) + fma(q, d.e, -fma(x, c, -p));
         V y1 = fnma(r, k, q), y2 = fnma(r, k_above, q);
         doubt |= ((Bits<V>)y1 ^ (Bits<V>)y2) | tiny(x);
+        return has_fma ? y1 : with_sign_of(y1, x);
+    }
+    // With one scale, x/(t + e) for t + e as `Scale` gives it. e/t is 2u at most, k and q as above, so that r =
+    // q(t+e) - x lies between -16.1u x and -7.9u x; its two roundings are 30u^2 x or 3.8u r, 1/(t+e) is k (1 + 12u
+    // +- 3.1u), and what t + e lacks is 5u^2 q or 0.7u r k: between 4u and 20u together.
+    template <class V>
+    static V fast(V x, const Scale<V> &scale, Bits<V> &doubt) {
+        TwoPart<V> d = scale.one_plus(abs(x));
+        V k = splat<V>(1 - 6 * Enclosure<V>::epsilon) / d.t, k_above = (V)((Bits<V>)k + 20);
+        V q = x * k, r = fma(q, d.e, fma(q, d.t, -x));
+        V y1 = fnma(r, k, q), y2 = fnma(r, k_above, q);
+        doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
         return has_fma ? y1 : with_sign_of(y1, x);
     }
     static double careful(double x, double c) { return exact::scaled(x, c); }
@@ -396,6 +434,7 @@ struct ScaledGradient {
         const vi greater = magnitude_bits(x) > magnitude_bits(c), equal = abs(x) == abs(c);
         vf low = abs(greater ? c : x), high = abs(greater ? x : c);
         vf ratio = (equal ? (is_inf(c) ? vf{} : one) : low) / (equal ? one : high);
+        ratio = (ratio == 0) & (low != 0) & ~is_inf(high) ? splat<vf>(0x1p-149f) : ratio;  // for infinite dy
         vf top = equal & (magnitude_bits(c) == 0) ? vf{} : greater ? ratio : one;
         return times_square(dy, top, 1 + ratio, c);
     }
