@@ -190,12 +190,12 @@ def plan(functions: Sequence[str], dtypes: Sequence[str], seed: int, quick: bool
     """Yield all tasks, those that take longest first."""
     for function in functions:
         for dtype in dtypes:
-            if FORMATS[dtype].digits < 24 and FUNCTIONS[function].kind != "segment":
+            facts = FUNCTIONS[function]
+            if FORMATS[dtype].digits < 24 and facts.kind != "segment" and "c" not in facts.arguments:
                 yield Task(function, dtype, 0, 1 << 15)
             elif dtype == "float32" and function in SWEPT and not quick:
                 yield from (Task(function, dtype, i, i + (1 << 24)) for i in range(0, 1 << 31, 1 << 24))
             else:
-                facts = FUNCTIONS[function]
                 size = SAMPLE // COST[facts.kind]
                 size //= len(ORDERS) if "n" in facts.arguments else 1
                 size //= 16 if quick else 1

@@ -115,7 +115,7 @@ def make_arrays(dtype_name: str, size: int) -> dict[str, npt.NDArray[Any]]:
     rng = np.random.default_rng(2010)
     x, dy = ((3 * rng.standard_normal(size, dtype=np.float32)).astype(dtype) for _ in range(2))
     outputs = {name: x.copy() for name in ("y", "z", "second", "third")}
-    return {"x": x, "dy": dy, "u": softsign.softsign(x), **outputs}
+    return {"x": x, "dy": dy, "c": x.dtype.type(3), "u": softsign.softsign(x), **outputs}
 
 
 def call(function: str, arguments: Mapping[str, str], out: str) -> str:

@@ -306,8 +306,9 @@ struct Scale {
 
     explicit Scale(Scalar<V> number) : c(splat<V>(number)) {
         const Bits<V> beyond = Enclosure<V>::beyond_scales(c);
-        z = 1 / (beyond ? splat<V>(1) : c), z_low = z * fnma(c, z, splat<V>(1));
-        limit = beyond ? Bits<V>{} : (Bits<V>)(c * (0.5f / Enclosure<V>::epsilon));
+        const V inside = beyond ? splat<V>(1) : c;
+        z = 1 / inside, z_low = z * fnma(inside, z, splat<V>(1));
+        limit = beyond ? Bits<V>{} : (Bits<V>)(inside * (0.5f / Enclosure<V>::epsilon));
     }
     // 1 + a/c as t + e. t - 1 is exact, and e rounded twice, by u^2 t and by 2u^2 t: |e| <= 2u t, and t + e is
     // right up to 5u^2 t.
@@ -396,10 +397,10 @@ struct Scaled : ByScale {
         return y;
     }
     static real longdouble(real x, real c) {
-        const real a = abs(x), low = a < c ? a : c, high = a < c ? c : a;
         volatile real zero = 0;  // 0/0 at run time: nan with INVALID
-        if (__builtin_isless(c, zero)) return zero / zero;
         if (__builtin_isnan(x) || __builtin_isnan(c)) return x + c;
+        if (c < 0) return zero / zero;
+        const real a = abs(x), low = a < c ? a : abs(c), high = a < c ? c : a;
         return with_sign_of(low == high ? low / 2 : low / (1 + low / high), x);
     }
 };
@@ -452,10 +453,11 @@ struct ScaledGradient {
     }
     static real longdouble(real x, real c, real dy) {
         volatile real zero = 0;  // 0/0 at run time: nan with INVALID
-        if (__builtin_isless(c, zero)) return zero / zero;
         if (__builtin_isnan(x) || __builtin_isnan(c)) return x + c;
+        if (c < 0) return zero / zero;
         const real a = abs(x);
-        if (is_inf(c) || c == 0) return c == 0 ? dy * 0 : dy;
+        if (c == 0 || (is_inf(a) && !is_inf(c))) return dy * 0;
+        if (is_inf(c) || is_inf(dy)) return dy;
         const real r = a > c ? (c / a) / (1 + c / a) : 1 / (1 + a / c);
         return (dy * r) * r;
     }
