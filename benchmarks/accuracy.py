@@ -93,17 +93,20 @@ class Task:
             rng = np.random.default_rng((*self.seed, start))
             return examine(self.function, *sample(self.function, self.dtype, stop - start, rng))
         x = numbers(self.dtype, start, stop)
-        if "dy" in FUNCTIONS[self.function].arguments:
-            return reduce(Finding.__add__, (examine(self.function, *pair) for pair in self._pairs(x)))
+        if {"dy", "c"}.intersection(FUNCTIONS[self.function].arguments):
+            return reduce(Finding.__add__, (examine(self.function, *given) for given in self._tuples(x)))
         finding = examine(self.function, x)
         return replace(finding, broken=finding.broken | disorder(self.function, self.dtype, start, stop))
 
-    def _pairs(self, x: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random dy, 16 times."""
+    def _tuples(self, x: Array) -> Iterator[tuple[Array, ...]]:
+        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random c and dy, 16 times."""
         rng = np.random.default_rng(self.start)
-        within = x[~(x > 1)] if "y" in FUNCTIONS[self.function].arguments else x
+        arguments = FUNCTIONS[self.function].arguments
+        within = x[~(x > 1)] if "y" in arguments else x
         every = numbers(self.dtype, 0, 1 << 16)
-        return ((within, rng.choice(every, within.size)) for _ in range(16))
+        for _ in range(16):
+            others = {name: rng.choice(every, within.size) for name in arguments[1:]}
+            yield within, *(np.abs(other) if name == "c" else other for name, other in others.items())
 
 
 def numbers(dtype: str, start: int, stop: int) -> Array:
@@ -190,12 +193,12 @@ def plan(functions: Sequence[str], dtypes: Sequence[str], seed: int, quick: bool
     """Yield all tasks, those that take longest first."""
     for function in functions:
         for dtype in dtypes:
-            facts = FUNCTIONS[function]
-            if FORMATS[dtype].digits < 24 and facts.kind != "segment" and "c" not in facts.arguments:
+            if FORMATS[dtype].digits < 24 and FUNCTIONS[function].kind != "segment":
                 yield Task(function, dtype, 0, 1 << 15)
             elif dtype == "float32" and function in SWEPT and not quick:
                 yield from (Task(function, dtype, i, i + (1 << 24)) for i in range(0, 1 << 31, 1 << 24))
             else:
+                facts = FUNCTIONS[function]
                 size = SAMPLE // COST[facts.kind]
                 size //= len(ORDERS) if "n" in facts.arguments else 1
                 size //= 16 if quick else 1
