@@ -99,7 +99,7 @@ class Task:
         return replace(finding, broken=finding.broken | disorder(self.function, self.dtype, start, stop))
 
     def _tuples(self, x: Array) -> Iterator[tuple[Array, ...]]:
-        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random c and dy, 16 times."""
+        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random others, 16 times."""
         rng = np.random.default_rng(self.start)
         arguments = FUNCTIONS[self.function].arguments
         within = x[~(x > 1)] if "y" in arguments else x

@@ -46,7 +46,7 @@ constexpr Kernel loop_of_number(Type type) {
 
 constexpr void add(Kernels &made, Type t) {
     const int type = static_cast<int>(t);
-#define X(name, Op, signature)                                                                  \
+#define X(name, Op, signature)                                                               \
     made.kernel[static_cast<int>(Function::name)][type] = loop<Op, Signature::signature>(t); \
     made.of_number[static_cast<int>(Function::name)][type] = loop_of_number<Op, Signature::signature>(t);
     SOFTSIGN_FUNCTIONS(X)

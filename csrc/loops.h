@@ -200,7 +200,8 @@ class Loop {
     }
 
     static constexpr int group =
-        Inputs - Number == 1 ? 4 : 2;  // vectors that share one check for rare cases and still fit the registers
+        Inputs - Number == 1 ? 4
+                             : 2;  // vectors that share one check for rare cases and still fit the registers
     // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient
     // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;

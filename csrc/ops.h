@@ -325,7 +325,7 @@ struct Scaled : ByScale {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
     template <class V>
-    static constexpr typename Lanes<V>::Int limit = sizeof(Scalar<V>) == 4 ? 0x5f800000   // 2^64
+    static constexpr typename Lanes<V>::Int limit = sizeof(Scalar<V>) == 4 ? 0x5f800000           // 2^64
                                                                            : 0x58f0000000000000;  // 2^400
     static vi outside(vf c) { return beyond(c, 0x2b800000, 0x53800000); }                  // 2^-40, 2^40
     static vl outside(vd c) { return beyond(c, 0x3370000000000000, 0x4c70000000000000); }  // 2^-200, 2^200

@@ -44,7 +44,7 @@ def ufunc(name: str) -> np.ufunc:
 
 
 def arguments(name: str, x: Array) -> tuple[Array, ...]:
-    """Every input of the function from one 1-d array: dy or b is x reversed, c its size, n runs through all orders."""
+    """Every input of the function from one 1-d array: dy or b is x reversed, c its size, n all orders."""
     if name in BINARY or name in SEGMENTS:
         return x, x[::-1].copy()
     if name in SCALED:

@@ -17,7 +17,6 @@ from tests.helpers import (
     ALL_FLOATS,
     FLOATS,
     SCALED,
-    Array,
     assert_same_bits,
     kernels,
     raised_flags,
@@ -73,7 +72,7 @@ def test_special_values_of_the_gradient(dtype: np.dtype[Any]) -> None:
 @by_any_dtype
 @pytest.mark.parametrize("function", SCALED)
 def test_flags(function: str, dtype: np.dtype[Any]) -> None:
-    """Invalid for c < 0, and where an infinite dy meets a slope of 0; else underflow alone, wherever it stands."""
+    """Invalid for c < 0, and where an infinite dy meets a slope of 0; else underflow alone."""
     values = special_values(dtype)
     gradients = values[[1, 4, 8]] if function == "scaled_gradient" else values[:1]
     for arguments in itertools.product(values, values, gradients):
@@ -110,7 +109,7 @@ def test_bounds_with_one_scale(function: str, dtype: Any) -> None:
 
 @by_wide_dtype
 def test_ties_go_to_even(dtype: Any) -> None:
-    """For odd p and q with p + q = 2**k, x = q and c = p give pq/2**k exactly: a midpoint if pq has a digit more."""
+    """For odd p, q with p + q = 2**k, x = q and c = p give pq/2**k: a midpoint if pq has a digit more."""
     digits = np.finfo(dtype).nmant + 1
     k = (digits + 4) // 2
     rng = np.random.default_rng(8)
@@ -158,7 +157,9 @@ def test_a_scale_of_one_is_softsign(dtype: np.dtype[Any]) -> None:
             assert_same_bits(scaled, plain)
             assert_same_bits(softsign.scaled(x, np.ones_like(x)), plain)
         else:
-            np.testing.assert_allclose(scaled.astype(float), plain.astype(float), rtol=float(ml_dtypes.finfo(dtype).eps))
+            np.testing.assert_allclose(
+                scaled.astype(float), plain.astype(float), rtol=float(ml_dtypes.finfo(dtype).eps)
+            )
 
 
 @by_dtype
@@ -179,7 +180,11 @@ def test_monotone_in_both_arguments(dtype: Any, data: st.DataObject) -> None:
     up = np.arange(100)
     with np.errstate(all="ignore"):
         x_up, c_up = (v + up * np.spacing(v) for v in (x, c))
-        for y in (softsign.scaled(x_up, c), softsign.scaled(x_up, np.full_like(x_up, c)), softsign.scaled(x, c_up)):
+        for y in (
+            softsign.scaled(x_up, c),
+            softsign.scaled(x_up, np.full_like(x_up, c)),
+            softsign.scaled(x, c_up),
+        ):
             assert (y[1:] >= y[:-1]).all()
 
 
@@ -236,8 +241,13 @@ def test_broadcasting_and_strides_keep_the_bits(function: str, dtype: np.dtype[A
         expected = f(x, whole, *rest)
         assert_same_bits(f(x, c, *rest), expected)
         assert_same_bits(f(x.T, np.transpose(np.broadcast_to(c, x.shape)), *(a.T for a in rest)), expected.T)
-        assert_same_bits(f(x[::-2, ::3], whole[::-2, ::3], *(a[::-2, ::3] for a in rest)), expected[::-2, ::3])
-        assert_same_bits(f(x[::-2, ::3], dtype.type(2.5), *(a[::-2, ::3] for a in rest)), f(x, dtype.type(2.5), *rest)[::-2, ::3])
+        assert_same_bits(
+            f(x[::-2, ::3], whole[::-2, ::3], *(a[::-2, ::3] for a in rest)), expected[::-2, ::3]
+        )
+        assert_same_bits(
+            f(x[::-2, ::3], dtype.type(2.5), *(a[::-2, ::3] for a in rest)),
+            f(x, dtype.type(2.5), *rest)[::-2, ::3],
+        )
         out = np.full_like(x, 7)
         where = rng.random(x.shape) < 0.5
         f(x, c, *rest, out=out, where=where)
@@ -311,5 +321,3 @@ def test_the_reference_refuses_negative_scales() -> None:
     assert reference.scaled(-6, 3) == -2
     with pytest.raises(ValueError, match="scaled: c is -1, but must be 0 or more"):
         reference.scaled(1, -1)
-
-

@@ -324,7 +324,9 @@ def test_error_bounds(name: str, dtype: np.dtype[Any], data: st.DataObject) -> N
     inputs = [values[argument] for argument in taken]
     with np.errstate(under="ignore"):
         value = ufunc(name)(*inputs)
-    exact_value = getattr(reference, name)(*(v if "n" in taken and v is inputs[0] else fraction(v) for v in inputs))
+    exact_value = getattr(reference, name)(
+        *(v if "n" in taken and v is inputs[0] else fraction(v) for v in inputs)
+    )
     assert ulps(value, exact_value) <= bound(name, dtype.name)
 
 
