@@ -54,7 +54,7 @@ SIZES = (1, 16, 256, 4 * KI, 64 * KI, MI, 16 * MI, 64 * MI)
 QUICK_SIZES = (1, 4 * KI, MI)
 
 # What stands for the arguments of a function: x and dy are normal, u is softsign(x), a segment is (x, dy).
-ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "a": "x", "b": "dy"}
+ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "c": "c", "a": "x", "b": "dy"}
 # Timed in place too, over z = x: the functions that stay among ordinary numbers when applied again and again.
 IN_PLACE = ("softsign", "derivative", "gradient", "second_derivative", "nth_derivative", "log_jacobian")
 

@@ -435,15 +435,17 @@ struct ScaledGradient {
         const vi greater = magnitude_bits(x) > magnitude_bits(c), equal = abs(x) == abs(c);
         vf low = abs(greater ? c : x), high = abs(greater ? x : c);
         vf ratio = (equal ? (is_inf(c) ? vf{} : one) : low) / (equal ? one : high);
-        ratio = (ratio == 0) & (low != 0) & ~is_inf(high) ? splat<vf>(0x1p-149f) : ratio;  // for infinite dy
-        vf top = equal & (magnitude_bits(c) == 0) ? vf{} : greater ? ratio : one;
+        const vi lost = (ratio == 0) & (low != 0) & ~is_inf(high);
+        ratio = lost ? splat<vf>(0x1p-149f) : ratio;  // so that infinite dy stays so
+        vf top = (equal & (magnitude_bits(c) == 0)) ? vf{} : greater ? ratio : one;
         return times_square(dy, top, 1 + ratio, c);
     }
     // For float32.
     static vd plain(vd x, vd c, vd dy) {
         const vd one = splat<vd>(1);
         vd b = abs(c), t = abs(x) + b;
-        return times_square(dy, is_inf(c) ? one : b, (is_inf(c) & is_inf(t)) | (t == 0) ? one : t, c);
+        const vl one_below = (is_inf(c) & is_inf(t)) | (t == 0);
+        return times_square(dy, is_inf(c) ? one : b, one_below ? one : t, c);
     }
     template <class V>
     static V times_square(V dy, V top, V bottom, V c) {  // dy (top/bottom)^2, or nan where c < 0

@@ -48,7 +48,7 @@ MUTANTS = (
         "vd p = s * s, p_low = 2 * (s * h);",
         SCALED,
     ),
-    Mutant("csrc/ops.h", "| (t == 0) ? one : t", "? one : t", SCALED),
+    Mutant("csrc/ops.h", "(is_inf(c) & is_inf(t)) | (t == 0)", "is_inf(c) & is_inf(t)", SCALED),
     Mutant("csrc/exact.cpp", "bits_of(y > z ? y : z) % 2 == 0", "bits_of(y > z ? y : z) % 2 != 0", SCALED),
     Mutant("csrc/dispatch.cpp", "of_number && steps[1] == 0", "of_number", SCALED),
     Mutant(

@@ -195,10 +195,11 @@ def test_a_power_of_two_comes_out(dtype: Any, data: st.DataObject, power: int) -
     info = np.finfo(dtype)
     sizes = [abs(float(v)) * f for v in (x, c) for f in (1.0, 2.0**power)]
     assume(all(v == 0 or info.tiny * 2 < v < info.max / 2 for v in sizes))
-    y = softsign.scaled(x, c)
-    assume(y == 0 or abs(float(y)) * min(1, 2.0**power) > info.tiny)
     factor = dtype(2.0**power)
-    assert softsign.scaled(factor * x, factor * c) == factor * y
+    with np.errstate(under="ignore"):
+        y = softsign.scaled(x, c)
+        assume(y == 0 or abs(float(y)) * min(1, 2.0**power) > info.tiny)
+        assert softsign.scaled(factor * x, factor * c) == factor * y
 
 
 @by_wide_dtype
