@@ -142,7 +142,8 @@ class Loop {
         V y[U];
         if constexpr (by_scale) {
             const Scale<V> &scale = *reinterpret_cast<const Scale<V> *>(in[1]);
-            if (__builtin_expect(any(top(x) >= scale.limit), 0)) return settle_all<U>(in, out, i);
+            const Bits<V> far = top(x) >= scale.limit;
+            if (__builtin_expect(any(far), 0)) return settle_all<U>(in, out, i);
             Bits<V> doubt{};
             for (int u = 0; u < U; ++u) y[u] = Op::fast(x.v[0][u], scale, doubt);
             if (__builtin_expect(any(doubt), 0)) return settle_all<U>(in, out, i);
