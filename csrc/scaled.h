@@ -197,14 +197,17 @@ struct ScaledGradientBy {
     static constexpr int64_t least = ScaledGradient::least;
     template <class>
     static constexpr int64_t greatest = ScaledGradient::greatest;
-    V c;
+    V c, inside;  // 1 where `fast` may not attempt c, so that what it makes of it raises no flag
     Bits<V> limit;
 
-    explicit ScaledGradientBy(V scale) : c(scale), limit{} {
-        if constexpr (has_fast<V>)
-            limit = ScaledGradient::beyond_scales(c) ? Bits<V>{} : Bits<V>{} + ScaledGradient::limit;
+    explicit ScaledGradientBy(V scale) : c(scale), inside(scale), limit{} {
+        if constexpr (has_fast<V>) {
+            const Bits<V> beyond = ScaledGradient::beyond_scales(c);
+            inside = beyond ? splat<V>(1) : c;
+            limit = beyond ? Bits<V>{} : Bits<V>{} + ScaledGradient::limit;
+        }
     }
-    V fast(V x, V dy, Bits<V> &doubt) const { return ScaledGradient::fast(x, c, dy, doubt); }
+    V fast(V x, V dy, Bits<V> &doubt) const { return ScaledGradient::fast(x, inside, dy, doubt); }
     vf plain(vf x, vf dy) const { return ScaledGradient::plain(x, c, dy); }
     vd plain(vd x, vd dy) const { return ScaledGradient::plain(x, widen(c).lo, dy); }
     double careful(double x, double dy) const { return exact::scaled_gradient(x, c[0], dy); }

@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant("csrc/ops.h", "d.t * (1 - 0x5p-24f)", "d.t", UFUNCS),
     Mutant("csrc/ops.h", "? 0x27000000 ", "? 0x17000000 ", UFUNCS),
     Mutant("csrc/ops.h", "z - scale < 0x0f000000", "z < 0x0f000000", UFUNCS),
-    Mutant("csrc/loops.h", "return left != 0 ? define<Op>(x) : y;", "return define<Op>(x);", UFUNCS),
+    Mutant("csrc/loops.h", "return left != 0 ? define(op, x) : y;", "return define(op, x);", UFUNCS),
     Mutant("csrc/simd.h", "& ~0x3fff) == 0", "& ~0x3f) == 0", UFUNCS),
     Mutant("csrc/exact.cpp", "return exceeds(y, down) ? y : down;", "return y;", UFUNCS),
     Mutant(
