@@ -290,11 +290,11 @@ def bounds_table() -> str:
 
 
 def functions_table() -> str:
-    """Return the functions of one x, their values and the ufuncs' bounds as a table in Markdown."""
+    """Return the functions of x and at most one number more, their values and the ufuncs' bounds as a table in Markdown."""
     lines = [
         (call(name), facts.formula.replace("|", "\\|"), in_words(name))
         for name, facts in FUNCTIONS.items()
-        if facts.kind != "segment"
+        if facts.kind != "segment" and len(facts.arguments) < 3
     ]
     return markdown_table(("function", "value", "largest error in ulp"), lines)
 
