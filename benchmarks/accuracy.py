@@ -290,7 +290,7 @@ def bounds_table() -> str:
 
 
 def functions_table() -> str:
-    """Return the functions of up to two arguments, their values and the ufuncs' bounds as a table in Markdown."""
+    """Return the functions of one or two arguments, their values and bounds as a table in Markdown."""
     lines = [
         (call(name), facts.formula.replace("|", "\\|"), in_words(name))
         for name, facts in FUNCTIONS.items()
