@@ -93,17 +93,20 @@ class Task:
             rng = np.random.default_rng((*self.seed, start))
             return examine(self.function, *sample(self.function, self.dtype, stop - start, rng))
         x = numbers(self.dtype, start, stop)
-        if "dy" in FUNCTIONS[self.function].arguments:
-            return reduce(Finding.__add__, (examine(self.function, *pair) for pair in self._pairs(x)))
+        if {"dy", "c"}.intersection(FUNCTIONS[self.function].arguments):
+            return reduce(Finding.__add__, (examine(self.function, *given) for given in self._tuples(x)))
         finding = examine(self.function, x)
         return replace(finding, broken=finding.broken | disorder(self.function, self.dtype, start, stop))
 
-    def _pairs(self, x: Array) -> Iterator[tuple[Array, Array]]:
-        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random dy, 16 times."""
+    def _tuples(self, x: Array) -> Iterator[tuple[Array, ...]]:
+        """Yield x, or where softsign's outputs are taken the numbers up to 1, and random others, 16 times."""
         rng = np.random.default_rng(self.start)
-        within = x[~(x > 1)] if "y" in FUNCTIONS[self.function].arguments else x
+        arguments = FUNCTIONS[self.function].arguments
+        within = x[~(x > 1)] if "y" in arguments else x
         every = numbers(self.dtype, 0, 1 << 16)
-        return ((within, rng.choice(every, within.size)) for _ in range(16))
+        for _ in range(16):
+            others = {name: rng.choice(every, within.size) for name in arguments[1:]}
+            yield within, *(np.abs(other) if name == "c" else other for name, other in others.items())
 
 
 def numbers(dtype: str, start: int, stop: int) -> Array:
@@ -287,11 +290,11 @@ def bounds_table() -> str:
 
 
 def functions_table() -> str:
-    """Return the functions of one x, their values and the ufuncs' bounds as a table in Markdown."""
+    """Return the functions of one or two arguments, their values and bounds as a table in Markdown."""
     lines = [
         (call(name), facts.formula.replace("|", "\\|"), in_words(name))
         for name, facts in FUNCTIONS.items()
-        if facts.kind != "segment"
+        if facts.kind != "segment" and len(facts.arguments) < 3
     ]
     return markdown_table(("function", "value", "largest error in ulp"), lines)
 

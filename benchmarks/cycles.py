@@ -41,7 +41,7 @@ from softsign.functions import FUNCTIONS
 Array = npt.NDArray[Any]
 
 # What stands for the arguments of a function: x and dy are normal, u is softsign(x), a segment is (x, dy).
-ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "a": "x", "b": "dy"}
+ARGUMENTS = {"x": "x", "y": "u", "dy": "dy", "n": "3", "c": "c", "a": "x", "b": "dy"}
 DIVISIONS = (
     "softsign",
     "inverse",

@@ -113,7 +113,7 @@ def make_arrays(dtype_name: str, size: int) -> dict[str, npt.NDArray[Any]]:
     x, dy = ((3 * rng.standard_normal(size, dtype=np.float32)).astype(dtype) for _ in range(2))
     outputs = dict.fromkeys(("y", "z", "second", "third"), x)
     arrays = {"x": x, "dy": dy, "u": softsign.softsign(x), **outputs}
-    return {name: place(array) for name, array in arrays.items()}
+    return {"c": dtype.type(3)} | {name: place(array) for name, array in arrays.items()}
 
 
 def contestants(case: Case, peers: Sequence[Peer], threads: int) -> Iterator[Contestant]:

@@ -58,8 +58,9 @@ struct Operand {
     char *data;
     std::ptrdiff_t step;
     std::size_t size;
+    bool number = false;  // a single one, which the kernel repeats
 
-    bool contiguous() const { return step == static_cast<std::ptrdiff_t>(size); }
+    bool contiguous() const { return number || step == static_cast<std::ptrdiff_t>(size); }
     char *at(std::ptrdiff_t i) const { return data + i * step; }
 };
 
@@ -222,6 +223,10 @@ void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps
     const int inputs = inputs_of(signature), operands = operands_of(signature);
     Call call{kernels_in_use()->find(f, type), inputs, operands, {}, Access::cached};
     for (int k = 0; k < operands; ++k) call.operand[k] = {args[k], steps[k], item_size(type)};
+    if (const Kernel of_number = kernels_in_use()->find_of_number(f, type); of_number && steps[1] == 0) {
+        call.kernel = of_number;
+        call.operand[1].number = true;
+    }
     if (signature == Signature::ordered) call.operand[0].size = sizeof(std::int64_t);
     if (n == 1) return call.run(0, n);
 

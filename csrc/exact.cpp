@@ -45,24 +45,39 @@ class Expansion {
     }
 };
 
-// The float64 so many units above y >= 0.
-double neighbor(double y, int units) {
-    std::int64_t bits;
+template <class T>
+struct Bits;
+template <>
+struct Bits<float> {
+    using Type = std::int32_t;
+};
+template <>
+struct Bits<double> {
+    using Type = std::int64_t;
+};
+template <class T>
+typename Bits<T>::Type bits_of(T y) {
+    typename Bits<T>::Type bits;
     std::memcpy(&bits, &y, sizeof y);
-    bits += units;
+    return bits;
+}
+
+// The number so many units above y >= 0.
+template <class T>
+T neighbor(T y, int units) {
+    const auto bits = bits_of(y) + units;
     std::memcpy(&y, &bits, sizeof y);
     return y;
 }
 
-// The float64 nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, z)`
-// says whether v is above the midpoint between y and its neighbor z; v is never a midpoint (a fraction whose
-// denominator is not a power of two, or else a float64).
-template <class Exceeds>
-double nearest(double y, Exceeds exceeds) {
-    double up = neighbor(y, 1);
+// The number nearest to a positive exact value v, from an estimate y at most one unit off. `exceeds(y, z)`
+// says whether v is above the midpoint between y and its neighbor z, or on it where the upper one is even.
+template <class T, class Exceeds>
+T nearest(T y, Exceeds exceeds) {
+    T up = neighbor(y, 1);
     if (exceeds(y, up)) return up;
     if (y == 0) return y;
-    double down = neighbor(y, -1);
+    T down = neighbor(y, -1);
     return exceeds(y, down) ? y : down;
 }
 
@@ -121,13 +136,51 @@ double round(Scaled v) {
     // Adding 2^52 units of the last subnormal place rounds to that place. What is left over, in two parts, is
     // compared with half a unit; their sum could round to it.
     double unit = std::ldexp(1.0, DBL_MIN_EXP - DBL_MANT_DIG - v.exponent), anchor = 0x1p52 * unit;
-    Sum s = two_sum(anchor, v.high);
-    if ((s.low - unit / 2) + v.low > 0) s.high += unit;
-    if ((s.low + unit / 2) + v.low < 0) s.high -= unit;
+    const Sum value = two_sum(v.high, v.low);  // whose low part is less than half a unit
+    Sum s = two_sum(anchor, value.high);
+    if ((s.low - unit / 2) + value.low > 0) s.high += unit;
+    if ((s.low + unit / 2) + value.low < 0) s.high -= unit;
     return std::ldexp(s.high - anchor, v.exponent);
 }
 
 bool special(double x) { return !(std::fabs(x) <= DBL_MAX); }
+
+// Whether r, which has the sign of v - (y + z)/2, puts v above the midpoint of two neighbors, as `nearest` asks.
+template <class T>
+bool above_midpoint(const Expansion &r, T y, T z) {
+    const int sign = r.sign();
+    return sign ? sign > 0 : bits_of(y > z ? y : z) % 2 == 0;
+}
+
+// Whether lo hi/(lo + hi) exceeds the midpoint m of y and z, by the sign of lo hi - m lo - m hi.
+bool harmonic_exceeds(float lo, float hi, float y, float z) {
+    const double m = (double(y) + double(z)) / 2;  // exact, as are its products
+    Expansion r;
+    r.add(double(lo) * hi), r.add(-m * lo), r.add(-m * hi);
+    return above_midpoint(r, y, z);
+}
+bool harmonic_exceeds(double lo, double hi, double y, double z) {  // hi in [1, 2), lo above 2^-112
+    Expansion r;
+    r.add(two_product(lo, hi));
+    for (double m : {y, (z - y) / 2}) r.add(two_product(-m, lo)), r.add(two_product(-m, hi));
+    return above_midpoint(r, y, z);
+}
+
+// lo hi/(lo + hi) to within 2^-53 and a little, for the same arguments.
+double harmonic(double lo, double hi) {
+    const Sum p = two_product(lo, hi), t = two_sum(hi, lo);
+    const double q = p.high / t.high;
+    return q + (std::fma(-q, t.high, p.high) + (p.low - q * t.low)) / t.high;
+}
+
+// The arguments of `scaled` for which it is none of them and not nan.
+template <class T>
+bool ordinary(T x, T c, T &result) {
+    if (std::isnan(x) || std::isnan(c)) return result = x + c, false;
+    if (c < 0) return std::feraiseexcept(FE_INVALID), result = NAN, false;
+    result = std::copysign(std::min(std::fabs(x), std::fabs(c)), x);
+    return result != 0 && std::isfinite(x) && std::isfinite(c);
+}
 
 }  // namespace
 
@@ -161,6 +214,51 @@ double gradient(double x, double dy) {
     double m = std::fabs(std::ldexp(dy, -exponent));
     Sum g = two_product(m, p.high);
     return std::copysign(round({g.high, g.low + m * p.low, p.exponent + exponent}), dy);
+}
+
+float scaled(float x, float c) {
+    float result;
+    if (!ordinary(x, c, result)) return result;
+    const float a = std::fabs(x);
+    const auto estimate = static_cast<float>(double(a) * c / (double(a) + c));
+    auto exceeds = [a, c](float y, float z) { return harmonic_exceeds(a, c, y, z); };
+    return std::copysign(nearest(estimate, exceeds), x);
+}
+
+double scaled(double x, double c) {
+    double result;
+    if (!ordinary(x, c, result)) return result;
+    double lo = std::fabs(result), hi = std::max(std::fabs(x), c);
+    const int exponent = std::ilogb(hi);
+    if (exponent - std::ilogb(lo) > 110) return result;  // from which it differs by 2^-109 of itself
+    lo = std::ldexp(lo, -exponent), hi = std::ldexp(hi, -exponent);
+    auto exceeds = [=](double y, double z) {
+        return harmonic_exceeds(lo, hi, std::ldexp(y, -exponent), std::ldexp(z, -exponent));
+    };
+    return std::copysign(nearest(std::ldexp(harmonic(lo, hi), exponent), exceeds), x);
+}
+
+// dy rho^2 with rho = c/(c + |x|), of which the exponents are kept apart.
+double scaled_gradient(double x, double c, double dy) {
+    if (std::isnan(x) || std::isnan(c) || std::isnan(dy)) return x + c + dy;
+    if (c < 0) return std::feraiseexcept(FE_INVALID), NAN;
+    const double a = std::fabs(x);
+    if (std::isinf(c) || (a == 0 && c != 0)) return dy;
+    if (c == 0 || std::isinf(a)) return dy * 0;  // inf * 0 is invalid
+    if (special(dy) || dy == 0) return dy;
+    const int of_a = std::ilogb(a), of_c = std::ilogb(c), greater = std::max(of_a, of_c);
+    auto shifted = [greater](double v, int exponent) {  // what lies 200 places lower makes no difference
+        return std::ldexp(v, -exponent - std::min(greater - exponent, 200));
+    };
+    const Sum t = two_sum(shifted(a, of_a), shifted(c, of_c));
+    const double m = std::ldexp(c, -of_c), s = m / t.high;
+    const double low = (std::fma(-s, t.high, m) - s * t.low) / t.high;
+    Sum p = two_product(s, s);
+    p.low += 2 * s * low + low * low;
+    const int of_dy = std::ilogb(dy);
+    const double d = std::fabs(std::ldexp(dy, -of_dy));
+    const Sum g = two_product(d, p.high);
+    return std::copysign(round({g.high, g.low + d * p.low, 2 * (of_c - greater) + of_dy}), dy);
 }
 
 }  // namespace softsign::exact

@@ -7,5 +7,8 @@ namespace softsign::exact {
 double derivative(double x);
 double second_derivative(double x);
 double gradient(double x, double dy);
+double scaled(double x, double c);
+double scaled_gradient(double x, double c, double dy);
+float scaled(float x, float c);  // for results near a midpoint of float32
 
 }  // namespace softsign::exact

@@ -5,9 +5,9 @@
 
 namespace softsign {
 
-// The arguments of a function: (x), (x, dy), or (n, x) with an int64 order n; or the ends (a, b) of a segment,
-// of which there is one result, or three moments.
-enum class Signature { unary, binary, ordered, segment, moments };
+// The arguments of a function: (x), (x, dy), or (n, x) with an int64 order n; (x, c) or (x, c, dy) with a scale
+// c; or the ends (a, b) of a segment, of which there is one result, or three moments.
+enum class Signature { unary, binary, ordered, scaled, scaled_gradient, segment, moments };
 
 // X(name, struct of ops.h, signature). The kernels, the ufuncs and softsign._core._functions follow from this
 // list.
@@ -22,6 +22,8 @@ enum class Signature { unary, binary, ordered, segment, moments };
     X(gradient, Gradient, binary)                         \
     X(gradient_from_output, GradientFromOutput, binary)   \
     X(nth_derivative, NthDerivative, ordered)             \
+    X(scaled, Scaled, scaled)                             \
+    X(scaled_gradient, ScaledGradient, scaled_gradient)   \
     X(segment_mean, SegmentMean, segment)                 \
     X(segment_ramp, SegmentRamp, segment)                 \
     X(segment_moments, SegmentMoments, moments)
@@ -50,7 +52,9 @@ constexpr Signature signature_of(Function f) {
 #undef X
     return signatures[static_cast<int>(f)];
 }
-constexpr int inputs_of(Signature signature) { return signature == Signature::unary ? 1 : 2; }
+constexpr int inputs_of(Signature signature) {
+    return signature == Signature::unary ? 1 : signature == Signature::scaled_gradient ? 3 : 2;
+}
 constexpr int outputs_of(Signature signature) { return signature == Signature::moments ? 3 : 1; }
 constexpr int operands_of(Signature signature) { return inputs_of(signature) + outputs_of(signature); }
 constexpr int max_operands = 5;
@@ -60,8 +64,8 @@ constexpr int max_operands = 5;
 // read as inputs.
 enum class Access { cached, prefetched, streamed };
 
-// out[i] = f(a[i]) or f(a[i], b[i]) for contiguous arrays, given as the inputs and then the outputs. An
-// output may be an input itself, or lie behind it in memory.
+// out[i] = f(a[i]), f(a[i], b[i]) or f(a[i], b[i], c[i]) for contiguous arrays, given as the inputs and then the
+// outputs. An output may be an input itself, or lie behind it in memory.
 using Kernel = void (*)(char *const *operands, std::size_t n, Access access);
 
 // The layer gamma f(alpha x) + beta, and its gradients, for rows of `columns` elements. alpha, gamma and beta
@@ -91,8 +95,13 @@ struct Kernels {
     LayerKernel layer[static_cast<int>(Type::count)], layer_gradient[static_cast<int>(Type::count)];
     Kernel kernel[static_cast<int>(Function::count)]
                  [static_cast<int>(Type::count)];  // null: no such function
+    Kernel of_number[static_cast<int>(Function::count)]
+                    [static_cast<int>(Type::count)];  // the second input is one number; null: none
 
     Kernel find(Function f, Type t) const { return kernel[static_cast<int>(f)][static_cast<int>(t)]; }
+    Kernel find_of_number(Function f, Type t) const {
+        return of_number[static_cast<int>(f)][static_cast<int>(t)];
+    }
 };
 
 // One for each instruction set, defined by kernels.cpp.

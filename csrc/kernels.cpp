@@ -27,14 +27,29 @@ constexpr Kernel loop(Type type) {
     }
 }
 
-constexpr Kernel find(Function f, Type t) {
-    switch (f) {
-#define X(name, Op, signature) \
-    case Function::name: return loop<Op, Signature::signature>(t);
-        SOFTSIGN_FUNCTIONS(X)
-#undef X
-        default: return nullptr;
+// With one scale for all elements.
+template <class Op, Signature signature>
+constexpr Kernel loop_of_number(Type type) {
+    if constexpr (signature == Signature::scaled || signature == Signature::scaled_gradient) {
+        constexpr int inputs = inputs_of(signature);
+        switch (type) {
+            case Type::float16: return NumberLoop<Op, float16, inputs>::run;
+            case Type::bfloat16: return NumberLoop<Op, bfloat16, inputs>::run;
+            case Type::float32: return NumberLoop<Op, float, inputs>::run;
+            case Type::float64: return NumberLoop<Op, double, inputs>::run;
+            default: break;
+        }
     }
+    return nullptr;
+}
+
+constexpr void add(Kernels &made, Type t) {
+    const int type = static_cast<int>(t);
+#define X(name, Op, signature)                                                               \
+    made.kernel[static_cast<int>(Function::name)][type] = loop<Op, Signature::signature>(t); \
+    made.of_number[static_cast<int>(Function::name)][type] = loop_of_number<Op, Signature::signature>(t);
+    SOFTSIGN_FUNCTIONS(X)
+#undef X
 }
 
 template <class T>
@@ -44,14 +59,12 @@ constexpr void add_layer(Kernels &made, Type type) {
 }
 
 constexpr Kernels make(const char *name) {
-    Kernels made{name, FirLoop<float>::run, FirLoop<double>::run, {}, {}, {}};
+    Kernels made{name, FirLoop<float>::run, FirLoop<double>::run, {}, {}, {}, {}};
     add_layer<float16>(made, Type::float16);
     add_layer<bfloat16>(made, Type::bfloat16);
     add_layer<float>(made, Type::float32);
     add_layer<double>(made, Type::float64);
-    for (int f = 0; f < static_cast<int>(Function::count); ++f)
-        for (int t = 0; t < static_cast<int>(Type::count); ++t)
-            made.kernel[f][t] = find(static_cast<Function>(f), static_cast<Type>(t));
+    for (int t = 0; t < static_cast<int>(Type::count); ++t) add(made, static_cast<Type>(t));
     return made;
 }
 

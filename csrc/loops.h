@@ -5,6 +5,7 @@
 
 #include "functions.h"
 #include "ops.h"
+#include "scaled.h"
 #include "segments.h"
 
 namespace softsign {
@@ -74,7 +75,7 @@ inline void write(T *p, const Vector<T> (&v)[U]) {
         for (int u = 0; u < U; ++u) store<streamed>(p + u * Lanes<Vector<T>>::count, encode(p, v[u]));
 }
 
-// One group of U vectors of arguments: x, or x and z.
+// One group of U vectors of arguments: x, and up to two more.
 template <class V, int U, int Inputs>
 struct Group {
     V v[Inputs][U];
@@ -83,17 +84,62 @@ struct Group {
     auto call(int u, F f) const {
         if constexpr (Inputs == 1)
             return f(v[0][u]);
-        else
+        else if constexpr (Inputs == 2)
             return f(v[0][u], v[1][u]);
+        else
+            return f(v[0][u], v[1][u], v[2][u]);
     }
 };
 
-// Lanes with arguments that `fast` may not attempt, over all vectors of the group. Zeros among the second
-// arguments are reported, too, though `fast` may have them: `outside` asks again.
+// From which bits of |x| on `fast` is not attempted; of a function with a scale it depends on that.
+template <class V, class Op>
+inline auto limit_of(const Op &) {
+    return Op::template limit<V>;
+}
+template <class V>
+inline Bits<V> limit_of(const ScaledBy<V> &op) {
+    return op.limit;
+}
+template <class V>
+inline Bits<V> limit_of(const ScaledGradientBy<V> &op) {
+    return op.limit;
+}
+// Whether a function itself says which arguments `fast` may not attempt.
+template <class Op>
+constexpr bool has_range = std::is_base_of_v<OwnRange, Op>;
+
+// The lanes that `fast` may not attempt.
+template <class Op, class V, int Inputs>
+inline Bits<V> outside(const Op &op, const Group<V, 1, Inputs> &x) {
+    if constexpr (has_range<Op>) {
+        return x.call(0, [](auto... args) { return Op::outside(args...); });
+    } else {
+        Bits<V> out = magnitude_bits(x.v[0][0]) >= limit_of<V>(op);
+        if constexpr (Inputs == 2) {
+            Bits<V> m = magnitude_bits(x.v[1][0]);
+            out |= ((m < Op::template least<V>)&(m != 0)) | (m > Op::template greatest<V>);
+        }
+        return out;
+    }
+}
 template <class Op, class V, int U, int Inputs>
-inline Bits<V> suspects(const Group<V, U, Inputs> &x) {
+inline Bits<V> some_outside(const Op &op, const Group<V, U, Inputs> &x) {
+    Bits<V> out{};
+    for (int u = 0; u < U; ++u) {
+        Group<V, 1, Inputs> one;
+        for (int k = 0; k < Inputs; ++k) one.v[k][0] = x.v[k][u];
+        out |= outside(op, one);
+    }
+    return out;
+}
+
+// Lanes with arguments that `fast` may not attempt, over all vectors of the group. Zeros among the second
+// arguments are reported, too, though `fast` may have them: `some_outside` asks again.
+template <class Op, class V, int U, int Inputs>
+inline Bits<V> suspects(const Op &op, const Group<V, U, Inputs> &x) {
+    if constexpr (has_range<Op>) return some_outside(op, x);
     Bits<V> top[2], low;
-    for (int k = 0; k < Inputs; ++k) {
+    for (int k = 0; k < Inputs && k < 2; ++k) {
         top[k] = low = magnitude_bits(x.v[k][0]);
         for (int u = 1; u < U; ++u) {
             Bits<V> m = magnitude_bits(x.v[k][u]);
@@ -101,40 +147,29 @@ inline Bits<V> suspects(const Group<V, U, Inputs> &x) {
             low = m < low ? m : low;
         }
     }
-    Bits<V> found = top[0] >= Op::template limit<V>;
-    if constexpr (Inputs == 2) {
-        found |= low < Op::template least<V>;
-        if constexpr (sizeof(Scalar<V>) == 8) found |= top[1] > Op::template greatest<V>;
+    if constexpr (!has_range<Op>) {
+        Bits<V> found = top[0] >= limit_of<V>(op);
+        if constexpr (Inputs == 2) {
+            found |= low < Op::template least<V>;
+            if constexpr (sizeof(Scalar<V>) == 8) found |= top[1] > Op::template greatest<V>;
+        }
+        return found;
     }
-    return found;
-}
-
-// The lanes that `fast` may not attempt.
-template <class Op, class V, int Inputs>
-inline Bits<V> outside(const Group<V, 1, Inputs> &x) {
-    Bits<V> out = magnitude_bits(x.v[0][0]) >= Op::template limit<V>;
-    if constexpr (Inputs == 2) {
-        Bits<V> m = magnitude_bits(x.v[1][0]);
-        out |= ((m < Op::template least<V>)&(m != 0)) | (m > Op::template greatest<V>);
-    }
-    return out;
 }
 
 // The definition of a float32 result before its rounding.
 template <class Op, int Inputs>
-inline vd2 unrounded(const Group<vf, 1, Inputs> &x) {
-    vd2 a = widen(x.v[0][0]), b = widen(x.v[Inputs - 1][0]);
-    if constexpr (Inputs == 1)
-        return {definition(Op{}, a.lo), definition(Op{}, a.hi)};
-    else
-        return {definition(Op{}, a.lo, b.lo), definition(Op{}, a.hi, b.hi)};
+inline vd2 unrounded(const Op &op, const Group<vf, 1, Inputs> &x) {
+    return x.call(0, [&](auto... args) {
+        return vd2{definition(op, widen(args).lo...), definition(op, widen(args).hi...)};
+    });
 }
 
 // The float32 result by its definition: computed in float64, rounded once, corrected.
 template <class Op, int Inputs>
-inline vf define(const Group<vf, 1, Inputs> &x) {
-    vf y = narrow(unrounded<Op>(x));
-    return Inputs == 1 ? correct(Op{}, (float *)nullptr, y, x.v[0][0]) : y;
+inline vf define(const Op &op, const Group<vf, 1, Inputs> &x) {
+    vf y = narrow(unrounded(op, x));
+    return Inputs == 1 ? correct(op, (float *)nullptr, y, x.v[0][0]) : y;
 }
 
 template <class Op>
@@ -144,42 +179,43 @@ constexpr bool is_quotient = std::is_base_of_v<Quotient, Op>;
 
 // The lanes that `fast` has left, in float32 by the definition, in float64 one by one by exact arithmetic.
 template <class Op, int Inputs>
-inline vf finish_lanes(const Group<vf, 1, Inputs> &x, vi left, vf y) {
-    return left != 0 ? define<Op>(x) : y;
+inline vf finish_lanes(const Op &op, const Group<vf, 1, Inputs> &x, vi left, vf y) {
+    return left != 0 ? define(op, x) : y;
 }
 template <class Op, int Inputs>
-inline vd finish_lanes(const Group<vd, 1, Inputs> &x, vl left, vd y) {
+inline vd finish_lanes(const Op &op, const Group<vd, 1, Inputs> &x, vl left, vd y) {
     for (int lane = 0; lane < double_lanes; ++lane)
-        if (left[lane]) y[lane] = x.call(0, [&](auto... args) { return Op::careful(args[lane]...); });
+        if (left[lane]) y[lane] = x.call(0, [&](auto... args) { return op.careful(args[lane]...); });
     return y;
 }
 
 // `fast` for a vector. A formula leaves no lane in doubt.
-template <class Op, bool far = false, class V, int U, int Inputs>
-inline V attempt(const Group<V, U, Inputs> &x, int u, Bits<V> &doubt) {
+template <bool far = false, class Op, class V, int U, int Inputs>
+inline V attempt(const Op &op, const Group<V, U, Inputs> &x, int u, Bits<V> &doubt) {
     if constexpr (is_formula<Op>)
         return x.call(u, [](auto... args) { return Op::template fast<far>(args...); });
     else
-        return x.call(u, [&](auto... args) { return Op::fast(args..., doubt); });
+        return x.call(u, [&](auto... args) { return op.fast(args..., doubt); });
 }
 
 // A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
 // that no result depends on its neighbors; where it is correctly rounded, the definition gives the same.
 template <class Op, class V, int Inputs>
-inline V settle(const Group<V, 1, Inputs> &x) {
-    if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define<Op>(x);
+inline V settle(const Op &op, const Group<V, 1, Inputs> &x) {
+    if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define(op, x);
     constexpr bool far = reaches_far<Op, V>;
     Bits<V> left;
     if constexpr (far)
         left = x.call(0, [](auto... args) { return Op::beyond(args...); });
     else
-        left = outside<Op>(x);
+        left = outside(op, x);
     Group<V, 1, Inputs> safe;
-    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? V{} : x.v[k][0];
-    V y = attempt<Op, far>(safe, 0, left);
-    return any(left) ? finish_lanes<Op>(x, left, y) : y;
+    for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? splat<V>(k > 0) : x.v[k][0];
+    V y = attempt<far>(op, safe, 0, left);
+    return any(left) ? finish_lanes(op, x, left, y) : y;
 }
 
+// `op` holds the scale that a function has for all elements, else nothing.
 template <class Op, class T, int Inputs>
 class Loop {
     using V = Vector<T>;
@@ -188,40 +224,41 @@ class Loop {
         Op::template has_fast<V> && (sizeof(T) > 2 || std::is_base_of_v<Logarithmic, Op>);
 
     template <int U>
-    [[gnu::always_inline]] static Group<V, U, Inputs> load(const T *const (&in)[2], std::size_t i) {
+    [[gnu::always_inline]] static Group<V, U, Inputs> load(const T *const (&in)[Inputs], std::size_t i) {
         Group<V, U, Inputs> x;
         for (int k = 0; k < Inputs; ++k) read(in[k] + i, x.v[k]);
         return x;
     }
     // U whole vectors from index i on.
     template <int U, bool streamed = false>
-    [[gnu::always_inline]] static void step(const T *const (&in)[2], T *out, std::size_t i) {
+    [[gnu::always_inline]] static void step(const Op &op, const T *const (&in)[Inputs], T *out,
+                                            std::size_t i) {
         Group<V, U, Inputs> x = load<U>(in, i);
         V y[U];
         Bits<V> doubt{};
         if constexpr (is_fast) {
-            if (__builtin_expect(any(suspects<Op>(x)), 0))
-                if (Inputs == 1 || some_outside<U>(x)) return settle_all<U>(in, out, i);
+            if (__builtin_expect(any(suspects(op, x)), 0))
+                if (Inputs == 1 || any(some_outside(op, x))) return settle_all<U>(op, in, out, i);
             if constexpr (divides<Op>)
                 divide_all<Op>(x.v[0], y, doubt);
             else
-                for (int u = 0; u < U; ++u) y[u] = attempt<Op>(x, u, doubt);
+                for (int u = 0; u < U; ++u) y[u] = attempt(op, x, u, doubt);
         } else {
             for (int u = 0; u < U; ++u) {
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
                 if constexpr (is_formula<Op> && sizeof(T) == 4) {
-                    vd2 w = unrounded<Op>(load<1>(in, i + u * lanes));
+                    vd2 w = unrounded(op, load<1>(in, i + u * lanes));
                     doubt |= near_midpoint(w);
                     y[u] = narrow(w);
                     continue;
                 }
 #endif
                 if constexpr (sizeof(T) == 4)
-                    y[u] = define<Op>(load<1>(in, i + u * lanes));
+                    y[u] = define(op, load<1>(in, i + u * lanes));
                 else
-                    y[u] = x.call(u, [](auto... args) { return Op::plain(args...); });
+                    y[u] = x.call(u, [&](auto... args) { return op.plain(args...); });
                 if constexpr (sizeof(T) == 2 && Inputs == 1)
-                    y[u] = correct(Op{}, (T *)nullptr, y[u], x.v[0][u]);
+                    y[u] = correct(op, (T *)nullptr, y[u], x.v[0][u]);
             }
         }
         constexpr bool doubts = is_formula<Op> ? sizeof(T) == 4 && !has_fma : is_fast;
@@ -232,17 +269,10 @@ class Loop {
                     for (int u = 0; u < U; ++u) found[u] = y[u];
                     return nearest_all(in[0] + i, out + i, found);
                 } else {
-                    return settle_all<U>(in, out, i);
+                    return settle_all<U>(op, in, out, i);
                 }
             }
         write<Op, streamed>(out + i, y);
-    }
-    template <int U>
-    static bool some_outside(const Group<V, U, Inputs> &x) {
-        Bits<V> out{};
-        for (int u = 0; u < U; ++u)
-            if constexpr (Inputs == 2) out |= outside<Op>(Group<V, 1, 2>{{{x.v[0][u]}, {x.v[1][u]}}});
-        return any(out);
     }
     // Apart, and with a copy of what `fast` found: otherwise the common case has fewer registers (1.19).
     template <int U>
@@ -254,49 +284,56 @@ class Loop {
     }
     // Reads the arguments again: keeping them for this rare case would cost the common one its registers.
     template <int U>
-    [[gnu::noinline]] static void settle_all(const T *const (&in)[2], T *out, std::size_t i) {
+    [[gnu::noinline]] static void settle_all(const Op &op, const T *const (&in)[Inputs], T *out,
+                                             std::size_t i) {
         if constexpr (is_quotient<Op>) {
             T x[U * lanes], y[U * lanes];
             for (int u = 0; u < U; ++u) write(x + u * lanes, Op::within(read(in[0] + i + u * lanes)));
-            step<U>({x, x}, y, 0);
+            step<U>(op, {x}, y, 0);
             for (int u = 0; u < U; ++u)
                 write(out + i + u * lanes, Op::beyond(read(in[0] + i + u * lanes), read(y + u * lanes)));
         } else {
-            for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle<Op>(load<1>(in, i)));
+            for (int u = 0; u < U; ++u, i += lanes) write(out + i, settle(op, load<1>(in, i)));
         }
     }
-    // Fewer elements than a vector, through the same arithmetic. The padding zeros raise no flag in any
-    // function.
-    static void part(const T *const (&in)[2], T *out, std::size_t i, std::size_t count) {
-        T a[lanes] = {}, b[lanes] = {}, y[lanes];
-        std::memcpy(a, in[0] + i, count * sizeof(T));
-        if (Inputs == 2) std::memcpy(b, in[1] + i, count * sizeof(T));
-        step<1>({a, b}, y, 0);
+    // Fewer elements than a vector, through the same arithmetic. The padding, 0 and for the others 1, raises no
+    // flag in any function.
+    static void part(const Op &op, const T *const (&in)[Inputs], T *out, std::size_t i, std::size_t count) {
+        T padded[Inputs][lanes] = {}, y[lanes];
+        const T *at[Inputs];
+        for (int k = 0; k < Inputs; ++k) {
+            if (k > 0) write(padded[k], splat<V>(1));
+            std::memcpy(padded[k], in[k] + i, count * sizeof(T));
+            at[k] = padded[k];
+        }
+        step<1>(op, at, y, 0);
         std::memcpy(out + i, y, count * sizeof(T));
     }
 
     // What lies before the first aligned vector of the output; the index behind it.
-    static std::size_t until_aligned(const T *const (&in)[2], T *out, std::size_t n) {
+    static std::size_t until_aligned(const Op &op, const T *const (&in)[Inputs], T *out, std::size_t n) {
         std::size_t head = (-reinterpret_cast<std::uintptr_t>(out) % vector_bytes) / sizeof(T);
         if (head > n) head = n;
-        for (std::size_t i = 0; i < head; i += lanes) part(in, out, i, head - i < lanes ? head - i : lanes);
+        for (std::size_t i = 0; i < head; i += lanes)
+            part(op, in, out, i, head - i < lanes ? head - i : lanes);
         return head;
     }
 
     // As many whole groups as there are from index i on; the index behind them.
     template <bool streamed>
-    static std::size_t fetched_groups(const T *const (&in)[2], T *out, std::size_t i, std::size_t n) {
+    static std::size_t fetched_groups(const Op &op, const T *const (&in)[Inputs], T *out, std::size_t i,
+                                      std::size_t n) {
         for (; i + group * lanes <= n; i += group * lanes) {
             for (int k = 0; k < Inputs; ++k)
                 for (std::size_t byte = 0; byte < group * lanes * sizeof(T); byte += 64)
                     __builtin_prefetch(reinterpret_cast<const char *>(in[k] + i) + prefetch_distance + byte);
-            step<group, streamed>(in, out, i);
+            step<group, streamed>(op, in, out, i);
         }
         return i;
     }
 
-    static constexpr int group =
-        4 / Inputs;  // vectors that share one check for rare cases and still fit the registers
+    // Vectors that share one check for rare cases and still fit the registers.
+    static constexpr int group = Inputs == 1 ? 4 : 2;
     // Bytes. At 64 Mi float32, beside np.copyto: 1.46 without, 1.08 with 2048, 1.03 with 3072, and gradient
     // is slowest with 4096, where the three arrays fall on the same cache sets.
     static constexpr std::size_t prefetch_distance = 3072;
@@ -306,21 +343,38 @@ class Loop {
     static constexpr std::size_t aligned_from = 1 << 15;
 
   public:
-    static void run(char *const *operands, std::size_t n, Access access) {
-        const T *const in[2] = {reinterpret_cast<T *>(operands[0]), reinterpret_cast<T *>(operands[1])};
+    static void run(char *const *operands, std::size_t n, Access access) { run(Op{}, operands, n, access); }
+
+    static void run(const Op &op, char *const *operands, std::size_t n, Access access) {
+        const T *in[Inputs];
+        for (int k = 0; k < Inputs; ++k) in[k] = reinterpret_cast<T *>(operands[k]);
         T *out = reinterpret_cast<T *>(operands[Inputs]);
         std::size_t i = 0;
         if (access == Access::streamed || (vector_bytes == 64 && n * sizeof(T) >= aligned_from))
-            i = until_aligned(in, out, n);
+            i = until_aligned(op, in, out, n);
         if (access == Access::streamed) {
-            i = fetched_groups<true>(in, out, i, n);
+            i = fetched_groups<true>(op, in, out, i, n);
             stream_fence();
         } else if (access == Access::prefetched) {
-            i = fetched_groups<false>(in, out, i, n);
+            i = fetched_groups<false>(op, in, out, i, n);
         }
-        for (; i + group * lanes <= n; i += group * lanes) step<group>(in, out, i);
-        for (; i + lanes <= n; i += lanes) step<1>(in, out, i);
-        if (i < n) part(in, out, i, n - i);
+        for (; i + group * lanes <= n; i += group * lanes) step<group>(op, in, out, i);
+        for (; i + lanes <= n; i += lanes) step<1>(op, in, out, i);
+        if (i < n) part(op, in, out, i, n - i);
+    }
+};
+
+// With one number as the second input.
+template <class Op, class T, int Inputs>
+struct NumberLoop {
+    static void run(char *const *operands, std::size_t n, Access access) {
+        constexpr int lanes = Lanes<Vector<T>>::count;
+        T repeated[lanes];
+        for (T &number : repeated) std::memcpy(&number, operands[1], sizeof number);
+        using By = typename Op::template By<Vector<T>>;
+        char *others[Inputs] = {operands[0]};
+        for (int k = 1; k < Inputs; ++k) others[k] = operands[k + 1];
+        Loop<By, T, Inputs - 1>::run(By(read(repeated)), others, n, access);
     }
 };
 

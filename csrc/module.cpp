@@ -44,6 +44,7 @@ PyObject *compute(PyObject *, PyObject *const *args, Py_ssize_t count) {
         step[k] = static_cast<std::ptrdiff_t>(item_size(Type(type)));
     }
     if (signature == Signature::ordered) step[0] = 0;
+    if (signature == Signature::scaled || signature == Signature::scaled_gradient) step[1] = 0;
     auto run = [&] { apply(Function(function), Type(type), address, step, n, threads); };
     if (n < 4096) {  // 1 us: less than another thread could make of the lock
         run();

@@ -39,6 +39,9 @@ struct Enclosure<vd> {
     static constexpr bool available = true;
 };
 
+// Functions that say by `outside` which arguments `fast` may not attempt.
+struct OwnRange {};
+
 // Functions whose `fast` is a formula without a proof of correct rounding. The arguments for which it is
 // taken are a part of the result's definition, and the same everywhere: those which the check of a group
 // lets pass, and in `settle` those which are not `beyond`, a range that includes the former.
@@ -713,8 +716,8 @@ constexpr bool reaches_far =
 
 // What defines the float32 result.
 template <class Op, class... Arguments>
-inline vd definition(Op, Arguments... x) {
-    return Op::plain(x...);
+inline vd definition(const Op &op, Arguments... x) {
+    return op.plain(x...);
 }
 inline vd definition(GradientFromOutput, vd y, vd dy) {
     vd s = 1 - abs(y);
@@ -724,7 +727,7 @@ inline vd definition(GradientFromOutput, vd y, vd dy) {
 // The results that `plain` rounds to the wrong side of a midpoint, in float32 and float16: trying every
 // input found these and no others. The pointer says the type.
 template <class Op, class T>
-inline vf correct(Op, T *, vf y, vf) {
+inline vf correct(const Op &, T *, vf y, vf) {
     return y;
 }
 inline vf correct(Softsign, float *, vf y, vf x) {

@@ -15,8 +15,10 @@ void run(char *const *operands, std::size_t n, Access) {
     for (std::size_t i = 0; i < n; ++i)
         if constexpr (signature == Signature::unary) {
             out[i] = Op::longdouble(x[i]);
-        } else if constexpr (signature == Signature::binary) {
+        } else if constexpr (signature == Signature::binary || signature == Signature::scaled) {
             out[i] = Op::longdouble(x[i], z[i]);
+        } else if constexpr (signature == Signature::scaled_gradient) {
+            out[i] = Op::longdouble(x[i], z[i], at(2)[i]);
         } else if constexpr (signature == Signature::ordered) {
             out[i] = Op::longdouble(reinterpret_cast<const std::int64_t *>(x)[i], z[i]);
         } else {

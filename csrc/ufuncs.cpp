@@ -160,6 +160,11 @@ void name_the_types(const Ufunc &u, PyArrayObject **operands, PyObject *asked) {
                      "%s: an argument of %R is not supported; it takes real floating-point%s dtypes, "
                      "integers and bool",
                      u.name, first, complex);
+    else if (u.inputs() == 3)
+        PyErr_Format(PyExc_TypeError,
+                     "%s: arguments of %R, %R and %R are not supported; it takes real floating-point dtypes, "
+                     "integers and bool",
+                     u.name, first, second, reinterpret_cast<PyObject *>(PyArray_DESCR(operands[2])));
     else
         PyErr_Format(PyExc_TypeError, "%s: arguments of %R and %R are not supported; it takes %s", u.name,
                      first, second,

@@ -26,7 +26,8 @@ Array = NDArray[Any]
 
 NAMES = tuple(name for name, facts in FUNCTIONS.items() if facts.outputs == 1)
 UNARY = tuple(name for name, facts in FUNCTIONS.items() if len(facts.arguments) == 1)
-BINARY = tuple(name for name, facts in FUNCTIONS.items() if "dy" in facts.arguments)
+BINARY = tuple(name for name, facts in FUNCTIONS.items() if facts.arguments[1:] == ("dy",))
+SCALED = tuple(name for name, facts in FUNCTIONS.items() if "c" in facts.arguments)
 SEGMENTS = tuple(name for name, facts in FUNCTIONS.items() if facts.kind == "segment")
 ODD = tuple(name for name, facts in FUNCTIONS.items() if facts.symmetry == "odd")
 
@@ -43,9 +44,11 @@ def ufunc(name: str) -> np.ufunc:
 
 
 def arguments(name: str, x: Array) -> tuple[Array, ...]:
-    """Every input of the function from one 1-d array: dy or b is x reversed, n runs through all orders."""
+    """Every input of the function from one 1-d array: dy or b is x reversed, c its size, n all orders."""
     if name in BINARY or name in SEGMENTS:
         return x, x[::-1].copy()
+    if name in SCALED:
+        return (x, np.abs(x[::-1]), x[::-1].copy())[: len(FUNCTIONS[name].arguments)]
     if name == "nth_derivative":
         return np.arange(x.size) % (9 if x.dtype == np.float16 else len(ORDERS)), x  # 9! exceeds float16
     return (x,)

@@ -25,6 +25,7 @@ class Mutant(NamedTuple):
 
 UFUNCS = "tests/test_ufuncs.py tests/test_accuracy.py"
 SEGMENTS = "tests/test_segments.py"
+SCALED = "tests/test_scaled.py"
 THREADS = "tests/test_threads.py"
 REFERENCE = "tests/test_reference.py tests/test_accuracy.py"
 DISTRIBUTIONS = "tests/test_torch_distributions.py"
@@ -37,6 +38,20 @@ ONNX = "tests/test_onnx_dialect.py tests/test_onnx_gradient.py tests/test_onnx_n
 
 MUTANTS = (
     # The core
+    Mutant("csrc/scaled.h", "e = fma(a, z_low, fma(a, z, 1 - t))", "e = fma(a, z, 1 - t)", SCALED),
+    Mutant("csrc/scaled.h", "fma(q, d.e, -fma(x, c, -p))", "fma(q, d.e, fma(x, c, -p))", SCALED),
+    Mutant(
+        "csrc/scaled.h",
+        "vd p = s * s, p_low = fma(s, s, -p) + 2 * (s * h);",
+        "vd p = s * s, p_low = 2 * (s * h);",
+        SCALED,
+    ),
+    Mutant("csrc/scaled.h", "(is_inf(c) & is_inf(t)) | (t == 0)", "is_inf(c) & is_inf(t)", SCALED),
+    Mutant("csrc/exact.cpp", "bits_of(y > z ? y : z) % 2 == 0", "bits_of(y > z ? y : z) % 2 != 0", SCALED),
+    Mutant("csrc/dispatch.cpp", "of_number && steps[1] == 0", "of_number", SCALED),
+    Mutant(
+        "src/softsign/torch/ops.py", 'number = array.array("f" if', 'number = array.array("d" if', VARIANTS
+    ),
     Mutant("csrc/loops.h", "        return head;\n", "        return 0;\n", THREADS),
     Mutant("csrc/loops.h", "round_to_bfloat<ties>(v[u + 1]);", "round_to_bfloat<ties>(v[u]);", UFUNCS),
     Mutant("csrc/simd.h", "& 1) : b + 0x7fff;", "& 1) : b + 0x8000;", UFUNCS),
@@ -65,7 +80,7 @@ MUTANTS = (
     Mutant("csrc/ops.h", "d.t * (1 - 0x5p-24f)", "d.t", UFUNCS),
     Mutant("csrc/ops.h", "? 0x27000000 ", "? 0x17000000 ", UFUNCS),
     Mutant("csrc/ops.h", "z - scale < 0x0f000000", "z < 0x0f000000", UFUNCS),
-    Mutant("csrc/loops.h", "return left != 0 ? define<Op>(x) : y;", "return define<Op>(x);", UFUNCS),
+    Mutant("csrc/loops.h", "return left != 0 ? define(op, x) : y;", "return define(op, x);", UFUNCS),
     Mutant("csrc/simd.h", "& ~0x3fff) == 0", "& ~0x3f) == 0", UFUNCS),
     Mutant("csrc/exact.cpp", "return exceeds(y, down) ? y : down;", "return y;", UFUNCS),
     Mutant(

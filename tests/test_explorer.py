@@ -139,9 +139,10 @@ def values(dtype: Any) -> Array:
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_the_kernels_of_the_page_have_the_bits_of_the_package(browser: Any, dtype: Any) -> None:
-    given = {name: arguments(name, values(dtype)) for name in FUNCTIONS}
-    keys = {name: [f"/{name}/{i}" for i in range(len(given[name]))] for name in FUNCTIONS}
-    for name in FUNCTIONS:
+    pages = {name: facts for name, facts in FUNCTIONS.items() if len(facts.arguments) < 3}
+    given = {name: arguments(name, values(dtype)) for name in pages}
+    keys = {name: [f"/{name}/{i}" for i in range(len(given[name]))] for name in pages}
+    for name in pages:
         for key, argument in zip(keys[name], given[name], strict=True):
             Exchange.bytes_of[key] = argument.tobytes()
     page = browser.new_page()
@@ -152,7 +153,7 @@ def test_the_kernels_of_the_page_have_the_bits_of_the_package(browser: Any, dtyp
         page.evaluate(COMPUTE, [f"http://127.0.0.1:{server.server_port}", str(dtype), keys])
         server.shutdown()
     page.close()
-    for name, facts in FUNCTIONS.items():
+    for name, facts in pages.items():
         found = np.frombuffer(Exchange.bytes_of.pop(f"/{name}"), dtype).reshape(facts.outputs, -1)
         with np.errstate(all="ignore"):
             assert_same_bits(found, np.reshape(ufunc(name)(*given[name]), found.shape))

@@ -87,7 +87,7 @@ FUNCTIONS: dict[str, Facts] = {
     "elliot2sig": (lambda x: exact_softsign(x * abs(x)), (None,), (0.51, 2)),
     "gate": (lambda x: x * half_of_one_and_softsign(x), (None,), (0.51, 3)),
     "soft_abs": (exact_soft_abs, SCALES, (0.51, 1)),
-    "soft_cap": (lambda x, c: x / (1 + abs(x) / c), SCALES, (0.51, 2)),
+    "soft_cap": (lambda x, c: x / (1 + abs(x) / c), SCALES, (0.51, 0.51)),
 }
 
 

@@ -12,6 +12,8 @@ The functions are::
     log_jacobian(x)              log(f'(x))
     gradient(x, dy)              dy f'(x), for back-propagation
     gradient_from_output(y, dy)  the same from y = f(x)
+    scaled(x, c)                 c f(x / c), a soft limiter
+    scaled_gradient(x, c, dy)    dy f'(x / c)
     segment_mean(a, b)           mean of f from a to b, for antialiasing
     segment_ramp(a, b)           the same, weighted towards b
     segment_moments(a, b)        means of f times Legendre's polynomials of degree 0, 1, 2
@@ -55,6 +57,8 @@ try:
         inverse,
         log_jacobian,
         nth_derivative,
+        scaled,
+        scaled_gradient,
         second_antiderivative,
         second_derivative,
         segment_mean,
@@ -83,6 +87,8 @@ __all__ = [
     "inverse",
     "log_jacobian",
     "nth_derivative",
+    "scaled",
+    "scaled_gradient",
     "second_antiderivative",
     "second_derivative",
     "segment_mean",

@@ -173,6 +173,13 @@ def _multiply(x: Doubles, x_tail: Doubles, y: Doubles, y_tail: Doubles) -> tuple
     return _two_sum(product, error + (x * y_tail + x_tail * y))
 
 
+def _divide(x: Doubles, x_tail: Doubles, y: Doubles, y_tail: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the quotient of two pairs, to about 2**-104."""
+    first = x / y
+    product, error = _two_product(first, y)
+    return first, (((x - product) - error) + (x_tail - first * y_tail)) / y
+
+
 def _normalized(head: Any, tail: Any, exponent: Any) -> Exact:
     total, tail = _two_sum(head, tail)
     total = np.copysign(total, head)  # -0 + 0 is 0
@@ -236,15 +243,13 @@ def _quotient(numerator: Any, x: Doubles, sign: int, power: int, factor: int = 1
     whole = Fraction(factor, 1 << factor_exponent)
     top, rest = _two_product(mantissa, np.full_like(mantissa, float(whole)))
     rest = rest + mantissa * float(whole - Fraction(float(whole)))
-    first = top / head
-    product, error = _two_product(first, head)
-    residual = ((top - product) - error) + (rest - first * tail)
+    first, second = _divide(top, rest, head, tail)
     regular = np.isfinite(x) & np.isfinite(numerator) & (head != 0)
     # Needed where an argument is not finite or the denominator is 0: there 1 does what any larger x does.
     plain = factor * numerator / (1 + sign * np.where(np.isinf(x), np.inf, np.minimum(np.abs(x), 1))) ** power
     return _normalized(
         np.where(regular, first, plain),
-        np.where(regular, residual / head, 0.0),
+        np.where(regular, second, 0.0),
         np.where(regular, numerator_exponent + factor_exponent - exponent, 0),
     )
 
@@ -276,6 +281,42 @@ def _exact_nth_derivative(n: int, x: Doubles) -> Exact:
     if n % 2:
         return _quotient(np.ones_like(x), x, 1, n + 1, math.factorial(n))
     return _quotient(np.where(x == 0, x, -np.sign(x)), x, 1, n + 1, math.factorial(n))
+
+
+def _share(x: Doubles, c: Doubles) -> tuple[Doubles, Doubles, npt.NDArray[np.int64]]:
+    """Return c / (c + abs(x)), c > 0, as a pair and an exponent."""
+    mantissa, exponent = np.frexp(np.abs(x))
+    of_c, exponent_of_c = np.frexp(c)
+    greater = np.where(x == 0, exponent_of_c, np.maximum(exponent, exponent_of_c)).astype(np.int64)
+    total = _two_sum(np.ldexp(mantissa, exponent - greater), np.ldexp(of_c, exponent_of_c - greater))
+    return *_divide(of_c, np.zeros_like(of_c), *total), exponent_of_c - greater
+
+
+def _exact_scaled(x: Doubles, c: Doubles) -> Exact:
+    mantissa, exponent = np.frexp(x)
+    head, tail, shift = _share(x, c)
+    product, error = _two_product(mantissa, head)
+    regular = np.isfinite(x) & np.isfinite(c) & (x != 0) & (c > 0)
+    plain = np.where(c < 0, np.nan, np.copysign(np.minimum(np.abs(x), np.abs(c)), x))
+    return _normalized(
+        np.where(regular, product, plain),
+        np.where(regular, error + mantissa * tail, 0.0),
+        np.where(regular, exponent + shift, 0),
+    )
+
+
+def _exact_scaled_gradient(x: Doubles, c: Doubles, dy: Doubles) -> Exact:
+    mantissa, exponent = np.frexp(dy)
+    head, tail, shift = _share(x, c)
+    head, tail = _multiply(*_multiply(head, tail, head, tail), mantissa, np.zeros_like(mantissa))
+    regular = np.isfinite(x) & np.isfinite(c) & np.isfinite(dy) & (c > 0) & (dy != 0)
+    far = np.isinf(x) & (c != np.inf)
+    slope = np.where(np.isnan(np.abs(x) + np.abs(c)) | (c < 0), np.nan, np.where((c == 0) | far, 0.0, 1.0))
+    return _normalized(
+        np.where(regular, head, dy * slope),
+        np.where(regular, tail, 0.0),
+        np.where(regular, exponent + 2 * shift, 0),
+    )
 
 
 def _only(n: Doubles) -> int:
@@ -375,6 +416,8 @@ _EXACT: dict[str, Callable[..., Exact]] = {
     "gradient": lambda x, dy: _quotient(dy, x, 1, 2),
     "gradient_from_output": _exact_gradient_from_output,
     "second_derivative": lambda x: _exact_nth_derivative(2, x),
+    "scaled": _exact_scaled,
+    "scaled_gradient": _exact_scaled_gradient,
     "nth_derivative": lambda n, x: _exact_nth_derivative(_only(n), x),
     "segment_mean": lambda a, b: _exact_segments(a, b)[2],
     "segment_ramp": lambda a, b: _exact_segments(a, b)[1],
@@ -600,13 +643,14 @@ def sample(
     first = _sample_values("y" in arguments, target, size, rng)
     if "b" in arguments:
         return first, _sample_ends(first, rng)
+    scale = (_sample_scale(first, rng),) if "c" in arguments else ()
     if "dy" not in arguments:
-        return (first,)
+        return first, *scale
     dy = _sample_values(False, target, size, rng)
     if "y" in arguments:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # a signaling nan, 1/0
             first = np.where(np.abs(first) > 1, 1 / first, first)
-    return first, dy
+    return first, *scale, dy
 
 
 def _sample_values(
@@ -620,6 +664,14 @@ def _sample_values(
         magnitude = np.where(rng.random(size // 2) < 0.5, magnitude, 1 - magnitude)
     focused = np.where(rng.random(size // 2) < 0.5, magnitude, -magnitude).astype(dtype)
     return rng.permutation(np.concatenate([patterns, focused]))
+
+
+@np.errstate(all="ignore")  # signaling nans, overflow
+def _sample_scale(x: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Draw scales above 0 of any size; three of four are within the digits of x."""
+    size, digits = x.size, _format(x.dtype).digits
+    near = np.abs(x.astype(np.float64)) * np.exp2(rng.uniform(-digits, digits, size))
+    return np.where(rng.random(size) < 0.75, near.astype(x.dtype), np.abs(rng.permutation(x)))
 
 
 @np.errstate(all="ignore")  # signaling nans, overflow

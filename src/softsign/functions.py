@@ -27,8 +27,8 @@ class Function(NamedTuple):  # numpydoc ignore=PR02
     Parameters
     ----------
     arguments : tuple of str
-        Names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order; a and b, the
-        ends of a segment.
+        Names: x, or y = softsign(x); dy, the gradient with respect to the result; n, the order; c, the scale,
+        0 or more; a and b, the ends of a segment.
     formula : str
         Value of the function, as plain text.
     latex : tuple of str
@@ -195,6 +195,24 @@ FUNCTIONS: dict[str, Function] = {
             "torch_compile": (0.51, 0.51, 18, 18),
             "jax": (0.51, 0.51, 8, 8),
         },
+    ),
+    "scaled": Function(
+        arguments=("x", "c"),
+        formula="x / (1 + |x| / c)",
+        latex=(r"c\,f(x/c)", r"x\,/\,(1+|x|/c)"),
+        symmetry="odd",
+        monotone=None,
+        kind="algebraic",
+        bounds={"numpy": (0.51, 0.51, 0.5, 0.5)},
+    ),
+    "scaled_gradient": Function(
+        arguments=("x", "c", "dy"),
+        formula="dy / (1 + |x| / c)²",
+        latex=(r"dy\,f\,'(x/c)", r"dy\,/\,(1+|x|/c)^2"),
+        symmetry="even",
+        monotone=None,
+        kind="algebraic",
+        bounds={"numpy": (0.51, 0.51, 0.51, 0.51)},
     ),
     "segment_mean": Function(
         arguments=("a", "b"),

@@ -38,6 +38,8 @@ __all__ = [
     "log_jacobian",
     "nth_derivative",
     "round_to",
+    "scaled",
+    "scaled_gradient",
     "second_antiderivative",
     "second_derivative",
     "segment_mean",
@@ -197,6 +199,62 @@ def gradient_from_output(y: Rational, dy: Rational) -> Fraction:
         If `y` or `dy` is nan or infinite.
     """
     return _fraction("dy", dy) * (1 - abs(_fraction("y", y))) ** 2
+
+
+def scaled(x: Rational, c: Rational) -> Fraction:
+    """Return x / (1 + abs(x) / c) exactly; 0 where c is 0.
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+    c : int, float or Fraction
+        The scale, 0 or more.
+
+    Returns
+    -------
+    Fraction
+        Between -c and c.
+
+    Raises
+    ------
+    ValueError
+        If `x` or `c` is nan or infinite, or `c` is negative.
+    """
+    return _fraction("x", x) * _share("scaled", x, c)
+
+
+def scaled_gradient(x: Rational, c: Rational, dy: Rational) -> Fraction:
+    """Return dy / (1 + abs(x) / c)**2 exactly; 0 where c is 0.
+
+    Parameters
+    ----------
+    x : int, float or Fraction
+        Any finite number.
+    c : int, float or Fraction
+        The scale, 0 or more.
+    dy : int, float or Fraction
+        Gradient with respect to the result of `scaled`, any finite number.
+
+    Returns
+    -------
+    Fraction
+        Gradient with respect to `x`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is nan or infinite, or `c` is negative.
+    """
+    return _fraction("dy", dy) * _share("scaled_gradient", x, c) ** 2
+
+
+def _share(function: str, x: Rational, c: Rational) -> Fraction:
+    """Return c / (c + abs(x))."""
+    magnitude, scale = abs(_fraction("x", x)), _fraction("c", c)
+    if scale < 0:
+        raise ValueError(f"{function}: c is {c}, but must be 0 or more")
+    return scale / (scale + magnitude) if scale else scale
 
 
 def second_derivative(x: Rational) -> Fraction:

@@ -76,6 +76,7 @@ def _formula(name: str) -> Kernel:
 _TYPES = {getattr(torch, name): index for index, name in enumerate(_core._types) if name != "longdouble"}
 _TAKEN = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _ORDERS = array.array("q", range(MAX_ORDER + 1))
+_SCALED = _core._functions.index("scaled")
 #: Below it more threads would bring little; asking PyTorch how many it may use takes 0.1 us.
 _THREADED = 8192
 #: Bytes. From here on new memory is to lie in huge pages, as in NumPy.
@@ -221,6 +222,32 @@ def _check_alike(name: str, x: Tensor, dy: Tensor) -> None:
             )
 
 
+def soft_cap_on_cpu(c: float, x: Tensor) -> Tensor:
+    """Compute `soft_cap` by the core's kernel, in float32 at least.
+
+    Parameters
+    ----------
+    c : float
+        The cap.
+    x : torch.Tensor
+        Arguments, of any shape and layout, on the CPU.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape and dtype of `x`.
+    """
+    check("soft_cap", c, x)
+    if x.dtype.itemsize == 2:
+        return soft_cap_on_cpu(c, x.float()).to(x.dtype)
+    y = new_like(x)
+    if not is_dense(x):
+        x = y.copy_(x)
+    number = array.array("f" if x.dtype == torch.float32 else "d", [c])
+    _run(_SCALED, "soft_cap", x.numel(), x, x.data_ptr(), number.buffer_info()[0], y.data_ptr())
+    return y
+
+
 def _nth_derivative_on_cpu(n: int, x: Tensor) -> Tensor:
     check_order(n)
     y = new_like(x)
@@ -335,6 +362,8 @@ def _on_cpu(name: str) -> Kernel:
         return _nth_derivative_on_cpu
     if name == "derivative_times":
         return _derivative_times_on_cpu
+    if name == "soft_cap":
+        return soft_cap_on_cpu
     if name in VARIANTS:
         return in_operations(name)
     return _binary_on_cpu(name) if name in BINARY else _unary_on_cpu(name)

@@ -145,7 +145,11 @@ class Spike(_Ordinary):
     """Spike of an ordinary tensor."""
 
 
-_FORMULAS = {"soft_cap": formulas.soft_cap, "spike": formulas.spike}
+def _soft_cap(c: float, x: Tensor) -> Tensor:
+    return ops.soft_cap_on_cpu(c, x) if x.is_cpu else formulas.soft_cap(c, x)
+
+
+_FORMULAS = {"soft_cap": _soft_cap, "spike": formulas.spike}
 _TRACKED = {"soft_cap": apply_untransformed(SoftCap), "spike": apply_untransformed(Spike)}
 
 
