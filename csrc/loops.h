@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "functions.h"
+#include "logarithms.h"
 #include "ops.h"
 #include "scaled.h"
 #include "segments.h"

@@ -1,6 +1,7 @@
 // Long double and complex, one element at a time.
 #pragma once
 #include "functions.h"
+#include "logarithms.h"
 #include "ops.h"
 
 namespace softsign {
