@@ -54,6 +54,8 @@ Half half(Whole whole, int k) {
 #define _mm512_castps256_ps512(a) emulated::join<__m512>(a, _mm256_setzero_ps())
 #define _mm512_insertf32x8(a, b, one) emulated::join<__m512>(emulated::half<__m256>(a, 0), b)
 #define _mm512_cvtepi32_epi16(a) (__m256i) __builtin_convertvector((__v16si)(a), __v16hi)
+#define _mm512_cmpge_epi32_mask(a, b) emulated::any((__m512i)((__v16si)(a) >= (__v16si)(b)))
+#define _mm512_rcp14_ps(a) emulated::estimate(a)
 #define _mm512_test_epi32_mask(a, b) emulated::any((__m512i)((a) & (b)))
 #define _mm512_stream_si512(p, a)                                                        \
     (_mm256_stream_si256(reinterpret_cast<__m256i *>(p), emulated::half<__m256i>(a, 0)), \
@@ -61,6 +63,11 @@ Half half(Whole whole, int k) {
 
 namespace emulated {
 namespace {
+// As far from 1/a as the instruction may be, to one side and to the other in turn.
+inline __m512 estimate(__m512 a) {
+    for (int i = 0; i < 16; ++i) a[i] = (1 + (i % 2 ? 0x1p-14f : -0x1p-14f)) / a[i];
+    return a;
+}
 inline bool any(__m512i a) {
     __m256i either = half<__m256i>(a, 0) | half<__m256i>(a, 1);
     return !_mm256_testz_si256(either, either);
