@@ -158,17 +158,6 @@ inline Bits<V> suspects(const Op &op, const Group<V, U, Inputs> &x) {
     }
 }
 
-// Whether any lane of the group is suspect. As a rule one comparison tells, which AVX-512 need not spread over a
-// vector: 0.97-0.99 of the time.
-template <class Op, class V, int U, int Inputs>
-inline bool any_suspect(const Op &op, const Group<V, U, Inputs> &x) {
-    if constexpr (Inputs == 1 && !has_range<Op>) {
-        return any_at_least(greatest(x.v[0]), limit_of<V>(op));
-    } else {
-        return any(suspects(op, x));
-    }
-}
-
 // The definition of a float32 result before its rounding.
 template <class Op, int Inputs>
 inline vd2 unrounded(const Op &op, const Group<vf, 1, Inputs> &x) {
