@@ -145,7 +145,9 @@ def limits(kernels: str, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, s
     found = {}
     for dtype, function in wanted:
         struct = "".join(word.capitalize() for word in function.split("_"))
-        run = re.compile(rf".*Loop<.*::{struct}, (.*::)?{ELEMENTS[dtype]}, \d>::run\(.*")
+        loop = rf"Loop<.*::{struct}, (.*::)?{ELEMENTS[dtype]}, \d>"
+        steps = r"(overlapped_steps|steps<\(.*Mode\)0, \(.*Access\)0>)"  # of ordinary values, in the caches
+        run = re.compile(rf".*{loop}::{steps}\(.*")
         candidates = [
             loop
             for name in code

@@ -30,12 +30,14 @@ template <>
 struct Enclosure<vf> {
     static constexpr float u = 0x1p-24f, below = 1 - 8 * u;
     static constexpr int32_t limit = 0x4b800000, one = 0x3f800000;  // 2^24, below which t - 1 is exact; 1
+    static constexpr int32_t far = 0x71800000;                      // 2^100, below which 1/t is normal
     static constexpr bool available = has_fma;                      // without fma the definition is as fast
 };
 template <>
 struct Enclosure<vd> {
     static constexpr double u = 0x1p-53, below = 1 - 8 * u;
     static constexpr int64_t limit = 0x4340000000000000, one = 0x3ff0000000000000;  // 2^53; 1
+    static constexpr int64_t far = 0x7830000000000000;                              // 2^900
     static constexpr bool available = true;
 };
 
@@ -90,6 +92,13 @@ template <class V>
 inline TwoPart<V> one_plus(V a) {
     V t = 1 + a;
     return {t, a - (t - 1)};
+}
+// For any a: Fast2Sum with the greater first.
+template <class V>
+inline TwoPart<V> one_plus_any(V a) {
+    const Bits<V> bits = (Bits<V>)a, one = (Bits<V>)splat<V>(1);
+    V high = (V)(bits > one ? bits : one), low = (V)(bits > one ? one : bits), t = 1 + a;
+    return {t, low - (t - high)};
 }
 template <class V>
 inline TwoPart<V> two_sum(V a, V b) {
@@ -149,10 +158,10 @@ inline V quotient(V x, Divided<V> s, Bits<V> &doubt) {
 // of h ulp(x), and ulp(e) <= ulp(x): it is he or at least a unit of he away, so that its rounding keeps the
 // order. Where there was no doubt, y remains, for the same reasons; where h underflows because y = x.
 template <class V>
-inline V nearest_quotient(V x, TwoPart<V> d, V y) {
+inline V nearest_quotient(V x, Divided<V> s, V y) {
     V v = abs(y), h = (V)(magnitude_bits(y) & Lanes<V>::inf) * Enclosure<V>::u;
-    V left = fnma(h, d.t, fnma(v, d.t, abs(x)));
-    return (V)((Bits<V>)y - (fnma(v, d.e, left) > h * d.e));  // -1 where true
+    V left = fnma(h, s.t, fnma(v, s.t, abs(x)));
+    return (V)((Bits<V>)y - (fnma(v, s.e, left) > h * s.e));  // -1 where true
 }
 
 // What the rounded product p = ab has lost, or 0 where it is too small to tell exactly.
@@ -184,26 +193,51 @@ inline V keep_nan(V y, V x) {
     return x != x ? x : y;
 }
 
+struct Division;
+struct Quotient;
+template <class Op>
+constexpr bool divides = std::is_base_of_v<Division, Op>;
+template <class Op>
+constexpr bool is_quotient = std::is_base_of_v<Quotient, Op>;
+
 // The functions that divide by Op::denominator first, and round correctly in every type. `rest` is what
-// remains of `fast`.
+// remains of `fast`, and both are right up to `far_limit` if told so.
 struct Division {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
 };
+// How a group is computed: as an ordinary one, by `fast`; with arguments up to `far_limit`, or not `beyond`; with
+// a quotient that is in doubt again, as in clipped data; or, if there are quotients only, with any arguments.
+enum class Mode { fast, far, again, any };
+// A quotient that was in doubt, by |x|, and how many units it is above what `quotient` finds; x = 0: none.
+template <class V>
+struct Decided {
+    typename Lanes<V>::Int x, above;
+};
 // Two divisions at a time run side by side: 0.95 of the time on Zen 1.
-template <class Op, class V, int U>
-inline void divide_all(const V (&x)[U], V (&y)[U], Bits<V> &doubt) {
+template <class Op, Mode mode, class V, int U>
+inline void divide_all(const V (&x)[U], V (&y)[U], Bits<V> &doubt, Decided<V> decided) {
     constexpr int pair = U < 2 ? U : 2;
+    constexpr bool far = mode == Mode::far;
     for (int u = 0; u < U; u += pair) {
         Divided<V> s[pair];
-        for (int k = 0; k < pair; ++k) s[k] = divide(Op::denominator(x[u + k]));
-        for (int k = 0; k < pair; ++k) y[u + k] = Op::rest(x[u + k], s[k], doubt);
+        for (int k = 0; k < pair; ++k) s[k] = divide(Op::template denominator<far>(x[u + k]));
+        for (int k = 0; k < pair; ++k) {
+            Bits<V> own{};
+            y[u + k] = Op::template rest<far>(x[u + k], s[k], own);
+            if constexpr (mode == Mode::again) {
+                const Bits<V> same = magnitude_bits(x[u + k]) == (Bits<V>{} + decided.x);
+                y[u + k] = (V)((Bits<V>)y[u + k] + (same & decided.above));
+                own &= ~same;
+            }
+            doubt |= own;
+        }
     }
 }
 
 // Those that settle every x in their own precision: the result for any x is beyond(x, that for within(x)).
 struct Quotient : Division {
-    template <class V>
+    template <bool, class V>
     static V rest(V x, Divided<V> s, Bits<V> &doubt) {
         return quotient(x, s, doubt);
     }
@@ -214,13 +248,15 @@ struct Softsign : Quotient {
     template <class V>
     static constexpr auto limit = Enclosure<V>::limit + 1;  // 1 + 1/u is exact in two parts, too
     template <class V>
+    static constexpr auto far_limit = Enclosure<V>::far;
+    template <class V>
     static V plain(V x) {
         V largest = (V)((Bits<V>)x + is_inf(x));  // in place of infinity: a mask is -1
         return largest / (1 + abs(largest));
     }
-    template <class V>
+    template <bool far, class V>
     static TwoPart<V> denominator(V x) {
-        return one_plus(abs(x));
+        return far ? one_plus_any(abs(x)) : one_plus(abs(x));
     }
     // From |x| = 1/u on 1/(1 + |x|) is less than u, so that the result is that of 1/u, 1 - u; and from 2/u
     // on, where it is less than u/2, the next number, 1.
@@ -243,15 +279,31 @@ struct Inverse : Quotient {
     template <class V>
     static constexpr auto limit = Enclosure<V>::one;
     template <class V>
+    static constexpr auto far_limit = Enclosure<V>::one + 1;
+    template <class V>
     static V plain(V y) {
         V a = abs(y);
         auto beyond = (magnitude_bits(y) > (Bits<V>)splat<V>(1)) & (magnitude_bits(y) <= Lanes<V>::inf);
         V denominator = beyond ? V{} : 1 - a;
         return with_sign_of((beyond ? V{} : a) / denominator, y);
     }
-    template <class V>
+    template <bool, class V>
     static TwoPart<V> denominator(V y) {
         return one_minus(abs(y));
+    }
+    // With `far`, |y| = 1 is taken, too: t = 0 and c is infinite, so that the division raises the flag, and so are
+    // both ends, which here differ in r; only q has to be finite, as inf t is nan. q(t+e) - y lies between -11.1u y
+    // and -5u y, r is 21.3u^2 y off, and 1/(t+e) is c up to 10.1u: q - rc lies within 134u^2 of y/(t+e), and the
+    // ends are 148u^2 beyond it, if r -+ 160u^2 y is rounded by 11.3u^2 y.
+    template <bool far, class V>
+    static V rest(V y, Divided<V> s, Bits<V> &doubt) {
+        if (!far) return quotient(y, s, doubt);
+        const V width = splat<V>(160 * Enclosure<V>::u * Enclosure<V>::u), most = splat<V>(0x1p126f);
+        V q = y * (V)((Bits<V>)s.c < (Bits<V>)most ? (Bits<V>)s.c : (Bits<V>)most);
+        V r = fma(q, s.e, fma(q, s.t, -y));
+        V x1 = fnma(fma(width, y, r), s.c, q), x2 = fnma(fnma(width, y, r), s.c, q);
+        doubt |= (Bits<V>)x1 ^ (Bits<V>)x2;
+        return has_fma ? x1 : with_sign_of(x1, y);
     }
     template <class V>
     static V within(V y) {
@@ -286,7 +338,7 @@ struct Below {
     vf c, h;
     template <bool far>
     static Below of(vf a) {
-        TwoPart<vf> d = far ? two_sum(splat<vf>(1), a) : one_plus(a);
+        TwoPart<vf> d = far ? one_plus_any(a) : one_plus(a);
         vf c = splat<vf>(1 - 0x3p-24f) / d.t;
         return {c, fnma(c, d.e, fnma(c, d.t, splat<vf>(1)))};
     }
@@ -315,6 +367,8 @@ struct Derivative : Division {
     template <class V>
     static constexpr auto limit = Enclosure<V>::limit;
     template <class V>
+    static constexpr int32_t far_limit = 0x58800000;  // 2^50, below which 2c^2 h is normal
+    template <class V>
     static V plain(V x) {
         V r = 1 / (1 + abs(x));
         return r * r;
@@ -327,7 +381,7 @@ struct Derivative : Division {
     // than u m, (1 - 4.5u)(1 + 24u) > 1 + 15.1u says that the number 24 units above m lies above w. fma(c, c,
     // m) rounds the exact c^2 + m once. The ends are 20u(48u + 15.1u) apart at most, relative to the result.
     // The fma without the instruction errs by 2u^2 more; 54u^2 are left at either end.
-    template <class V>
+    template <bool, class V>
     static V rest(V, Divided<V> s, Bits<V> &doubt) {
         V c = s.c, h = fnma(s.t, c, splat<V>(1));
         h = has_fma ? fnma(s.e, c, h) : h - s.e * c;
@@ -336,13 +390,13 @@ struct Derivative : Division {
         doubt |= (Bits<V>)y1 ^ (Bits<V>)y2;
         return y1;
     }
-    template <class V>
+    template <bool far, class V>
     static TwoPart<V> denominator(V x) {
-        return one_plus(abs(x));
+        return far ? one_plus_any(abs(x)) : one_plus(abs(x));
     }
     template <class V>
     static V fast(V x, Bits<V> &doubt) {
-        return rest(x, divide(denominator(x)), doubt);
+        return rest<false>(x, divide(denominator<false>(x)), doubt);
     }
     static vf estimate(vf x) {
         vf r = reciprocal(1 + abs(x));

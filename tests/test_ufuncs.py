@@ -511,6 +511,52 @@ def test_no_result_depends_on_its_neighbors(name: str, chosen: str, data: st.Dat
         assert float(ufunc(name)(*arrays)[place]) == float.fromhex(expected)
 
 
+# Numbers, or pairs, that the loops do not take for ordinary: in doubt, too large or too small, or special.
+DOUBTFUL = {
+    "softsign": ("0x1.cdee1ep-1", "0x1.d46dep-1", "-0x1.d46dep-1"),
+    "inverse": ("0x1.857244p-1", "0x1.8861c4p-1", "-0x1.8861c4p-1"),
+}
+LARGE = [1e8, -3e10, 2.0**24, 2.0**24 + 2, 2.0**25, 2.0**50, 2.0**99, 3e38, np.inf, np.nan]
+AWKWARD = {
+    "softsign": [(float.fromhex(x),) for x in DOUBTFUL["softsign"]] + [(x,) for x in LARGE],
+    "inverse": [(float.fromhex(x),) for x in DOUBTFUL["inverse"]] + [(1.0,), (-1.0,), (1.5,), (np.nan,)],
+    "derivative": [(x,) for x in LARGE],
+    "second_derivative": [(x,) for x in LARGE],
+    "gradient": [(x, 1.3) for x in LARGE]
+    + [(0.3, 1e-20), (1e6, 1e-30), (0.3, 0.0), (0.3, 1e-40), (2.0, np.inf)],
+    "gradient_from_output": [(0.3, 1e-20), (-2.5, 1.0), (0.3, 0.0), (1.0, 1.3), (np.nan, 1.0)],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.dtype("f4"), np.dtype("f8")], ids=str)
+@pytest.mark.parametrize("chosen", softsign.cpu_features()["available"])
+@pytest.mark.parametrize("name", AWKWARD)
+def test_runs_of_awkward_values_are_as_if_alone(name: str, chosen: str, dtype: np.dtype[Any]) -> None:
+    """Runs of one value, of two in turn and of all, of any length and at any offset, with their flags."""
+    f, rng = ufunc(name), np.random.default_rng(0)
+    usual = rng.uniform(-0.7, 0.7, (2, 700)).astype(dtype)
+    awkward = np.array(AWKWARD[name], dtype)
+    kinds = (
+        [[k] for k in range(len(awkward))]
+        + [[k, k - 1] for k in range(len(awkward))]
+        + [[*range(len(awkward))]]
+    )
+    with kernels(chosen), np.errstate(all="ignore"):
+        ordinary = np.array([f(*row) for row in usual[: f.nin].T])
+        alone = np.array([f(*row) for row in awkward])
+        flags = [raised_flags(f, *row) for row in awkward]
+        for kind in kinds:
+            for offset, length in [*zip(range(70), rng.integers(1, 70, 70), strict=True), (3, 600), (0, 690)]:
+                run = np.resize(kind, length)
+                inputs = [a.copy() for a in usual[: f.nin]]
+                for a, values in zip(inputs, awkward.T, strict=True):
+                    a[offset : offset + length] = values[run]
+                expected = ordinary.copy()
+                expected[offset : offset + length] = alone[run]
+                assert_same_bits(f(*inputs), expected)
+            assert raised_flags(f, *inputs) == set().union(*(flags[k] for k in kind))
+
+
 @by_standard_dtype
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("dy", [0.0, np.inf])
