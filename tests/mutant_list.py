@@ -86,13 +86,6 @@ MUTANTS = (
     Mutant("csrc/ops.h", "most = splat<V>(0x1p126f);", "most = splat<V>(__builtin_inff());", UFUNCS),
     Mutant("csrc/loops.h", "(V)low) | (low == 0);", "(V)low);", UFUNCS),
     Mutant("csrc/loops.h", "Op::beyond(x, y);\n}", "y;\n}", UFUNCS),
-    Mutant("csrc/loops.h", "count = i != settled ? 1", "count = i == settled ? 1", UFUNCS),
-    Mutant(
-        "csrc/loops.h",
-        "settled = (end - i) / size < count ? end",
-        "settled = (end - i) / size > count ? end",
-        UFUNCS,
-    ),
     Mutant("csrc/ops.h", "y2 = fma(c, c, above(m, 24))", "y2 = fma(c, c, above(m, 1))", UFUNCS),
     Mutant("csrc/ops.h", "splat<vf>(1 - 0x3p-24f) / d.t", "splat<vf>(1) / d.t", UFUNCS),
     Mutant("csrc/ops.h", "d.t * (1 - 0x5p-24f)", "d.t", UFUNCS),
