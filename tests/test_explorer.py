@@ -130,7 +130,7 @@ def values(dtype: Any) -> Array:
     """All numbers of 16 bits; of wider formats any bits, ordinary numbers, and those named in numerics.md."""
     if dtype.itemsize == 2:
         return np.arange(1 << 16, dtype=np.uint16).view(dtype)
-    half = (1 << 21) // dtype.itemsize
+    half = (1 << 18) // dtype.itemsize
     named = [float.fromhex(text) * sign for text in REPLACED for sign in (1, -1)]
     ordinary = np.random.default_rng(1).standard_normal(half - len(named)) * 3
     known = np.concatenate([named, ordinary]).astype(dtype)
