@@ -5,6 +5,8 @@ ifeq ($(origin CXX),default)
 CXX := $(firstword $(foreach name,c++ g++ clang++,$(shell command -v $(name))))
 endif
 export CXX
+# Processes of the tests would each compile the sources and rewrite their assertions again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
