@@ -4,11 +4,11 @@ The caller sees to it that all tensors of a call have one dtype, device, number 
 order. The kernels run through the memory from the first element to the last and know of no shape; `out` may
 be one of the inputs.
 
-Every step of the arithmetic is exact or rounded once as IEEE 754 says, or proved not to decide the result, so that
-the bits are the same on every GPU and in Triton's interpreter. Plain division of float32 would break that
-elsewhere than in softsign (PTX's div.full errs by 2 ulp), and so would a product and a sum contracted into an fma where none is written. No step leaves the input's
-precision for a wider one but from the 16-bit types to float32: many GPUs have 64 times less throughput in
-float64.
+Every step of the arithmetic is exact, or rounded once as IEEE 754 says, or its error is proved not to decide
+the result, so that the bits are the same on every GPU and in Triton's interpreter. The last is so of the plain
+division of float32 in softsign (PTX's div.full errs by 2 ulp), which elsewhere would break that, as would a
+product and a sum contracted into an fma where none is written. No step leaves the input's precision for a
+wider one but from the 16-bit types to float32: many GPUs have 64 times less throughput in float64.
 
 Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |y|.
 """
