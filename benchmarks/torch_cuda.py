@@ -1,7 +1,9 @@
-"""Compare the CUDA kernels with those of the CPU, and time them: `python benchmarks/torch_cuda.py`, with a GPU.
+"""Compare the CUDA kernels with those of the CPU, and time them, on a machine with a GPU.
 
-`--check` counts the results that differ from the CPU's, without it times are taken. Contestants take turns (`harness`); a sample is the time of one call between two CUDA events. Bandwidth counts
-the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.
+`python benchmarks/torch_cuda.py` times them beside a copy and PyTorch's softsign; with `--check` it counts
+the results that differ from the CPU's instead. Contestants take turns (`harness`); a sample is the time of
+one call between two CUDA events. Bandwidth counts the bytes that a call has to read and write, beside those
+that `y.copy_(x)` moves.
 """
 
 from __future__ import annotations
