@@ -138,6 +138,8 @@ inline Bits<V> some_outside(const Op &op, const Group<V, U, Inputs> &x) {
 // arguments are reported, too, though `fast` may have them: `some_outside` asks again.
 template <class Op, class V, int U, int Inputs>
 inline Bits<V> suspects(const Op &op, const Group<V, U, Inputs> &x) {
+    if constexpr (is_formula<Op> && Inputs == 3 && sizeof(Scalar<V>) == 4)
+        return Op::suspects(x.v[0], x.v[1], x.v[2]);
     if constexpr (has_range<Op>) return some_outside(op, x);
     Bits<V> top[2], low;
     for (int k = 0; k < Inputs && k < 2; ++k) {
@@ -194,7 +196,7 @@ inline vd finish_lanes(const Op &op, const Group<vd, 1, Inputs> &x, vl left, vd 
 template <bool far = false, class Op, class V, int U, int Inputs>
 inline V attempt(const Op &op, const Group<V, U, Inputs> &x, int u, Bits<V> &doubt) {
     if constexpr (is_formula<Op>)
-        return x.call(u, [](auto... args) { return Op::template fast<far>(args...); });
+        return x.call(u, [&](auto... args) { return op.template fast<far>(args...); });
     else
         return x.call(u, [&](auto... args) { return op.fast(args..., doubt); });
 }
@@ -207,7 +209,7 @@ inline V settle(const Op &op, const Group<V, 1, Inputs> &x) {
     constexpr bool far = reaches_far<Op, V>;
     Bits<V> left;
     if constexpr (far)
-        left = x.call(0, [](auto... args) { return Op::beyond(args...); });
+        left = x.call(0, [&](auto... args) { return op.beyond(args...); });
     else
         left = outside(op, x);
     Group<V, 1, Inputs> safe;

@@ -107,7 +107,7 @@ inline bool any(vi m) {
 inline bool any(vl m) { return any((vi)m); }
 inline bool any(bool m) { return m; }
 
-// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the
+// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction, in float64: the
 // error-free product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the
 // instruction does wherever a*b + c or its error is exact, which are the uses in ops.h. |a|, |b| < 2^996.
 #if defined(__AVX512F__)
@@ -183,11 +183,20 @@ inline vf narrow(vd2 x) {
 }
 
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
-// In float32 by float64: the product is exact. As by the instruction, unless the sum there is not exact and near a
-// midpoint of float32.
+// p + c, and where that is not exact and the last bit 0, the neighbor on the side of the exact sum, whose last bit
+// is 1: rounded to float32, that is the exact sum rounded once ("to odd": Boldo and Melquiond).
+inline vd sum_to_odd(vd p, vd c) {
+    vd s = p + c;
+    vl finite = magnitude_bits(s) < Lanes<vd>::inf;
+    vd a = finite ? p : vd{}, b = finite ? c : vd{}, z = (a + b) - a;
+    vd error = (a - ((a + b) - z)) + (b - z);
+    vl inward = ((vl)error ^ (vl)s) >> 63;  // -1 where the sum is nearer to 0 than s
+    return (vd)((vl)s + ((error != 0) & (((vl)s & 1) - 1) & (inward | 1)));
+}
+// In float32 by float64, where the product is exact.
 inline vf fma(vf a, vf b, vf c) {
     vd2 x = widen(a), y = widen(b), z = widen(c);
-    return narrow({x.lo * y.lo + z.lo, x.hi * y.hi + z.hi});
+    return narrow({sum_to_odd(x.lo * y.lo, z.lo), sum_to_odd(x.hi * y.hi, z.hi)});
 }
 // The lanes that lie within 2^13 units of float64 of a midpoint between normal numbers of float32.
 inline vi near_midpoint(vd2 y) {
