@@ -267,7 +267,7 @@ struct Inverse : Quotient {
     }
 };
 
-// c = (1 - 3u)/t, below 1/(1 + a), and h = 1 - c(1 + a), for a < 2^24, or with `far` a < 2^48.
+// b = -2c with c = (1 - 3u)/t, below 1/(1 + a), and g = 2h = 2 - 2c(1 + a), for a < 2^24, or with `far` a < 2^48.
 //
 // c and e/t are each off by at most u, so u < h < 5u, and the two roundings of h change it by at most 8u^2.
 //
@@ -277,14 +277,15 @@ struct Inverse : Quotient {
 // 16u^2 each of w and zw, sum to less than 250u^2. So the error is below 0.50002 ulp. zp and zw have the
 // sign of z, of zeros, too.
 struct Below {
-    vf c, h;
+    vf b, g;
+    explicit Below(Divided<vf> s) : b(s.c), g(fma(b, s.e, fma(b, s.t, splat<vf>(2)))) {}
     template <bool far>
-    static Below of(vf a) {
-        TwoPart<vf> d = far ? two_sum(splat<vf>(1), a) : one_plus(a);
-        vf c = splat<vf>(1 - 0x3p-24f) / d.t;
-        return {c, fnma(c, d.e, fnma(c, d.t, splat<vf>(1)))};
+    static Divided<vf> divide(vf x) {
+        TwoPart<vf> d = far ? two_sum(splat<vf>(1), abs(x)) : one_plus(abs(x));
+        return {d.t, d.e, splat<vf>(-2 + 0x6p-24f) / d.t};
     }
     vf times_square(vf z, vf kh) const {
+        vf c = (vf)((vi)b - (1 << 23));  // b/2: the sign is squared
         vf p = c * c, w = fma(p, kh, fma(c, c, -p));
         return fma(z, p, z * w);
     }
@@ -363,10 +364,8 @@ struct SecondDerivative : Formula {
     // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or
     // rounded once on every instruction set, so the bits agree without a proof of correct rounding.
     static vi beyond(vf x) { return magnitude_bits(x) >= 0x4f800000; }  // 2^32, whose result is 2^-95
-    template <bool far>
-    static vf fast(vf x) {
-        Below r = Below::of<far>(abs(x));
-        vi y = (vi)r.times_square(-2 * r.c, 3 * r.h);  // below 0
+    static vf rest(Below r, vf x) {
+        vi y = (vi)r.times_square(r.b, 1.5f * r.g);  // below 0
         return (vf)(((magnitude_bits(x) != 0) & y) ^ ((vi)x & INT32_MIN));
     }
     template <bool>
@@ -411,11 +410,7 @@ struct Gradient : Formula {
         vi z = magnitude_bits(dy), within = m < far ? m : far, scale = 2 * (within > 0 ? within : vi{});
         return (m >= far) | ((z - scale < 0x0f000000) & (z != 0));
     }
-    template <bool far>
-    static vf fast(vf x, vf dy) {
-        Below r = Below::of<far>(abs(x));
-        return r.times_square(dy, r.h + r.h);
-    }
+    static vf rest(Below r, vf, vf dy) { return r.times_square(dy, r.g); }
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
     static real longdouble(real x, real dy) {
         real r = 1 / (1 + abs(x));
@@ -506,6 +501,11 @@ struct NthDerivative {
         return x == 0 ? x : with_sign_of(v, -x);
     }
 };
+
+// Whether an op divides by `Below` first, and its `rest` follows.
+template <class Op, class V>
+constexpr bool is_below =
+    sizeof(Scalar<V>) == 4 && (std::is_same_v<Op, Gradient> || std::is_same_v<Op, SecondDerivative>);
 
 // Whether `fast<true>` reaches beyond the `limit`, for arguments that are not `beyond`.
 template <class Op, class V>

@@ -114,13 +114,13 @@ struct ScaledGradient : Formula, OwnRange {
     // For a group, zeros of dy among them: 0.87 of the time of `outside` for each vector.
     template <int U>
     static vi suspects(const vf (&x)[U], const vf (&c)[U], const vf (&dy)[U]) {
-        vi ratio{}, most = (vi)c[0], fewest = (vi)c[0], z = magnitude_bits(dy[0]);
+        vi ratio{}, most{}, fewest = (vi)c[0], z = magnitude_bits(dy[0]);
         for (int u = 0; u < U; ++u) {
             const vi m = magnitude_bits(x[u]) - magnitude_bits(c[u]), s = (vi)c[u], d = magnitude_bits(dy[u]);
             ratio = m > ratio ? m : ratio, z = d < z ? d : z;
             most = s > most ? s : most, fewest = s < fewest ? s : fewest;
         }
-        return (ratio >= far) | (fewest < low) | (most > high) | (z < least<vf>);
+        return (far - 1 - ratio) | (fewest < low) | (high - most) | (z - least<vf>);
     }
     // As `Gradient::beyond`, for |x|/c.
     static vi beyond(vf x, vf c, vf dy) {

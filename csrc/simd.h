@@ -106,6 +106,29 @@ inline bool any(vi m) {
 }
 inline bool any(vl m) { return any((vi)m); }
 inline bool any(bool m) { return m; }
+// Whether a lane is negative: a subtraction and this take less time than a comparison and `any`.
+inline bool any_negative(vi m) {
+#if defined(__AVX512F__)
+    return _mm512_movepi32_mask((__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_ps((__m256)m) != 0;
+#elif defined(SOFTSIGN_SSE2)
+    return _mm_movemask_ps((__m128)m) != 0;
+#else
+    return any(m < 0);
+#endif
+}
+inline bool any_negative(vl m) {
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask((__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_pd((__m256d)m) != 0;
+#elif defined(SOFTSIGN_SSE2)
+    return _mm_movemask_pd((__m128d)m) != 0;
+#else
+    return any(m < 0);
+#endif
+}
 
 // fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction, in float64: the
 // error-free product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the
