@@ -124,7 +124,7 @@ inline Bits<V> outside(const Op &op, const Group<V, 1, Inputs> &x) {
     }
 }
 template <class Op, class V, int U, int Inputs>
-inline Bits<V> some_outside(const Op &op, const Group<V, U, Inputs> &x) {
+[[gnu::always_inline]] inline Bits<V> some_outside(const Op &op, const Group<V, U, Inputs> &x) {
     Bits<V> out{};
     for (int u = 0; u < U; ++u) {
         Group<V, 1, Inputs> one;
@@ -192,19 +192,21 @@ inline vd finish_lanes(const Op &op, const Group<vd, 1, Inputs> &x, vl left, vd 
     return y;
 }
 
-// `fast` for each vector. A formula leaves no lane in doubt. Two divisions at a time run side by side, as in
-// `divide_all`: 0.97 of the time on Zen 1.
+// `fast` for each vector, or its two parts. A formula leaves no lane in doubt. Two divisions at a time run side by
+// side, as in `divide_all`: 0.97 of the time on Zen 1.
 template <bool far = false, class Op, class V, int U, int Inputs>
-inline void attempt(const Op &op, const Group<V, U, Inputs> &x, V (&y)[U], Bits<V> &doubt) {
+[[gnu::always_inline]] inline void attempt(const Op &op, const Group<V, U, Inputs> &x, V (&y)[U],
+                                           Bits<V> &doubt) {
     constexpr int pair = U < 2 ? U : 2;
     for (int u = 0; u < U; u += pair) {
         [[maybe_unused]] Divided<V> s[pair];
-        if constexpr (is_below<Op, V>)
-            for (int k = 0; k < pair; ++k) s[k] = Below::divide<far>(x.v[0][u + k]);
+        if constexpr (has_parts<Op, V>)
+            for (int k = 0; k < pair; ++k)
+                s[k] = x.call(u + k, [&](auto... args) { return op.template divided<far>(args...); });
         for (int k = 0; k < pair; ++k)
             y[u + k] = x.call(u + k, [&](auto... args) {
-                if constexpr (is_below<Op, V>)
-                    return op.rest(Below(s[k]), args...);
+                if constexpr (has_parts<Op, V>)
+                    return op.rest(s[k], args...);
                 else if constexpr (is_formula<Op>)
                     return op.template fast<far>(args...);
                 else
@@ -218,7 +220,7 @@ inline void attempt(const Op &op, const Group<V, U, Inputs> &x, V (&y)[U], Bits<
 template <class Op, class V, int Inputs>
 inline V settle(const Op &op, const Group<V, 1, Inputs> &x) {
     if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define(op, x);
-    constexpr bool far = reaches_far<Op, V>;
+    constexpr bool far = has_parts<Op, V>;
     Bits<V> left;
     if constexpr (far)
         left = x.call(0, [&](auto... args) { return op.beyond(args...); });

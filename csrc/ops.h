@@ -364,7 +364,12 @@ struct SecondDerivative : Formula {
     // c^3 (1 + 3g/2) as an exact product and a small sum: below 0.51 ulp. Every step is either exact or
     // rounded once on every instruction set, so the bits agree without a proof of correct rounding.
     static vi beyond(vf x) { return magnitude_bits(x) >= 0x4f800000; }  // 2^32, whose result is 2^-95
-    static vf rest(Below r, vf x) {
+    template <bool far>
+    static Divided<vf> divided(vf x) {
+        return Below::divide<far>(x);
+    }
+    static vf rest(Divided<vf> s, vf x) {
+        const Below r(s);
         vi y = (vi)r.times_square(r.b, 1.5f * r.g);  // below 0
         return (vf)(((magnitude_bits(x) != 0) & y) ^ ((vi)x & INT32_MIN));
     }
@@ -410,7 +415,14 @@ struct Gradient : Formula {
         vi z = magnitude_bits(dy), within = m < far ? m : far, scale = 2 * (within > 0 ? within : vi{});
         return (m >= far) | ((z - scale < 0x0f000000) & (z != 0));
     }
-    static vf rest(Below r, vf, vf dy) { return r.times_square(dy, r.g); }
+    template <bool far>
+    static Divided<vf> divided(vf x, vf) {
+        return Below::divide<far>(x);
+    }
+    static vf rest(Divided<vf> s, vf, vf dy) {
+        const Below r(s);
+        return r.times_square(dy, r.g);
+    }
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
     static real longdouble(real x, real dy) {
         real r = 1 / (1 + abs(x));
@@ -502,14 +514,10 @@ struct NthDerivative {
     }
 };
 
-// Whether an op divides by `Below` first, and its `rest` follows.
+// Whether `fast` has two parts, `divided` and `rest`, and with `far` reaches beyond the `limit`, for arguments that
+// are not `beyond`.
 template <class Op, class V>
-constexpr bool is_below =
-    sizeof(Scalar<V>) == 4 && (std::is_same_v<Op, Gradient> || std::is_same_v<Op, SecondDerivative>);
-
-// Whether `fast<true>` reaches beyond the `limit`, for arguments that are not `beyond`.
-template <class Op, class V>
-constexpr bool reaches_far =
+constexpr bool has_parts =
     sizeof(Scalar<V>) == 4 && is_formula<Op> && !std::is_same_v<Op, GradientFromOutput>;
 
 // What defines the float32 result.

@@ -114,13 +114,15 @@ struct ScaledGradient : Formula, OwnRange {
     // For a group, zeros of dy among them: 0.87 of the time of `outside` for each vector.
     template <int U>
     static vi suspects(const vf (&x)[U], const vf (&c)[U], const vf (&dy)[U]) {
-        vi ratio{}, most{}, fewest = (vi)c[0], z = magnitude_bits(dy[0]);
-        for (int u = 0; u < U; ++u) {
-            const vi m = magnitude_bits(x[u]) - magnitude_bits(c[u]), s = (vi)c[u], d = magnitude_bits(dy[u]);
-            ratio = m > ratio ? m : ratio, z = d < z ? d : z;
-            most = s > most ? s : most, fewest = s < fewest ? s : fewest;
+        typedef uint32_t vu __attribute__((vector_size(vector_bytes)));  // for c < 0, which `least_c` tells
+        auto excess = [&](int u) { return (vi)((vu)magnitude_bits(x[u]) - (vu)c[u]); };
+        vi most = excess(0), least_c = (vi)c[0], most_c = (vi)c[0], z = magnitude_bits(dy[0]);
+        for (int u = 1; u < U; ++u) {
+            const vi m = excess(u), s = (vi)c[u], d = magnitude_bits(dy[u]);
+            most = m > most ? m : most, z = d < z ? d : z;
+            least_c = s < least_c ? s : least_c, most_c = s > most_c ? s : most_c;
         }
-        return (far - 1 - ratio) | (fewest < low) | (high - most) | (z - least<vf>);
+        return (most >= far) | (least_c < low) | (vi)(high - (vu)most_c) | (z - least<vf>);
     }
     // As `Gradient::beyond`, for |x|/c.
     static vi beyond(vf x, vf c, vf dy) {
@@ -134,12 +136,14 @@ struct ScaledGradient : Formula, OwnRange {
     // roundings, 2 (13u^2) of r, 14u^2 of r k and 15u^2 each of w and of w dy, sum to less than 250u^2. So the error
     // is below 0.50002 ulp. A number c takes no other path than an array: the results are the same.
     template <bool>
-    static vf fast(vf x, vf c, vf dy) {
+    static Divided<vf> divided(vf x, vf c, vf) {
         const vi a = magnitude_bits(x), b = (vi)c;
         vf less = (vf)(a < b ? a : b), more = (vf)(a > b ? a : b);  // 0.93 of the time of `two_sum`
-        vf t = abs(x) + c, e = less - (t - more);
-        vf k = splat<vf>(1 - 0x4p-24f) / t, s = c * k;
-        vf r = fnma(s, e, fnma(s, t, c));
+        vf t = abs(x) + c;
+        return {t, less - (t - more), splat<vf>(1 - 0x4p-24f) / t};
+    }
+    static vf rest(Divided<vf> d, vf, vf c, vf dy) {
+        vf k = d.c, s = c * k, r = fnma(s, d.e, fnma(s, d.t, c));
         vf p = s * s, w = fma(s + s, r * k, fma(s, s, -p));
         return fma(dy, p, dy * w);
     }
@@ -249,6 +253,11 @@ struct ScaledGradientBy : Formula {
     V fast(V x, V dy) const {
         return ScaledGradient::fast<far>(x, inside, dy);
     }
+    template <bool far>
+    Divided<V> divided(V x, V dy) const {
+        return ScaledGradient::divided<far>(x, inside, dy);
+    }
+    V rest(Divided<V> d, V x, V dy) const { return ScaledGradient::rest(d, x, inside, dy); }
     vf plain(vf x, vf dy) const { return ScaledGradient::plain(x, c, dy); }
     vd plain(vd x, vd dy) const {
         const vd scale = widen(c).lo;

@@ -157,13 +157,13 @@ inline V fnma(V a, V b, V c) {
     return fma(-a, b, c);
 }
 #else
-inline vd product_error(vd a, vd b, vd p) {  // a*b - p
-    const double split = 134217729.0;        // 2^27 + 1
+[[gnu::always_inline]] inline vd product_error(vd a, vd b, vd p) {  // a*b - p
+    const double split = 134217729.0;                               // 2^27 + 1
     vd ca = split * a, cb = split * b;
     vd ah = ca - (ca - a), bh = cb - (cb - b), al = a - ah, bl = b - bh;
     return ((ah * bh - p) + ah * bl + al * bh) + al * bl;
 }
-inline vd fma(vd a, vd b, vd c) {
+[[gnu::always_inline]] inline vd fma(vd a, vd b, vd c) {
     vd p = a * b, s = p + c, z = s - p;
     vd sum_error = (p - (s - z)) + (c - z);
     return s + (sum_error + product_error(a, b, p));

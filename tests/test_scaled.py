@@ -211,7 +211,7 @@ def test_a_power_of_two_comes_out(dtype: Any, data: st.DataObject, power: int) -
     x, c = data.draw(finite(dtype)), abs(data.draw(finite(dtype)))
     info = np.finfo(dtype)
     sizes = [abs(float(v)) * f for v in (x, c) for f in (1.0, 2.0**power)]
-    assume(all(v == 0 or info.tiny * 2 < v < info.max / 2 for v in sizes))
+    assume(all(v == 0 or float(info.tiny) * 2 < v < float(info.max) / 2 for v in sizes))
     factor = dtype(2.0**power)
     with np.errstate(under="ignore"):
         y = softsign.scaled(x, c)
