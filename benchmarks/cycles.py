@@ -101,6 +101,12 @@ AIMS = (
 )
 AVX2_AIM = 1.2  # the AVX2 kernels on the largest arrays, to the AVX-512 ones
 REAL_LIFE_AIM = 1.5  # awkward values, to ordinary ones
+# The passes over preallocated arrays that a function with one scale replaces.
+PASSES = {
+    "scaled": "divide(x, c, out=z); softsign(z, out=z); multiply(z, c, out=y)",
+    "scaled_gradient": "divide(x, c, out=z); gradient(z, dy, out=y)",
+}
+PASSES_AIM = 0.9  # the function, to its passes
 
 Samples = dict[str, npt.NDArray[np.float64]]  # by contestant: seconds per call, one for each round
 Place = tuple[str, str, int]  # kernels, dtype, size
@@ -257,6 +263,21 @@ def beside_ordinary(
         ordinary, *awkward = take_turns(field, rounds).T
     medians = [float(np.median(seconds / ordinary)) for seconds in awkward]
     return dict(zip(list(arguments)[1:], medians, strict=True))
+
+
+def passes_targets(rounds: int, sizes: Sequence[int] = (64 * KI, MI, 16 * MI)) -> Iterator[Target]:
+    """Compare the functions with a scale with the passes that they replace, on float32."""
+    names = {"divide": np.divide, "multiply": np.multiply}
+    names |= {name: getattr(softsign, name) for name in ("softsign", "gradient", *PASSES)}
+    for size in sizes:
+        print(f"measuring passes of {size_label(size)}", file=sys.stderr)
+        arrays = make_arrays(np.dtype(np.float32), size, {"x", "dy", "z"})
+        for function, passes in PASSES.items():
+            one = call(function, ARGUMENTS, "y").replace("f(", f"{function}(", 1)
+            field = [timed(each, names | arrays | {"c": np.float32(30)}) for each in (one, passes)]
+            fused, apart = take_turns(field, rounds).T
+            ratio = float(np.median(fused / apart))
+            yield Target(f"{function} float32 {size_label(size)} / its passes", ratio, PASSES_AIM)
 
 
 def tabled(dtypes: Sequence[str]) -> dict[Place, tuple[str, ...]]:

@@ -214,7 +214,8 @@ PEER_TARGET = 1.0  # softsign, to the fastest peer at each size, on any number o
 NUMBA_TARGET_IN_L2 = 2.0  # softsign, to numba's naive formula, while input and output fit in L2
 IMPORT_TARGETS = {"ms": 15.0, "MB": 2.0}  # what `import softsign` adds to `import numpy`
 
-PARTS = ("threads", "yardsticks", "values", "import", "peers")  # in this order: numba counts the CPUs once
+# In this order: numba counts the CPUs once.
+PARTS = ("threads", "yardsticks", "values", "passes", "import", "peers")
 
 
 def targets(rows: Sequence[Row], threads: int) -> Iterator[Target]:
@@ -238,6 +239,8 @@ def judge(part: str, rounds: int) -> list[Target]:
         return list(cycles.aim_targets({w: cycles.measure(w, f, rounds) for w, f in cycles.aimed().items()}))
     if part == "values":
         return list(cycles.real_life_targets(rounds))
+    if part == "passes":
+        return list(cycles.passes_targets(rounds))
     cost = import_cost()
     return [Target(f"import softsign, {u} more than import numpy", cost[u], IMPORT_TARGETS[u]) for u in cost]
 

@@ -48,6 +48,13 @@ inline V add_exact_product(V a, V b, V c) {
     return has_fma ? fma(a, b, c) : a * b + c;
 }
 
+// a b + c, which without the instruction is rounded twice: a fifth of the time that fma takes.
+inline vf quick_fma(vf a, vf b, vf c) {
+    if (has_fma) return fma(a, b, c);
+    vd2 x = widen(a), y = widen(b), z = widen(c);
+    return narrow({x.lo * y.lo + z.lo, x.hi * y.hi + z.hi});
+}
+
 // 1 + a = 2^k (1 + f) with f in [-1/4, 1/2], for float32 numbers a >= 0, so that log1p(a) = k log 2 + 2
 // artanh(s), s = f/(2 + f), |s| <= 1/5.
 //
@@ -83,19 +90,19 @@ struct LogJacobian : Logarithmic {
     // c = -2/(2 + f), s = c f and q = 2s, rounded, stand for -2s and -4s of above. q + c residual is -4s to 46
     // bits: 2f + q is exact (Sterbenz). `cube` times `series` is the rest, at most 1/75 of the whole; its three
     // terms leave 0.05 ulp. k (2^23 of it) times `high` is exact, and so are y and `lost` for k = 0. Below 2^-40 the
-    // cube and all of residual would underflow, while the whole is q. Without the instruction fma rounds twice;
+    // cube and all of residual would underflow, while the whole is q. Without the instruction quick_fma rounds twice;
     // trying every input found no other result from that.
     static vf fast(vf x, vi &) {
         Reduced<vf> r(abs(x));
         vf f = r.f, twice = f + f, c = -2 / (2 + f), q = c * twice;
         vf s = c * (vf)((vi)f & (magnitude_bits(x) > (vi)splat<vf>(0x1p-40f)));
-        vf residual = fma(s, f, twice + q), z = s * s, cube = s * z;
-        vf series =
-            fma(z, fma(z, splat<vf>(0x1.36e9e6p-8f), splat<vf>(0x1.992aep-6f)), splat<vf>(0x1.5555b4p-3f));
+        vf residual = quick_fma(s, f, twice + q), z = s * s, cube = s * z;
+        vf series = quick_fma(z, quick_fma(z, splat<vf>(0x1.36e9e6p-8f), splat<vf>(0x1.992aep-6f)),
+                              splat<vf>(0x1.5555b4p-3f));
         vf k = __builtin_convertvector(r.k, vf);  // k 2^23
         const float high = -2 * 0x1.62ep-24f, low = -2 * 0x1.0bfbe8p-38f;
         vf y = add_exact_product(k, splat<vf>(high), q), lost = q - add_exact_product(k, splat<vf>(-high), y);
-        return y + fma(cube, series, fma(c, residual, fma(k, splat<vf>(low), lost)));
+        return y + quick_fma(cube, series, quick_fma(c, residual, quick_fma(k, splat<vf>(low), lost)));
     }
     static vd plain(vd x) {
         vd a = is_inf(x) ? vd{} : abs(x);

@@ -112,13 +112,13 @@ constexpr bool has_range = std::is_base_of_v<OwnRange, Op>;
 // Whether there is a `Mode::far`.
 template <class Op, class V>
 constexpr bool has_far =
-    reaches_far<Op, V> || (has_fma && (is_quotient<Op> || (divides<Op> && sizeof(Scalar<V>) == 4)));
+    has_parts<Op, V> || (has_fma && (is_quotient<Op> || (divides<Op> && sizeof(Scalar<V>) == 4)));
 
 // The lanes that `mode` may not attempt.
 template <Mode mode, class Op, class V, int Inputs>
 inline Bits<V> outside(const Op &op, const Group<V, 1, Inputs> &x) {
-    if constexpr (mode == Mode::far && reaches_far<Op, V>) {
-        return x.call(0, [](auto... args) { return Op::beyond(args...); });
+    if constexpr (mode == Mode::far && has_parts<Op, V>) {
+        return x.call(0, [&](auto... args) { return op.beyond(args...); });
     } else if constexpr (has_range<Op>) {
         return x.call(0, [](auto... args) { return Op::outside(args...); });
     } else {
@@ -131,7 +131,7 @@ inline Bits<V> outside(const Op &op, const Group<V, 1, Inputs> &x) {
     }
 }
 template <Mode mode, class Op, class V, int U, int Inputs>
-inline Bits<V> some_outside(const Op &op, const Group<V, U, Inputs> &x) {
+[[gnu::always_inline]] inline Bits<V> some_outside(const Op &op, const Group<V, U, Inputs> &x) {
     Bits<V> out{};
     for (int u = 0; u < U; ++u) {
         Group<V, 1, Inputs> one;
@@ -152,10 +152,12 @@ inline Bits<V> greatest(const V (&v)[U]) {
     return top;
 }
 
-// Lanes with arguments that `mode` may not attempt, over all vectors of the group. Zeros among the second
-// arguments are reported, too, though it may have them: `some_outside` asks again.
+// Negative for lanes with arguments that `mode` may not attempt, over all vectors of the group. Zeros among the
+// second arguments are reported, too, though it may have them: `some_outside` asks again.
 template <Mode mode, class Op, class V, int U, int Inputs>
 inline Bits<V> suspects(const Op &op, const Group<V, U, Inputs> &x) {
+    if constexpr (mode == Mode::fast && is_formula<Op> && Inputs == 3 && sizeof(Scalar<V>) == 4)
+        return Op::suspects(x.v[0], x.v[1], x.v[2]);
     if constexpr (has_range<Op>) return some_outside<mode>(op, x);
     Bits<V> top[2], low;
     for (int k = 0; k < Inputs && k < 2; ++k) {
@@ -170,25 +172,17 @@ inline Bits<V> suspects(const Op &op, const Group<V, U, Inputs> &x) {
         if constexpr (mode == Mode::far && divides<Op>) return top[0] >= Op::template far_limit<V>;
         if constexpr (mode == Mode::far && is_formula<Op>) {
             if constexpr (Inputs == 1)
-                return Op::beyond((V)top[0]);
+                return op.beyond((V)top[0]);
             else
-                return Op::beyond((V)top[0], (V)low) | (low == 0);
+                return op.beyond((V)top[0], (V)low) | (low == 0);
         }
-        Bits<V> found = top[0] >= limit_of<V>(op);
+        Bits<V> found = limit_of<V>(op) - 1 - top[0];
         if constexpr (Inputs == 2) {
-            found |= low < Op::template least<V>;
-            if constexpr (sizeof(Scalar<V>) == 8) found |= top[1] > Op::template greatest<V>;
+            found |= low - Op::template least<V>;
+            if constexpr (sizeof(Scalar<V>) == 8) found |= Op::template greatest<V> - top[1];
         }
         return found;
     }
-}
-
-template <Mode mode, class Op, class V, int U, int Inputs>
-inline bool any_suspect(const Op &op, const Group<V, U, Inputs> &x) {
-    if constexpr (Inputs == 1 && mode == Mode::fast && !has_range<Op>)
-        return any_from(greatest(x.v[0]), Bits<V>{} + limit_of<V>(op));
-    else
-        return any(suspects<mode>(op, x));
 }
 
 // The definition of a float32 result before its rounding.
@@ -218,13 +212,27 @@ inline vd finish_lanes(const Op &op, const Group<vd, 1, Inputs> &x, vl left, vd 
     return y;
 }
 
-// `fast` for a vector. A formula leaves no lane in doubt.
+// `fast` for each vector, or its two parts. A formula leaves no lane in doubt. Two divisions at a time run side by
+// side, as in `divide_all`: 0.97 of the time on Zen 1.
 template <bool far = false, class Op, class V, int U, int Inputs>
-inline V attempt(const Op &op, const Group<V, U, Inputs> &x, int u, Bits<V> &doubt) {
-    if constexpr (is_formula<Op>)
-        return x.call(u, [](auto... args) { return Op::template fast<far>(args...); });
-    else
-        return x.call(u, [&](auto... args) { return op.fast(args..., doubt); });
+[[gnu::always_inline]] inline void attempt(const Op &op, const Group<V, U, Inputs> &x, V (&y)[U],
+                                           Bits<V> &doubt) {
+    constexpr int pair = U < 2 ? U : 2;
+    for (int u = 0; u < U; u += pair) {
+        [[maybe_unused]] Divided<V> s[pair];
+        if constexpr (has_parts<Op, V>)
+            for (int k = 0; k < pair; ++k)
+                s[k] = x.call(u + k, [&](auto... args) { return op.template divided<far>(args...); });
+        for (int k = 0; k < pair; ++k)
+            y[u + k] = x.call(u + k, [&](auto... args) {
+                if constexpr (has_parts<Op, V>)
+                    return op.rest(s[k], args...);
+                else if constexpr (is_formula<Op>)
+                    return op.template fast<far>(args...);
+                else
+                    return op.fast(args..., doubt);
+            });
+    }
 }
 
 // A vector with lanes that `fast` may not attempt or leaves in doubt. The others keep the result of `fast`, so
@@ -232,12 +240,13 @@ inline V attempt(const Op &op, const Group<V, U, Inputs> &x, int u, Bits<V> &dou
 template <class Op, class V, int Inputs>
 inline V settle(const Op &op, const Group<V, 1, Inputs> &x) {
     if constexpr (divides<Op> && sizeof(Scalar<V>) == 4) return define(op, x);
-    constexpr bool far = reaches_far<Op, V>;
+    constexpr bool far = has_parts<Op, V>;
     Bits<V> left = outside<far ? Mode::far : Mode::fast>(op, x);
     Group<V, 1, Inputs> safe;
     for (int k = 0; k < Inputs; ++k) safe.v[k][0] = left ? splat<V>(k > 0) : x.v[k][0];
-    V y = attempt<far>(op, safe, 0, left);
-    return any(left) ? finish_lanes(op, x, left, y) : y;
+    V y[1];
+    attempt<far>(op, safe, y, left);
+    return any(left) ? finish_lanes(op, x, left, y[0]) : y[0];
 }
 // A vector of quotients, each decided between two neighbors; `decided` receives one that was in doubt.
 template <class Op, class V>
@@ -286,15 +295,15 @@ class Loop {
         if constexpr (is_fast) {
             if constexpr (mode == Mode::any)
                 for (int u = 0; u < U; ++u) x.v[0][u] = Op::within(x.v[0][u]);
-            else if (__builtin_expect(any_suspect<mode>(op, x), 0))
+            else if (__builtin_expect(any_negative(suspects<mode>(op, x)), 0))
                 if (Inputs == 1 || any(some_outside<mode>(op, x))) return false;
             if constexpr (divides<Op>)
                 divide_all<Op, mode>(x.v[0], y, doubt, decided);
             else
-                for (int u = 0; u < U; ++u) y[u] = attempt<mode == Mode::far>(op, x, u, doubt);
+                attempt<mode == Mode::far>(op, x, y, doubt);
         } else {
             [[maybe_unused]] bool huge = false;  // from 2^64 on, or nan
-            if constexpr (estimates) huge = any_from(greatest(x.v[0]), vi{} + 0x5f800000);
+            if constexpr (estimates) huge = any_negative(0x5f7fffff - greatest(x.v[0]));
             for (int u = 0; u < U; ++u) {
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
                 if constexpr (is_formula<Op> && sizeof(T) == 4) {
@@ -342,7 +351,7 @@ class Loop {
     [[gnu::always_inline]] static bool begin(const Op &op, const T *const (&in)[Inputs], std::size_t i,
                                              Divisions &begun) {
         const Group<V, group, Inputs> x = load<group>(in, i);
-        if (__builtin_expect(any_suspect<Mode::fast>(op, x), 0)) return false;
+        if (__builtin_expect(any_negative(suspects<Mode::fast>(op, x)), 0)) return false;
         for (int u = 0; u < group; ++u) begun.s[u] = divide(Op::template denominator<false>(x.v[0][u]));
         return true;
     }

@@ -51,8 +51,8 @@ struct OwnRange {};
 // In float32 the formulas err by less than 2^-16 of a unit before their last rounding. The float64
 // definition, within 8 of its own units of the exact value, therefore rounds to the same number unless it
 // lies within 2^13 of its units of a midpoint. Without an fma instruction these elements alone, one in 2^15,
-// take the formula, with the fma of simd.h, and the others the definition. So every instruction set returns
-// the same bits.
+// take the formula, with the fma of simd.h, which rounds as the instruction does, and the others the definition.
+// So every instruction set returns the same bits.
 struct Formula {
     template <class V>
     static constexpr bool has_fast = Enclosure<V>::available;
@@ -320,7 +320,7 @@ struct Inverse : Quotient {
     }
 };
 
-// c = (1 - 3u)/t, below 1/(1 + a), and h = 1 - c(1 + a), for a < 2^24, or with `far` a < 2^48.
+// b = -2c with c = (1 - 3u)/t, below 1/(1 + a), and g = 2h = 2 - 2c(1 + a), for a < 2^24, or with `far` a < 2^48.
 //
 // c and e/t are each off by at most u, so u < h < 5u, and the two roundings of h change it by at most 8u^2.
 //
@@ -329,20 +329,16 @@ struct Inverse : Quotient {
 // neglected, 3h^2 or 6h^2, and the roundings, 2k h's 8u^2, 5k u^2 of kh times c^2 - p, 5k u^2 of kh, and
 // 16u^2 each of w and zw, sum to less than 250u^2. So the error is below 0.50002 ulp. zp and zw have the
 // sign of z, of zeros, too.
-//
-// Why the fma of simd.h rounds as the instruction does here: the exact sums that it rounds have at most 53
-// bits. 1 - ct and c^2 - p are multiples of 2^-48 and 2^-24 units of p; kh p + (c^2 - p) and zp + zw span at
-// most 51 bits, as kh > 2^-24. 1 - ct - ce has lost bits only where a < 2^-26, c = 1 - 3u; there all a have
-// been tried (with 4u, a = 0x1.800006p-46 would round to the other side).
 struct Below {
-    vf c, h;
+    vf b, g;
+    explicit Below(Divided<vf> s) : b(s.c), g(fma(b, s.e, fma(b, s.t, splat<vf>(2)))) {}
     template <bool far>
-    static Below of(vf a) {
-        TwoPart<vf> d = far ? one_plus_any(a) : one_plus(a);
-        vf c = splat<vf>(1 - 0x3p-24f) / d.t;
-        return {c, fnma(c, d.e, fnma(c, d.t, splat<vf>(1)))};
+    static Divided<vf> divide(vf x) {
+        TwoPart<vf> d = far ? one_plus_any(abs(x)) : one_plus(abs(x));
+        return {d.t, d.e, splat<vf>(-2 + 0x6p-24f) / d.t};
     }
     vf times_square(vf z, vf kh) const {
+        vf c = (vf)((vi)b - (1 << 23));  // b/2: the sign is squared
         vf p = c * c, w = fma(p, kh, fma(c, c, -p));
         return fma(z, p, z * w);
     }
@@ -428,9 +424,12 @@ struct SecondDerivative : Formula {
     // rounded once on every instruction set, so the bits agree without a proof of correct rounding.
     static vi beyond(vf x) { return magnitude_bits(x) >= 0x4f800000; }  // 2^32, whose result is 2^-95
     template <bool far>
-    static vf fast(vf x) {
-        Below r = Below::of<far>(abs(x));
-        vi y = (vi)r.times_square(-2 * r.c, 3 * r.h);  // below 0
+    static Divided<vf> divided(vf x) {
+        return Below::divide<far>(x);
+    }
+    static vf rest(Divided<vf> s, vf x) {
+        const Below r(s);
+        vi y = (vi)r.times_square(r.b, 1.5f * r.g);  // below 0
         return (vf)(((magnitude_bits(x) != 0) & y) ^ ((vi)x & INT32_MIN));
     }
     template <bool>
@@ -469,16 +468,19 @@ struct Gradient : Formula {
     }
     // From 2^48 on, or where dy/(1 + |x|)^2 may be below 2^-99: the bits of a number are its exponent and a
     // fraction that is within 0.09 of the logarithm's, and 1 + |x| is at most 2 max(1, |x|).
-    static vi beyond(vf x, vf dy) {
-        const vi one = vi{} + 0x3f800000, far = vi{} + 0x57800000;
-        vi m = magnitude_bits(x), z = magnitude_bits(dy), within = m < far ? m : far;
-        vi scale = 2 * ((within > one ? within : one) - one);
+    static vi beyond(vf x, vf dy) { return beyond(magnitude_bits(x) - (vi)splat<vf>(1), dy); }
+    static vi beyond(vi m, vf dy) {  // m: by how much the bits of |x| exceed those of 1
+        const vi far = vi{} + (48 << 23);
+        vi z = magnitude_bits(dy), within = m < far ? m : far, scale = 2 * (within > 0 ? within : vi{});
         return (m >= far) | ((z - scale < 0x0f000000) & (z != 0));
     }
     template <bool far>
-    static vf fast(vf x, vf dy) {
-        Below r = Below::of<far>(abs(x));
-        return r.times_square(dy, r.h + r.h);
+    static Divided<vf> divided(vf x, vf) {
+        return Below::divide<far>(x);
+    }
+    static vf rest(Divided<vf> s, vf, vf dy) {
+        const Below r(s);
+        return r.times_square(dy, r.g);
     }
     static double careful(double x, double dy) { return exact::gradient(x, dy); }
     static real longdouble(real x, real dy) {
@@ -498,9 +500,7 @@ struct GradientFromOutput : Formula {
     static constexpr int32_t limit = 0x40000000;
 
     // 1 - |y| = t + e exactly, where |y| < 2. p is below t^2 by 3u to 7u of it, so that w = t^2 - p + 2te >
-    // 0 as in Below, and the neglected e^2 and all roundings are below 32u^2. The sums have at most 53 bits,
-    // but for t^2 - p + 2te where |y| < 2^-26, p = 1 - 5u: there all y have been tried. At 1 the result is
-    // dy 0.
+    // 0 as in Below, and the neglected e^2 and all roundings are below 32u^2. At 1 the result is dy 0.
     template <bool>
     static vf fast(vf y, vf dy) {
         TwoPart<vf> d = one_minus(abs(y));
@@ -573,10 +573,11 @@ struct NthDerivative {
     }
 };
 
-// Whether `fast<true>` reaches beyond the `limit`, for arguments that are not `beyond`.
+// Whether `fast` has two parts, `divided` and `rest`, and with `far` reaches beyond the `limit`, for arguments that
+// are not `beyond`.
 template <class Op, class V>
-constexpr bool reaches_far =
-    sizeof(Scalar<V>) == 4 && (std::is_same_v<Op, Gradient> || std::is_same_v<Op, SecondDerivative>);
+constexpr bool has_parts =
+    sizeof(Scalar<V>) == 4 && is_formula<Op> && !std::is_same_v<Op, GradientFromOutput>;
 
 // What defines the float32 result.
 template <class Op, class... Arguments>

@@ -106,23 +106,33 @@ inline bool any(vi m) {
 }
 inline bool any(vl m) { return any((vi)m); }
 inline bool any(bool m) { return m; }
-
-// Whether any magnitude has the bits of the other, or greater ones. On AVX-512 the comparison's mask need not
-// become a vector first: 0.97 to 0.99 of a function's time.
-inline bool any_from(vi magnitudes, vi bits) {
+// Whether a lane is negative: a subtraction and this take less time than a comparison and `any`.
+inline bool any_negative(vi m) {
 #if defined(__AVX512F__)
-    return _mm512_cmpge_epi32_mask((__m512i)magnitudes, (__m512i)bits) != 0;
+    return _mm512_movepi32_mask((__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_ps((__m256)m) != 0;
+#elif defined(SOFTSIGN_SSE2)
+    return _mm_movemask_ps((__m128)m) != 0;
 #else
-    vi found = magnitudes >= bits;
-    return any(found);
+    vi negative = m < 0;
+    return any(negative);
 #endif
 }
-inline bool any_from(vl magnitudes, vl bits) {
-    vl found = magnitudes >= bits;
-    return any(found);
+inline bool any_negative(vl m) {
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask((__m512i)m) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_pd((__m256d)m) != 0;
+#elif defined(SOFTSIGN_SSE2)
+    return _mm_movemask_pd((__m128d)m) != 0;
+#else
+    vl negative = m < 0;
+    return any(negative);
+#endif
 }
 
-// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction: the
+// fma(a, b, c) = a*b + c and fnma(a, b, c) = c - a*b with one rounding. Without the instruction, in float64: the
 // error-free product (Veltkamp and Dekker), the error-free sum (Knuth) and one addition. That rounds as the
 // instruction does wherever a*b + c or its error is exact, which are the uses in ops.h. |a|, |b| < 2^996.
 #if defined(__AVX512F__)
@@ -149,13 +159,13 @@ inline V fnma(V a, V b, V c) {
     return fma(-a, b, c);
 }
 #else
-inline vd product_error(vd a, vd b, vd p) {  // a*b - p
-    const double split = 134217729.0;        // 2^27 + 1
+[[gnu::always_inline]] inline vd product_error(vd a, vd b, vd p) {  // a*b - p
+    const double split = 134217729.0;                               // 2^27 + 1
     vd ca = split * a, cb = split * b;
     vd ah = ca - (ca - a), bh = cb - (cb - b), al = a - ah, bl = b - bh;
     return ((ah * bh - p) + ah * bl + al * bh) + al * bl;
 }
-inline vd fma(vd a, vd b, vd c) {
+[[gnu::always_inline]] inline vd fma(vd a, vd b, vd c) {
     vd p = a * b, s = p + c, z = s - p;
     vd sum_error = (p - (s - z)) + (c - z);
     return s + (sum_error + product_error(a, b, p));
@@ -211,11 +221,20 @@ inline vf narrow(vd2 x) {
 }
 
 #if !defined(__FMA__) && !defined(__FP_FAST_FMA)
-// In float32 by float64: the product is exact. As by the instruction, unless the sum there is not exact and near a
-// midpoint of float32.
+// p + c, and where that is not exact and the last bit 0, the neighbor on the side of the exact sum, whose last bit
+// is 1: rounded to float32, that is the exact sum rounded once ("to odd": Boldo and Melquiond).
+inline vd sum_to_odd(vd p, vd c) {
+    vd s = p + c;
+    vl finite = magnitude_bits(s) < Lanes<vd>::inf;
+    vd a = finite ? p : vd{}, b = finite ? c : vd{}, z = (a + b) - a;
+    vd error = (a - ((a + b) - z)) + (b - z);
+    vl inward = ((vl)error ^ (vl)s) >> 63;  // -1 where the sum is nearer to 0 than s
+    return (vd)((vl)s + ((error != 0) & (((vl)s & 1) - 1) & (inward | 1)));
+}
+// In float32 by float64, where the product is exact.
 inline vf fma(vf a, vf b, vf c) {
     vd2 x = widen(a), y = widen(b), z = widen(c);
-    return narrow({x.lo * y.lo + z.lo, x.hi * y.hi + z.hi});
+    return narrow({sum_to_odd(x.lo * y.lo, z.lo), sum_to_odd(x.hi * y.hi, z.hi)});
 }
 // The lanes that lie within 2^13 units of float64 of a midpoint between normal numbers of float32.
 inline vi near_midpoint(vd2 y) {

@@ -54,9 +54,10 @@ Half half(Whole whole, int k) {
 #define _mm512_castps256_ps512(a) emulated::join<__m512>(a, _mm256_setzero_ps())
 #define _mm512_insertf32x8(a, b, one) emulated::join<__m512>(emulated::half<__m256>(a, 0), b)
 #define _mm512_cvtepi32_epi16(a) (__m256i) __builtin_convertvector((__v16si)(a), __v16hi)
-#define _mm512_cmpge_epi32_mask(a, b) emulated::any((__m512i)((__v16si)(a) >= (__v16si)(b)))
 #define _mm512_rcp14_ps(a) emulated::estimate(a)
 #define _mm512_test_epi32_mask(a, b) emulated::any((__m512i)((a) & (b)))
+#define _mm512_movepi32_mask(a) emulated::any((__m512i)((__v16si)(a) < 0))
+#define _mm512_movepi64_mask(a) emulated::any((__m512i)((__v8di)(a) < 0))
 #define _mm512_stream_si512(p, a)                                                        \
     (_mm256_stream_si256(reinterpret_cast<__m256i *>(p), emulated::half<__m256i>(a, 0)), \
      _mm256_stream_si256(reinterpret_cast<__m256i *>(p) + 1, emulated::half<__m256i>(a, 1)))

@@ -478,6 +478,20 @@ def test_awkward_values_are_what_they_are_called(cycles: ModuleType) -> None:
     assert measured == {"avx512", "avx2"} & set(cycles.softsign.cpu_features()["available"])
 
 
+def test_passes_compute_what_the_function_does(cycles: ModuleType) -> None:
+    x = np.linspace(-9, 9, 50, dtype=np.float32)
+    arrays: dict[str, Any] = {"x": x, "dy": x[::-1].copy(), "c": np.float32(30)}
+    arrays |= {"z": np.empty_like(x), "y": np.empty_like(x)}
+    names = {"divide": np.divide, "multiply": np.multiply, **vars(cycles.softsign)}
+    for function, passes in cycles.PASSES.items():
+        cycles.timed(passes, names | arrays, seconds=1e-5)()
+        extra = (arrays["dy"],) if function == "scaled_gradient" else ()
+        expected = getattr(cycles.softsign, function)(x, arrays["c"], *extra)
+        np.testing.assert_allclose(arrays["y"], expected, rtol=1e-6)
+    targets = list(cycles.passes_targets(rounds=1, sizes=(256,)))
+    assert [t.name.split()[0] for t in targets] == list(cycles.PASSES)
+
+
 def test_two_threads_are_judged_in_every_condition(threads: ModuleType) -> None:
     def column(hot: float, paused: float, busy: float, numba: float) -> Any:
         ratios = {(False, False): hot, (True, False): paused, (False, True): busy, (True, True): 1.0}
