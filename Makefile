@@ -5,6 +5,8 @@ ifeq ($(origin CXX),default)
 CXX := $(firstword $(foreach name,c++ g++ clang++,$(shell command -v $(name))))
 endif
 export CXX
+# Processes of the tests would each compile the sources and rewrite their assertions again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -183,8 +185,8 @@ QUICK := not error_bounds and not monotone and not between_the_slopes and not an
 # $(call test_with,FOLDER,PYTHON,NUMPY)
 define test_with
 	test -d $1 || $2 -m venv --without-pip $1
-	$(BIN)/python -m pip --python $1/bin/python install --quiet --group quick '$3' --constraint tests/constraints.txt
-	$(BIN)/python -m pip --python $1/bin/python install --quiet --no-deps --force-reinstall build/wheel/*.whl
+	$(BIN)/python -m pip --python $1/bin/python install --quiet --no-compile --group quick '$3' --constraint tests/constraints.txt
+	$(BIN)/python -m pip --python $1/bin/python install --quiet --no-compile --no-deps --force-reinstall build/wheel/*.whl
 	$1/bin/python -c 'import sys, numpy; print("Python", sys.version.split()[0], "NumPy", numpy.__version__)'
 	$1/bin/python -m pytest -n 2 -k '$(QUICK)' tests/test_ufuncs.py $(wildcard tests/test_operator*.py)
 endef

@@ -1,13 +1,17 @@
-"""Time the CUDA kernels beside a copy and PyTorch's softsign: `python benchmarks/torch_cuda.py`, with a GPU.
+"""Compare the CUDA kernels with those of the CPU, and time them, on a machine with a GPU.
 
-Contestants take turns (`harness`); a sample is the time of one call between two CUDA events. Bandwidth counts
-the bytes that a call has to read and write, beside those that `y.copy_(x)` moves.
+`python benchmarks/torch_cuda.py` times them beside a copy and PyTorch's softsign; with `--check` it counts
+the results that differ from the CPU's instead. Contestants take turns (`harness`); a sample is the time of
+one call between two CUDA events. Bandwidth counts the bytes that a call has to read and write, beside those
+that `y.copy_(x)` moves.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +19,10 @@ from harness import KI, MI, Sampler, Table, conclude, describe, make_parser, sec
 from torch.nn import functional
 
 import softsign.torch
-from softsign.torch import cuda
+from softsign.torch import cuda, ops
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+DEVICE = "cuda"
 
 Call = Callable[[], object]
 
@@ -51,15 +58,63 @@ def peak(call: Call) -> int:
     return held
 
 
+@dataclass
+class Difference:
+    """How far the results of two devices are from each other."""
+
+    results: int = 0
+    differ: int = 0
+    units: int = 0  # in the last place, at most; of a nan and a number as many as there are
+
+    def add(self, found: torch.Tensor, wanted: torch.Tensor) -> None:
+        """Compare two tensors of one device."""
+        distance = (ordered(found) - ordered(wanted)).abs()
+        same_sign = (found.signbit() == wanted.signbit()) | wanted.isnan()
+        self.results += distance.numel()
+        self.differ += int(((distance != 0) | ~same_sign).sum())
+        self.units = max(self.units, int(distance.max()))
+
+
+def ordered(y: torch.Tensor) -> torch.Tensor:
+    """Return int64 numbers in the order of floats: neighbors are one apart, 0 and -0 and all nan none."""
+    bits = torch.where(y.isnan(), math.nan, y).view(getattr(torch, f"int{8 * y.element_size()}"))
+    return torch.where(bits < 0, torch.iinfo(bits.dtype).min - bits.long(), bits.long())
+
+
+def every(dtype: torch.dtype, part: int) -> Iterator[torch.Tensor]:
+    """Yield all numbers of a dtype, some at a time; of float64 random ones, of every exponent."""
+    integers = getattr(torch, f"int{torch.finfo(dtype).bits}")
+    least, greatest = torch.iinfo(integers).min, torch.iinfo(integers).max
+    if dtype == torch.float64:
+        yield torch.randint(least, greatest, (part,), device=DEVICE).view(dtype)
+        return
+    for start in range(least, greatest, part):
+        stop = min(start + part, greatest + 1)
+        yield torch.arange(start, stop, device=DEVICE).to(integers).view(dtype)
+
+
+def check(dtype: torch.dtype, part: int = 64 * MI) -> Table:
+    """Compare the softsign of all numbers, and their gradients with random dy, with the CPU's."""
+    found = {name: Difference() for name in ("softsign", "gradient", "gradient_from_output")}
+    for x in every(dtype, part):
+        dy = random(tuple(x.shape), torch.float32).pow(9).to(dtype)  # of many sizes
+        y = ops.direct_softsign(x)
+        for name, given in {"softsign": (x,), "gradient": (x, dy), "gradient_from_output": (y, dy)}.items():
+            function = getattr(ops, f"direct_{name}")
+            found[name].add(function(*given), function(*(t.cpu() for t in given)).to(x.device))
+    lines = [(name, f"{d.results:,}", f"{d.differ:,}", f"{d.units:,}") for name, d in found.items()]
+    return Table(f"Results beside the CPU's, {dtype}", ("", "results", "differ", "units at most"), lines)
+
+
 def random(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     """Return normal(0, 3) numbers on the GPU."""
-    return torch.empty(shape, dtype=dtype, device="cuda").normal_(0, 3)
+    return torch.empty(shape, dtype=dtype, device=DEVICE).normal_(0, 3)
 
 
 def measure_kernels(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) -> Table:
     """Measure the time of each kernel and its share of the copy's bandwidth."""
     # dy, overwritten in place by its softsign, serves as an output too.
-    x, dy, out = random(shape, dtype), random(shape, dtype), torch.empty(shape, dtype=dtype, device="cuda")
+    x, dy, out = random(shape, dtype), random(shape, dtype), torch.empty(shape, dtype=dtype, device=DEVICE)
     calls: dict[str, tuple[int, Call]] = {  # with the number of tensors read and written
         "copy": (2, lambda: out.copy_(x)),
         "softsign": (2, lambda: cuda.softsign(x, out)),
@@ -112,10 +167,10 @@ def measure_training(shape: tuple[int, ...], dtype: torch.dtype, rounds: int) ->
 def measure_layer(shape: tuple[int, int], dtype: torch.dtype, rounds: int) -> Table:
     """Measure forward and backward of `nn.DynamicSoftsign` beside LayerNorm and the layer in operations."""
     x, dy = random(shape, dtype).requires_grad_(), random(shape, dtype)
-    ours = softsign.torch.nn.DynamicSoftsign(shape[1], device="cuda")
+    ours = softsign.torch.nn.DynamicSoftsign(shape[1], device=DEVICE)
     layers = {
         "nn.DynamicSoftsign": ours,
-        "torch.nn.LayerNorm": torch.nn.LayerNorm(shape[1], device="cuda", dtype=dtype),
+        "torch.nn.LayerNorm": torch.nn.LayerNorm(shape[1], device=DEVICE, dtype=dtype),
         "compiled nn.DynamicSoftsign": torch.compile(ours),
     }
 
@@ -128,19 +183,26 @@ def measure_layer(shape: tuple[int, int], dtype: torch.dtype, rounds: int) -> Ta
     return Table(f"Layers, {dtype} {shape}", ("", "ms", "of LayerNorm"), lines)
 
 
+def timings(rounds: int) -> list[Table]:
+    """Measure kernels, training steps and layers in every dtype."""
+    tables = []
+    for dtype in DTYPES:
+        tables.append(measure_kernels((64 * MI,), dtype, rounds))
+        tables.append(measure_training((64 * MI,), dtype, rounds))
+        tables.append(measure_layer((64 * KI, KI), dtype, rounds))
+    kernel_bench = (4096, 393216)  # level 1, problem 30
+    return [*tables, measure_kernels(kernel_bench, torch.float32, rounds)]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print."""
-    arguments = make_parser("Time the CUDA kernels of softsign.", rounds=50).parse_args(argv)
-    section = section_to_write(arguments, "torch_cuda")
+    """Measure or compare, and print."""
+    parser = make_parser("Time the CUDA kernels of softsign.", rounds=50)
+    parser.add_argument("--check", action="store_true", help="compare their results with the CPU's instead")
+    arguments = parser.parse_args(argv)
+    section = section_to_write(arguments, "torch_cuda-check" if arguments.check else "torch_cuda")
     if not torch.cuda.is_available():
         raise SystemExit("there is no GPU that PyTorch can use here")
-    tables = []
-    for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
-        tables.append(measure_kernels((64 * MI,), dtype, arguments.rounds))
-        tables.append(measure_training((64 * MI,), dtype, arguments.rounds))
-        tables.append(measure_layer((64 * KI, KI), dtype, arguments.rounds))
-    kernel_bench = (4096, 393216)  # level 1, problem 30
-    tables.append(measure_kernels(kernel_bench, torch.float32, arguments.rounds))
+    tables = [check(dtype) for dtype in DTYPES] if arguments.check else timings(arguments.rounds)
     versions = {"softsign": softsign.__version__, "PyTorch": torch.__version__}
     return conclude(tables, [], section, describe(torch.cuda.get_device_name(), "Triton", 1, versions))
 

@@ -353,7 +353,7 @@ def measure(cases: Iterable[Case], arguments: argparse.Namespace) -> list[Row]:
         missing["bfloat16"] = "needs ml_dtypes"
     print(f"load average {os.getloadavg()[0]:.1f}: what else runs here disturbs the times")
     print(f"np.copyto bypasses the cache from {copy_threshold()}, ", end="")
-    print(f"softsign from {softsign.cpu_features()['last_level_cache'] / MI:.3g} MiB")
+    print(f"softsign from {softsign.cpu_features()['streams_from'] / MI:.3g} MiB of all arrays")
     print(describe_memory(place(np.zeros(64 * KI))))
     for name, reason in missing.items():
         print(f"missing: {name} ({reason})")

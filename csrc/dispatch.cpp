@@ -191,6 +191,16 @@ std::size_t last_level_cache() {
     return bytes;
 }
 
+// Where arrays of this size meet, plain stores cost more than what the next step finds in the cache is worth. A
+// cache of hundreds of MiB, shared by many cores, is little better than memory: with 300 MiB, on a Sapphire Rapids,
+// float32 of 2 Mi took 0.82 of the time when streamed, and 0.97 with the step that reads the result; 4 Mi 0.82 and
+// 0.77, 64 Mi 0.63 and 0.61. With 8 MiB, on a Zen 1, which computes for longer, it never mattered much (0.98-1.05).
+std::size_t streams_from() { return std::min<std::size_t>(2 * last_level_cache(), 16 << 20); }
+
+// More than second-level caches hold: 0.96 of the time for 1 Mi on the Zen 1, gradient 0.93; in place 0.86
+// on the Sapphire Rapids, and 0.46 for 8 Mi; not slower for 512 Ki.
+constexpr std::size_t prefetches_from = 4 << 20;
+
 std::size_t item_size(Type type) {
 #define X(name, bytes, number) bytes,
     constexpr std::size_t sizes[] = {SOFTSIGN_TYPES(X)};
@@ -234,17 +244,18 @@ void apply(Function f, Type type, char *const *args, const std::ptrdiff_t *steps
             aligned &= in.data == out.data && in.step == out.step;
         }
     if (n < 2 * grain) return call.run(0, n);
-    // Not sooner: with 8 MB of cache, float32 of 1 Mi took 1.24 to 1.45 of the time when streamed from 3/4 of it
-    // on, counted over all operands (a Zen 1, calls in a row; on a Zen 4 that saved 15 %).
-    if (n * item_size(type) > last_level_cache()) call.access = apart ? Access::streamed : Access::prefetched;
+    const std::size_t bytes = (operands - !apart) * n * item_size(type);
+    if (bytes >= prefetches_from) call.access = Access::prefetched;
+    if (bytes >= streams_from() && apart) call.access = Access::streamed;
     if (!aligned) threads = 1;  // overlap other than in place needs the order of one thread
     share({n, grain, 1, paces[static_cast<int>(f)][static_cast<int>(type)], is_x87(type)}, threads,
           [&call](std::ptrdiff_t begin, std::ptrdiff_t end) { call.run(begin, end); });
 }
 
-// Whether so many arrays of the layer's size leave no room in the last-level cache.
-static bool fills_cache(const Layer &layer, Type type, std::size_t arrays) {
-    return arrays * layer.rows * layer.columns * item_size(type) >= last_level_cache();
+// Whether so many arrays of the size of the layer are better streamed.
+static bool are_streamed(const Layer &layer, Type type, std::size_t arrays) {
+    return arrays * layer.rows * layer.columns * item_size(type) >=
+           std::min(last_level_cache(), streams_from());
 }
 
 static void share_layer(const Layer &layer, Type type, LayerKernel kernel, bool backwards, int threads) {
@@ -258,7 +269,7 @@ static void share_layer(const Layer &layer, Type type, LayerKernel kernel, bool 
 }
 
 void apply_layer(Type type, Layer layer, int threads) {
-    layer.streamed = fills_cache(layer, type, 2);
+    layer.streamed = are_streamed(layer, type, 2);
     share_layer(layer, type, kernels_in_use()->layer[static_cast<int>(type)], false, threads);
 }
 
@@ -269,7 +280,7 @@ bool apply_layer_gradient(Type type, Layer layer, double *sums, int threads) {
         std::calloc(blocks * 3 * columns + 1, wide ? sizeof(double) : sizeof(float)), std::free);
     if (!parts) return false;
     layer.sums = parts.get();
-    layer.streamed = fills_cache(layer, type, 3);
+    layer.streamed = are_streamed(layer, type, 3);
     share_layer(layer, type, kernels_in_use()->layer_gradient[static_cast<int>(type)], true, threads);
     std::fill(sums, sums + 2 * columns + 1, 0.0);
     auto sum = [&](auto *part) {

@@ -14,6 +14,8 @@ const Kernels *kernels_in_use();
 bool use_kernels(const char *name);  // false if none that the CPU can run have that name
 
 std::size_t last_level_cache();  // bytes
+std::size_t
+streams_from();  // bytes of all arrays of a call, from which on outputs are written past the caches
 std::size_t item_size(Type type);
 
 // Asks the system to back memory that nothing has been written to yet with huge pages; whole pages of it only.

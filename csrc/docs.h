@@ -424,8 +424,10 @@ dict
     available : tuple of str
         The kernels that this CPU can run, best first.
     last_level_cache : int
-        In bytes. Larger outputs that share no memory with an input are written past the caches, with
-        non-temporal stores.
+        In bytes.
+    streams_from : int
+        In bytes. Where all arrays of a call together are so large, outputs that share no memory with an input
+        are written past the caches, with non-temporal stores.
 
 Examples
 --------

@@ -195,8 +195,9 @@ PyObject *names_of_kernels() {
 }
 
 PyObject *cpu_features(PyObject *, PyObject *) {
-    return Py_BuildValue("{s:s, s:N, s:n}", "kernels", kernels_in_use()->name, "available",
-                         names_of_kernels(), "last_level_cache", static_cast<Py_ssize_t>(last_level_cache()));
+    return Py_BuildValue("{s:s, s:N, s:n, s:n}", "kernels", kernels_in_use()->name, "available",
+                         names_of_kernels(), "last_level_cache", static_cast<Py_ssize_t>(last_level_cache()),
+                         "streams_from", static_cast<Py_ssize_t>(streams_from()));
 }
 
 int choose_kernels(const char *name, const char *parameter) {

@@ -33,7 +33,7 @@ constexpr Time least = 4 * us;               // of work that pays a thread which
 constexpr Time awake = 50 * us;              // how long threads look out for each other before they sleep
 constexpr Time late = 100 * us;              // a thread that is away for so long shares its core
 constexpr int risk = 8;                      // times what was lost has to pass before it is risked again
-constexpr std::ptrdiff_t largest = 1 << 16;  // elements in a piece
+constexpr std::ptrdiff_t largest = 1 << 16;  // elements in a piece of several chunks
 
 bool passive() {  // OpenMP's word for threads that wait asleep
     const char *policy = std::getenv("OMP_WAIT_POLICY");
@@ -108,7 +108,13 @@ void relax() {
 #endif
 }
 
-// The pieces that nobody has taken yet, those from front to back, and how many helpers may still join.
+struct Piece {
+    int begin, end;  // chunks
+
+    int count() const { return end - begin; }
+};
+
+// The chunks that nobody has taken yet, those from front to back, and how many helpers may still join.
 struct Rest {
     std::uint64_t word;
     static constexpr std::uint64_t back_unit = 1, front_unit = 1 << 24, seat_unit = std::uint64_t{1} << 48;
@@ -120,8 +126,9 @@ struct Rest {
 };
 
 // The caller takes pieces from the front and helpers from the back, so that each core finds in its caches what
-// it had there in the call before. The caller waits for pieces that a helper has begun, and never for a helper
-// to begin.
+// it had there in the call before. The pieces are long at first and become shorter, so that all end at about the
+// same time: with pieces of one length, an eighth of 64 Ki, two threads took 0.65 to 0.7 of the time of one. The
+// caller waits for pieces that a helper has begun, and never for a helper to begin.
 //
 // A helper that has had work looks out for more for `awake` and then sleeps: calls one after the other find it
 // at hand, and nobody pays for it in between. To wake it costs the caller `wake_cost`. So a call that comes
@@ -142,12 +149,14 @@ class Pool {
 
     // The call. Who has taken a piece may read these.
     const Work *work = nullptr;
-    std::ptrdiff_t units = 0, piece = 0;
+    std::ptrdiff_t units = 0, chunk = 0;
     Environment environment;
 
     alignas(64) std::atomic<std::uint64_t> rest{0};
+    // Threads that may take part, and chunks in a piece: those of another call do no harm.
+    std::atomic<int> threads{1}, most{1};
     std::atomic<int> home{-1};             // the caller's CPU
-    alignas(64) std::atomic<int> done{0};  // pieces that helpers have done
+    alignas(64) std::atomic<int> done{0};  // chunks that helpers have done
     std::atomic<int> raised{0};            // flags, by them
     std::atomic<int> wanted{0};            // helpers that are to be woken
     std::atomic<bool> waiting{false};      // the caller, asleep
@@ -158,25 +167,36 @@ class Pool {
     std::atomic<int> asleep{0};
     int calls = 0;  // of sleeping helpers
 
-    int take_first() {
-        for (Rest r{rest}; r.any();)
-            if (rest.compare_exchange_weak(r.word, r.word + Rest::front_unit)) return r.front();
-        return -1;
+    int share(Rest r) const {
+        const int part = (r.back() - r.front()) / (2 * threads.load(std::memory_order_relaxed));
+        return std::max(std::min(part, most.load(std::memory_order_relaxed)), 1);
     }
-    int take_last(std::uint64_t seat) {
-        for (Rest r{rest}; r.any() && (!seat || r.seats() > 0);)
-            if (rest.compare_exchange_weak(r.word, r.word - Rest::back_unit - seat)) return r.back() - 1;
-        return -1;
+    Piece take_first() {
+        for (Rest r{rest}; r.any();) {
+            const int n = share(r);
+            if (rest.compare_exchange_weak(r.word, r.word + n * Rest::front_unit))
+                return {r.front(), r.front() + n};
+        }
+        return {};
     }
-    void run_piece(int i) const { (*work)(i *piece, std::min(units, (i + 1) * piece)); }
+    Piece take_last(std::uint64_t seat) {
+        for (Rest r{rest}; r.any() && (!seat || r.seats() > 0);) {
+            const int n = share(r);
+            if (rest.compare_exchange_weak(r.word, r.word - n * Rest::back_unit - seat))
+                return {r.back() - n, r.back()};
+        }
+        return {};
+    }
+    void run_piece(Piece p) const { (*work)(p.begin *chunk, std::min(units, p.end * chunk)); }
 
     bool join() {
-        int i = take_last(Rest::seat_unit), count = 0;
-        if (i < 0) return false;
+        Piece p = take_last(Rest::seat_unit);
+        if (!p.count()) return false;
         wake_one();
         wake_one();
         environment.enter();
-        for (; i >= 0; i = take_last(0), ++count) run_piece(i);
+        int count = 0;
+        for (; p.count(); p = take_last(0)) run_piece(p), count += p.count();
         raised |= environment.raised();
         done += count;
         if (waiting) {
@@ -299,23 +319,26 @@ class Pool {
             load.pace.learn(last - start, load.units * load.elements);
             return true;
         }
-        work = &what, units = load.units;
-        piece = std::min(units / (4 * (seats + 1)), static_cast<std::ptrdiff_t>(largest / load.elements));
-        piece = std::max({piece / load.grain, units / load.grain >> 23, std::ptrdiff_t{1}}) * load.grain;
-        const int pieces = static_cast<int>((units + piece - 1) / piece);
+        work = &what, units = load.units, threads = seats + 1;
+        const auto longest = static_cast<std::ptrdiff_t>(largest / load.elements);
+        chunk = std::min(units / (16 * threads), longest);
+        chunk = std::max({chunk / load.grain, units / load.grain >> 23, std::ptrdiff_t{1}}) * load.grain;
+        most = static_cast<int>(std::max<std::ptrdiff_t>(longest / chunk, 1));
+        const int chunks = static_cast<int>((units + chunk - 1) / chunk);
         environment.save(load.x87);
         raised = done = 0;
         home = current_cpu();
-        rest = seats * Rest::seat_unit + pieces;
+        rest = seats * Rest::seat_unit + chunks;
         const Time begin = waking ? wake_up(seats) : start;
         int own = 0;
-        for (int i; (i = take_first()) >= 0; ++own) run_piece(i);
+        for (Piece p; (p = take_first()).count(); own += p.count()) run_piece(p);
         wanted = 0;
-        if (own) load.pace.learn(now() - begin, std::min(own * piece, units) * load.elements);
-        if (const int taken = pieces - own) {
+        if (own) load.pace.learn(now() - begin, std::min(own * chunk, units) * load.elements);
+        if (const int taken = chunks - own) {
             woken_at = 0;
             const int before = losses;
-            wait_for(taken, static_cast<Time>(load.pace.of(piece * load.elements)));
+            wait_for(taken,
+                     static_cast<Time>(load.pace.of(std::min(units / 2, most * chunk) * load.elements)));
             if (losses == before) losses = 0;
         }
         last = now();

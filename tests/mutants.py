@@ -18,6 +18,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+import softsign
 from tests.mutant_list import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +35,7 @@ class Copy:
     source: Path
     tree: Path
     python: Path
+    native: bool = True  # whether its core is compiled, and not this process's own
 
     def restore(self, name: str) -> None:
         """Copy a file that differs: what is newer than its binary would be compiled again."""
@@ -47,8 +49,15 @@ class Copy:
     def build(self) -> bool:
         """Compile and install; return whether that went well."""
         pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "--quiet"]
+        options = ["--no-deps", "--no-build-isolation"]
+        options += ["-Cwheel.platlib=true", f"-Cwheel.cmake={str(self.native).lower()}"]
+        core = self.tree / "src" / "softsign" / Path(softsign._core.__file__).name
+        if self.native:
+            core.unlink(missing_ok=True)
+        else:
+            shutil.copyfile(softsign._core.__file__, core)
         done = subprocess.run(
-            [*pip, "--no-deps", "--no-build-isolation", "--editable", "."],
+            [*pip, *options, "--editable", "."],
             cwd=self.tree,
             capture_output=True,
             check=False,
@@ -95,9 +104,9 @@ class Copy:
             self.restore(mutant.file)
 
 
-def installed_copy(place: Path) -> Copy:
+def installed_copy(place: Path, native: bool) -> Copy:
     """Bring the copy in a folder up to date, or make it, with an environment of its own."""
-    copy = Copy(ROOT, place / "tree", place / "environment" / "bin" / "python")
+    copy = Copy(ROOT, place / "tree", place / "environment" / "bin" / "python", native)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -127,7 +136,7 @@ def main() -> None:
         chosen = random.Random(given.seed).sample(chosen, min(given.sample, len(chosen)))
     if not chosen:
         parser.error(f"--files: no mistake is in a file whose name contains {given.files!r}")
-    copy, survivors = installed_copy(PLACE), list[Mutant]()
+    copy, survivors = installed_copy(PLACE, any(mutant.native for mutant in chosen)), list[Mutant]()
     for tests in dict.fromkeys(mutant.tests for mutant in chosen):
         if copy.failed(tests, tell=True):
             raise SystemExit(f"{tests} fail without a mistake")

@@ -713,6 +713,25 @@ def test_the_cuda_benchmark_takes_the_time_between_two_events(
         torch_cuda.main([])
 
 
+def test_the_cuda_benchmark_counts_results_that_differ(
+    torch_cuda: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_cuda, "DEVICE", "cpu")
+    table = torch_cuda.check(torch_cuda.torch.bfloat16, part=50_000)
+    assert [list(line[1:]) for line in table.lines] == [["65,536", "0", "0"]] * 3
+    assert len(next(torch_cuda.every(torch_cuda.torch.float64, 7))) == 7
+
+    found, wanted = (
+        torch_cuda.torch.tensor([1.0, 0.0, math.nan, math.nan, last]) for last in (1, 1 + 3 * 2**-23)
+    )
+    wanted[1] = -0.0
+    difference = torch_cuda.Difference()
+    difference.add(found, wanted)
+    assert difference == torch_cuda.Difference(results=5, differ=2, units=3)
+    difference.add(found[:1], torch_cuda.torch.tensor([math.nan]))
+    assert (difference.differ, difference.units > 2**22) == (3, True)
+
+
 def test_the_operator_benchmark_judges_times_memory_and_gradients(
     operator_layer: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

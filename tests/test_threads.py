@@ -98,9 +98,9 @@ def test_threads_on_an_output_that_begins_where_the_input_does(name: str) -> Non
 
 @pytest.mark.parametrize("name", ["softsign", "derivative", "inverse", "gradient"])
 @by_dtype
-def test_operands_that_fill_the_cache(name: str, dtype: np.dtype[Any]) -> None:
+def test_operands_that_are_streamed(name: str, dtype: np.dtype[Any]) -> None:
     operands = ufunc(name).nin + 1
-    size = softsign.cpu_features()["last_level_cache"] * 3 // 4 // (operands * dtype.itemsize) + 1001
+    size = softsign.cpu_features()["streams_from"] // (operands * dtype.itemsize) + 1001
     tile = arguments(name, random_values(dtype, 4099, seed=12))
     inputs = [np.resize(a, size + 3) for a in tile]
     out = np.zeros(size + 5, dtype)
@@ -479,9 +479,10 @@ def test_empty_variables_count_as_unset() -> None:
 
 def test_cpu_features() -> None:
     features = softsign.cpu_features()
-    assert list(features) == ["kernels", "available", "last_level_cache"]
+    assert list(features) == ["kernels", "available", "last_level_cache", "streams_from"]
     assert features["kernels"] in features["available"]
     assert features["last_level_cache"] >= 1 << 16
+    assert features["streams_from"] == min(2 * features["last_level_cache"], 16 << 20)
 
 
 def test_kernels_can_be_switched_and_wrong_names_are_refused() -> None:

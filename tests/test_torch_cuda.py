@@ -372,8 +372,10 @@ def test_machine_code(name: str, dtype: torch.dtype) -> None:
     elements = 2 * accesses * 128 // bits  # full blocks and the last one have code of their own
     real = "f64" if bits == 64 else "f32"
     divisions, fmas = STEPS[name, max(16, min(bits, 32))]
+    plain = name == "softsign" and dtype in (torch.float32, torch.bfloat16)  # which decides no result
     rounding = {key: count for key, count in operations.items() if re.match(r"(div|rcp|fma|sqrt|ex2)\.", key)}
-    expected = {f"div.rn.{real}": divisions * elements, f"fma.rn.{real}": fmas * elements}
+    division = f"div.{'full' if plain else 'rn'}.{real}"
+    expected = {division: divisions * elements, f"fma.rn.{real}": fmas * elements}
     assert rounding == {key: count for key, count in expected.items() if count}
     assert "ftz" not in assembly["ptx"]
 

@@ -33,22 +33,30 @@ def compile_kernels() -> None:
     """Compile csrc to WebAssembly, with the compiler's care for every rounding, and deflate it."""
     binary = ROOT / "build" / "explorer" / "kernels.wasm"
     binary.parent.mkdir(parents=True, exist_ok=True)
+    target = ["-target", "wasm32-wasi", "-Os"]
     flags = ["FE_OVERFLOW", "FE_INEXACT", "FE_INVALID", "FE_DIVBYZERO", "FE_UNDERFLOW"]  # it has none
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi", "-mexec-model=reactor"),
-            *("-std=c++17", "-Os", "-msimd128", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"),
+    objects = []
+    for source in ("web/wasm.cpp", "csrc/kernels.cpp", "csrc/exact.cpp"):
+        objects.append(f"build/explorer/{Path(source).stem}.o")
+        zig(
+            *("c++", *target, "-std=c++17", "-g0", "-msimd128"),
+            *("-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"),
             *("-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-DSOFTSIGN_KERNELS=portable"),
             *(f"-D{flag}=0" for flag in flags),
-            *("web/wasm.cpp", "csrc/kernels.cpp", "csrc/exact.cpp"),
-            *("-Wl,--no-entry", "-Wl,--strip-all", "-o", binary.relative_to(ROOT)),
-        ],
-        cwd=ROOT,
-        env=os.environ
-        | dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(ROOT / "build/zig")),
-        check=True,
-    )
+            *("-c", source, "-o", objects[-1]),
+        )
+    # As C: to link as C++ it would first compile a C++ library, of which the kernels need headers alone.
+    options = ["-mexec-model=reactor", "-Wl,--no-entry", "-Wl,--strip-all"]
+    zig("cc", *target, *options, *objects, "-o", str(binary.relative_to(ROOT)))
     pack("kernels", binary.read_bytes())
+
+
+def zig(*arguments: str) -> None:
+    """Run the compiler to WebAssembly, which keeps what it compiles in build/."""
+    caches = dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(ROOT / "build" / "zig"))
+    subprocess.run(
+        [sys.executable, "-m", "ziglang", *arguments], cwd=ROOT, env=os.environ | caches, check=True
+    )
 
 
 def pack(name: str, content: bytes) -> None:

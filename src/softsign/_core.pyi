@@ -10,6 +10,7 @@ class _CpuFeatures(TypedDict):
     kernels: str
     available: tuple[str, ...]
     last_level_cache: int
+    streams_from: int
 
 antiderivative: Final[np.ufunc]
 

@@ -29,6 +29,7 @@ def info() -> None:
     table.add_row("kernels this CPU can run", ", ".join(features["available"]))
     table.add_row("threads", str(softsign.get_num_threads()))
     table.add_row("last-level cache", f"{features['last_level_cache'] / 2**20:g} MiB")
+    table.add_row("writes past it from", f"{features['streams_from'] / 2**20:g} MiB of arrays in a call")
     table.add_section()
     for extra, names in _extras().items():
         table.add_row(f"extra {extra}", _versions(names))

@@ -4,11 +4,11 @@ The caller sees to it that all tensors of a call have one dtype, device, number 
 order. The kernels run through the memory from the first element to the last and know of no shape; `out` may
 be one of the inputs.
 
-Every step of the arithmetic is exact or rounded once as IEEE 754 says, so that the bits are the same on every
-GPU and in Triton's interpreter. Plain division of float32 would break that (PTX's div.full errs by 2 ulp),
-and so would a product and a sum contracted into an fma where none is written. No step leaves the input's
-precision for a wider one but from the 16-bit types to float32: many GPUs have 64 times less throughput in
-float64.
+Every step of the arithmetic is exact, or rounded once as IEEE 754 says, or its error is proved not to decide
+the result, so that the bits are the same on every GPU and in Triton's interpreter. The last is so of the
+plain division of float32 in softsign (PTX's div.full errs by 2 ulp), which elsewhere would break that, as
+would a product and a sum contracted into an fma where none is written. No step leaves the input's precision
+for a wider one but from the 16-bit types to float32: many GPUs have 64 times less throughput in float64.
 
 Notation: u is the unit roundoff (2^-24 or 2^-53), t + e the exact value of 1 + |x| or 1 - |y|.
 """
@@ -113,7 +113,8 @@ def _softsign(x: tl.tensor) -> tl.tensor:
     if x.dtype.primitive_bitwidth == 16:
         a = tl.abs(x.to(tl.float32))
         a = tl.where(a > 2.0**100, 2.0**100, a)  # inf/inf is nan
-        y = tl.div_rn(a, 1 + a).to(x.dtype)
+        # No result is nearer to a midpoint of bfloat16 than 2^-19.9 of itself: within 2^-22 is near enough.
+        y = (a / (1 + a) if x.dtype == tl.bfloat16 else tl.div_rn(a, 1 + a)).to(x.dtype)
     else:
         y = _quotient(tl.abs(x))
     return _with_sign_of(y, x)
@@ -121,7 +122,8 @@ def _softsign(x: tl.tensor) -> tl.tensor:
 
 # a/(1 + a), correctly rounded, a >= 0.
 #
-# A Newton step takes q, wrong by at most 3 ulp, to y, wrong by less than 0.51. The result is y or `other`,
+# c is wrong by 2 ulp at most. That decides nothing here, so that float32 does without the slower div_rn. A
+# Newton step takes q, wrong by at most 6 ulp, to y, wrong by less than 0.51. The result is y or `other`,
 # the number next to it on the side of the exact quotient, and d = a - (y + h)(t + e) tells on which side of
 # their midpoint y + h the quotient lies. a - y t and, where it matters, a - (y + h) t are exact. Near the
 # midpoint, d is the small difference of h e and what the fma before the last one gives, which then has lost
@@ -136,7 +138,7 @@ def _quotient(x: tl.tensor) -> tl.tensor:
     a = tl.where(x > bound - 1, bound - 1, x)
     t = 1 + a
     e = a - (t - 1)
-    c = divide(1.0, t)
+    c = 1.0 / t
     q = a * c
     y = tl.fma(tl.fma(-q, e, tl.fma(-q, t, a)), c, q)
 

@@ -197,8 +197,8 @@ def _sums(
             inside = (start + row < blocks) & (column < columns)
             i = (start + row).to(tl.int64) * columns + column
             total += tl.load(parts + i, mask=inside, other=0).to(tl.float64)
-        column = tl.reshape(column, (width,))
-        tl.store(sums + column, tl.sum(total, 0), mask=column < columns)
+        flat = tl.reshape(column, (width,))  # Triton 3.6 lets no branch change a variable's shape
+        tl.store(sums + flat, tl.sum(total, 0), mask=flat < columns)
     else:
         for start in range(0, count, height * width):
             i = start + row * width + tl.arange(0, width)[None, :]
