@@ -538,7 +538,7 @@ def test_runs_of_awkward_values_are_as_if_alone(name: str, chosen: str, dtype: n
     awkward = np.array(AWKWARD[name], dtype)
     every = range(len(awkward))
     kinds = (
-        [[k] for k in every] + [[k, k - 1, k - 1] for k in every] + [[k] * 256 + [k - 1] * 7 for k in every]
+        [[k] for k in every] + [[k] * 12 + [k - 1] for k in every] + [[k] * 256 + [k - 1] * 7 for k in every]
     )
     with kernels(chosen), np.errstate(all="ignore"):
         ordinary = np.array([f(*row) for row in usual[: f.nin].T])
