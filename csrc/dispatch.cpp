@@ -192,13 +192,13 @@ std::size_t last_level_cache() {
 }
 
 // Where arrays of this size meet, plain stores cost more than what the next step finds in the cache is worth. A
-// cache of hundreds of MiB, shared by many cores, is little better than memory: with 300 MiB, on a Sapphire Rapids,
+// cache of hundreds of MiB, shared by many cores, is little better than memory: with 300 MiB, on an Emerald Rapids,
 // float32 of 2 Mi took 0.82 of the time when streamed, and 0.97 with the step that reads the result; 4 Mi 0.82 and
 // 0.77, 64 Mi 0.63 and 0.61. With 8 MiB, on a Zen 1, which computes for longer, it never mattered much (0.98-1.05).
 std::size_t streams_from() { return std::min<std::size_t>(2 * last_level_cache(), 16 << 20); }
 
 // More than second-level caches hold: 0.96 of the time for 1 Mi on the Zen 1, gradient 0.93; in place 0.86
-// on the Sapphire Rapids, and 0.46 for 8 Mi; not slower for 512 Ki.
+// on the Emerald Rapids, and 0.46 for 8 Mi; not slower for 512 Ki.
 constexpr std::size_t prefetches_from = 4 << 20;
 
 std::size_t item_size(Type type) {

@@ -343,7 +343,7 @@ class Loop {
     }
 
     // With 32 registers the divisions of the next group begin before a group is finished, so that the divider never
-    // waits: 0.95 of the time on a Sapphire Rapids, float64's derivative 0.93. With 16 it takes 1.06 to 1.13.
+    // waits: 0.95 of the time on an Emerald Rapids, float64's derivative 0.93. With 16 it takes 1.06 to 1.13.
     static constexpr bool overlaps = vector_bytes == 64 && is_fast && divides<Op>;
     struct Divisions {
         Divided<V> s[group];
