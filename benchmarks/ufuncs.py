@@ -214,8 +214,7 @@ PEER_TARGET = 1.0  # softsign, to the fastest peer at each size, on any number o
 NUMBA_TARGET_IN_L2 = 2.0  # softsign, to numba's naive formula, while input and output fit in L2
 IMPORT_TARGETS = {"ms": 15.0, "MB": 2.0}  # what `import softsign` adds to `import numpy`
 
-# In this order: numba counts the CPUs once.
-PARTS = ("threads", "yardsticks", "values", "passes", "import", "peers")
+PARTS = ("threads", "yardsticks", "values", "passes", "import", "peers")  # last: numba counts the CPUs once
 
 
 def targets(rows: Sequence[Row], threads: int) -> Iterator[Target]:
