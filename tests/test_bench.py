@@ -348,7 +348,7 @@ def test_the_clock_ticks_a_plausible_number_of_times(conditions: ModuleType) -> 
 LOOP = """
 kernels.cpp.o:     file format elf64-x86-64
 
-0000000000000000 <Loop<softsign::(anonymous namespace)::Softsign, float, 1>::run(char* const*)>:
+0000000000000000 <Loop<softsign::Softsign, float, 1>::steps<(softsign::Mode)0, (softsign::Access)0>(float*)>:
    0:	vmovups (%rax),%ymm1
    4:	vandps %ymm2,%ymm1,%ymm3        # 20 <x>
    8:	vdivps %ymm3,%ymm1,%ymm4
