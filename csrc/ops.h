@@ -612,7 +612,7 @@ inline vf correct(Inverse, float16 *, vf y, vf x) {
 }
 
 // Whether bfloat16's results stand an error of 2^-21 of them, which is that of `estimate`. Of all inputs, softsign's
-// nearest to a midpoint is 2^-19.9 of it away, the derivative's 2^-18.6; where that is a midpoint, 2^-134, 1 + |x| is
+// nearest to a midpoint is 2^-19.9 of it away, the derivative's 2^-20.5; where that is a midpoint, 2^-134, 1 + |x| is
 // a power of two, whose reciprocal is exact.
 template <class Op>
 constexpr bool is_estimated = false;

@@ -581,3 +581,14 @@ def test_a_part_of_the_table_is_not_written() -> None:
 def test_errors_of_no_results_are_refused() -> None:
     with pytest.raises(ValueError, match="got is empty, but must have one result or more"):
         accuracy.measure("softsign", np.empty(0, np.float32), np.empty(0, np.float32))
+
+
+def test_the_results_of_bfloat16_stand_an_estimated_reciprocal() -> None:
+    """None is so near to a midpoint that an error of 2^-21 would round it to the other side (csrc/ops.h)."""
+    bits = np.arange(1, 0x7F80, dtype=np.uint32)
+    x = (bits << 16).view(np.float32).astype(np.float64)
+    for exact, nearest in ((x / (1 + x), 2**-19.9), (1 / (1 + x) ** 2, 2**-20.5)):
+        unit = 2.0 ** (np.maximum(np.frexp(exact)[1] - 1, -126) - 7)
+        distance = np.abs(exact / unit % 1 - 0.5) * unit / exact
+        distance[x == 2.0**67] = 1  # 2^-134, to the last bit: a midpoint
+        assert nearest > distance[exact > unit / 4].min() > nearest / 1.1
