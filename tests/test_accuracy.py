@@ -587,8 +587,8 @@ def test_the_results_of_bfloat16_stand_an_estimated_reciprocal() -> None:
     """None is so near to a midpoint that an error of 2^-21 would round it to the other side (csrc/ops.h)."""
     bits = np.arange(1, 0x7F80, dtype=np.uint32)
     x = (bits << 16).view(np.float32).astype(np.float64)
-    for exact, nearest in ((x / (1 + x), 2**-19.9), (1 / (1 + x) ** 2, 2**-20.5)):
-        unit = 2.0 ** (np.maximum(np.frexp(exact)[1] - 1, -126) - 7)
-        distance = np.abs(exact / unit % 1 - 0.5) * unit / exact
+    for results, nearest in ((x / (1 + x), 2**-19.9), (1 / (1 + x) ** 2, 2**-20.5)):
+        unit = 2.0 ** (np.maximum(np.frexp(results)[1] - 1, -126) - 7)
+        distance = np.abs(results / unit % 1 - 0.5) * unit / results
         distance[x == 2.0**67] = 1  # 2^-134, to the last bit: a midpoint
-        assert nearest > distance[exact > unit / 4].min() > nearest / 1.1
+        assert nearest > distance[results > unit / 4].min() > nearest / 1.1
