@@ -306,7 +306,7 @@ def in_huge_pages(x: Tensor) -> bool:
 
 def test_large_new_tensors_lie_in_huge_pages() -> None:
     """In place nothing is new, and the memory of the program's own tensors stays as it is."""
-    x = torch.ones(9 << 10, 1 << 10)  # 36 MiB, for which malloc asks the system unless it has so much left over
+    x = torch.ones(9 << 10, 1 << 10)  # 36 MiB, which malloc asks for unless it has them left over
     leaf = x.clone().requires_grad_()
     before = in_huge_pages(x), in_huge_pages(leaf)  # as a rule not
     y = sst.softsign(leaf)
