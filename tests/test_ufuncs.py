@@ -525,6 +525,9 @@ AWKWARD = {
     "gradient": [(x, 1.3) for x in LARGE]
     + [(0.3, 1e-20), (1e6, 1e-30), (0.3, 2.58974e-41), (0.3, 0.0), (2.0, np.inf)],
     "gradient_from_output": [(0.3, 1e-20), (-2.5, 1.0), (0.3, 0.0), (1.0, 1.3), (np.nan, 1.0)],
+    "scaled": [(x, 1.3) for x in LARGE] + [(0.3, 1e-30), (0.3, 3e38), (1e30, 1e25), (0.3, np.inf)],
+    "scaled_gradient": [(x, 1.3, 0.7) for x in LARGE]
+    + [(1e25, 1e20, 1.0), (0.3, 0.2, 1e-20), (0.3, 0.2, 0.0), (0.3, 1e-30, 1.0), (2.0, 1.0, np.inf)],
 }
 
 
@@ -534,7 +537,9 @@ AWKWARD = {
 def test_runs_of_awkward_values_are_as_if_alone(name: str, chosen: str, dtype: np.dtype[Any]) -> None:
     """Runs of one value, of two and of all, of any length and at any offset, with their flags."""
     f, rng = ufunc(name), np.random.default_rng(0)
-    usual = rng.uniform(-0.7, 0.7, (2, 700)).astype(dtype)
+    usual = rng.uniform(-0.7, 0.7, (3, 700)).astype(dtype)
+    if name in SCALED:
+        usual[1] = abs(usual[1])
     awkward = np.array(AWKWARD[name], dtype)
     every = range(len(awkward))
     kinds = (
